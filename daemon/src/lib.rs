@@ -1,0 +1,10 @@
+//! OpenScope's daemon, its runner, and the owner's command line: one library under three thin programs.
+
+pub mod broker;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod keeper;
+pub mod monitor;
+pub mod run;
+mod strict;

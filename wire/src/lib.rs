@@ -1,0 +1,10 @@
+//! What crosses the boundaries between OpenScope's processes and parties.
+
+pub mod call;
+mod cbor;
+pub mod channel;
+pub mod control;
+pub mod fingerprint;
+pub mod frame;
+pub mod handle;
+pub mod privsep;
