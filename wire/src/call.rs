@@ -1,1 +1,222 @@
-//! call
+//! What the parties sign: a redemption, a call, the daemon's clock, an outcome.
+//!
+//! Each statement is a canonical CBOR array whose first element names it, so that a signature
+//! over one can never be shown as a signature over another.
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use policy::{Arguments, SeatId, ShareId, Timestamp, VerbName};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::cbor::{CborFault, from_canonical, to_canonical};
+
+/// The largest statement that is looked at: a call with the largest arguments fits.
+pub const MAX_STATEMENT: usize = 60 * 1024;
+
+/// How far ahead of the daemon's clock a call's not-after may lie.
+pub const CALL_LIFE_MS: u64 = 30_000;
+
+/// A call's name for itself, chosen at random by the client; it never runs twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(#[serde(with = "serde_bytes")] pub [u8; 16]);
+
+impl std::fmt::Display for CallId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a signed statement is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementFault {
+    /// Not a canonical statement.
+    #[error("the statement cannot be read")]
+    Encoding(#[from] CborFault),
+    /// A statement of another kind.
+    #[error("the statement is not a `{wanted}`")]
+    Label {
+        /// The label that belongs there.
+        wanted: &'static str,
+    },
+    /// The signature does not belong to these bytes and this key.
+    #[error("the signature does not verify")]
+    Signature,
+    /// The key is not a point that may sign.
+    #[error("the key is not a valid Ed25519 key")]
+    Key,
+}
+
+/// A statement that can be signed: its label sets it apart from all others.
+pub trait Statement: Serialize + DeserializeOwned {
+    /// The first element of the signed array.
+    const LABEL: &'static str;
+}
+
+/// A statement's exact bytes and a signature over them.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    #[serde(rename = "b", with = "serde_bytes")]
+    bytes: Vec<u8>,
+    #[serde(rename = "s", with = "serde_bytes")]
+    signature: [u8; 64],
+}
+
+impl Signed {
+    /// Signs `statement` with `key`.
+    ///
+    /// # Errors
+    /// When the statement is larger than [`MAX_STATEMENT`].
+    pub fn new<S: Statement>(statement: &S, key: &SigningKey) -> Result<Self, StatementFault> {
+        let bytes = to_canonical(&(S::LABEL, statement))?;
+        if bytes.len() > MAX_STATEMENT {
+            return Err(CborFault::TooLong { length: bytes.len(), limit: MAX_STATEMENT }.into());
+        }
+        let signature = key.sign(&bytes).to_bytes();
+        Ok(Self { bytes, signature })
+    }
+
+    /// Verifies the signature by `key`, strictly, then reads the statement.
+    ///
+    /// # Errors
+    /// Another key's, another kind's, altered, or not canonical.
+    pub fn verify<S: Statement>(&self, key: &[u8; 32]) -> Result<S, StatementFault> {
+        let key = VerifyingKey::from_bytes(key).map_err(|_| StatementFault::Key)?;
+        let signature = Signature::from_bytes(&self.signature);
+        key.verify_strict(&self.bytes, &signature).map_err(|_| StatementFault::Signature)?;
+        self.read_unverified()
+    }
+
+    /// Reads the statement without looking at the signature: to learn which key should have signed.
+    ///
+    /// # Errors
+    /// Another kind's, or not canonical.
+    pub fn read_unverified<S: Statement>(&self) -> Result<S, StatementFault> {
+        let (label, statement): (String, S) = from_canonical(&self.bytes, MAX_STATEMENT)?;
+        if label == S::LABEL { Ok(statement) } else { Err(StatementFault::Label { wanted: S::LABEL }) }
+    }
+
+    /// SHA-256 of the signed bytes: names this content in the record.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
+    }
+}
+
+/// "This seat is held by `holder`", signed once by the seat's redeem key.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redemption {
+    /// The daemon's identity key.
+    #[serde(with = "serde_bytes")]
+    pub daemon: [u8; 32],
+    /// The share.
+    pub share: ShareId,
+    /// The seat within it.
+    pub seat: SeatId,
+    /// The key that the client made for this seat.
+    #[serde(with = "serde_bytes")]
+    pub holder: [u8; 32],
+}
+
+impl Statement for Redemption {
+    const LABEL: &'static str = "openscope redeem v1";
+}
+
+/// One use of a verb, signed by the holder's key.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallStatement {
+    /// The daemon's identity key.
+    #[serde(with = "serde_bytes")]
+    pub daemon: [u8; 32],
+    /// The share.
+    pub share: ShareId,
+    /// The seat within it.
+    pub seat: SeatId,
+    /// SHA-256 of the passport under which the call is made.
+    #[serde(with = "serde_bytes")]
+    pub passport: [u8; 32],
+    /// The call's own id.
+    pub id: CallId,
+    /// The verb.
+    pub verb: VerbName,
+    /// Its arguments, as given; defaults are the daemon's to fill in.
+    pub arguments: Arguments,
+    /// Worthless after this, on the daemon's clock; at most [`CALL_LIFE_MS`] ahead.
+    pub not_after: Timestamp,
+}
+
+impl Statement for CallStatement {
+    const LABEL: &'static str = "openscope call v1";
+}
+
+/// The daemon's time, signed over the client's nonce, so that a broker cannot keep calls for later.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStatement {
+    /// What the client sent when it asked.
+    #[serde(with = "serde_bytes")]
+    pub nonce: [u8; 16],
+    /// The share's clock when the daemon answered.
+    pub now: Timestamp,
+}
+
+impl Statement for ClockStatement {
+    const LABEL: &'static str = "openscope clock v1";
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ending {
+    /// The program ended with this status.
+    Exited(u8),
+    /// A signal that was not ours ended the program.
+    Signaled(u8),
+    /// It ran longer than the verb may.
+    TimedOut,
+    /// It wrote more than the verb may.
+    OutputLimit,
+    /// The recipient ended it, or went away.
+    Cancelled,
+    /// The owner revoked the share.
+    Revoked,
+    /// The share's deadline came.
+    Expired,
+    /// Policy no longer permits it.
+    Withdrawn,
+    /// The daemon went down while it ran; whether it finished is not known.
+    Interrupted,
+    /// The program could not be started; nothing ran.
+    NotStarted(String),
+}
+
+/// The record of one call that ended, signed by the daemon's identity key: a receipt.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeStatement {
+    /// The share.
+    pub share: ShareId,
+    /// The call's id.
+    pub id: CallId,
+    /// SHA-256 of the signed call.
+    #[serde(with = "serde_bytes")]
+    pub call: [u8; 32],
+    /// How it ended.
+    pub ending: Ending,
+    /// Bytes of standard output that were passed on.
+    pub stdout: u64,
+    /// Bytes of standard error that were passed on.
+    pub stderr: u64,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When the last of its processes was gone.
+    pub ended: Timestamp,
+}
+
+impl Statement for OutcomeStatement {
+    const LABEL: &'static str = "openscope outcome v1";
+}

@@ -1,1 +1,400 @@
-//! control
+//! What the owner's command line and the monitor say to each other over the owner socket.
+//!
+//! Each message is a 32-bit big-endian length and canonical CBOR. Who asks is never in a message:
+//! the monitor reads it from the socket.
+
+use std::io::{self, Read, Write};
+
+use policy::{AgentName, Alias, Scope, SeatId, ShareId, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::cbor::{from_canonical, to_canonical};
+
+/// The largest message either way.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// What an owner asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Open a share.
+    Open(Open),
+    /// The caller's shares, or with `all` everybody's (admins).
+    List {
+        /// Everybody's.
+        all: bool,
+    },
+    /// One share.
+    Show {
+        /// Which.
+        share: ShareId,
+    },
+    /// Move a share's deadline.
+    Extend {
+        /// Which.
+        share: ShareId,
+        /// The life that it shall have from now, in milliseconds.
+        ttl_ms: u64,
+    },
+    /// End shares.
+    Revoke {
+        /// Which.
+        which: Which,
+        /// Shown to the recipient and kept in the record.
+        reason: Option<String>,
+    },
+    /// Remember a recipient's key under an alias of the caller's.
+    ContactAdd {
+        /// The alias, without `own/`.
+        alias: Alias,
+        /// An age or ssh public key.
+        key: String,
+        /// Whether another key under this alias may be replaced.
+        replace: bool,
+    },
+    /// The recipients that the caller can name.
+    ContactList,
+    /// Forget a recipient of the caller's.
+    ContactRemove {
+        /// The alias, without `own/`.
+        alias: Alias,
+    },
+    /// What the caller's agent could share.
+    Capabilities {
+        /// The agent; the caller's own name when absent.
+        agent: Option<AgentName>,
+    },
+    /// How the daemon does.
+    Status,
+    /// Read the configuration again (admins).
+    Reload,
+}
+
+/// A share to be opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// As which of the caller's agents; their own name when absent.
+    pub agent: Option<AgentName>,
+    /// `app.action[:parameter=value,…]`, each as typed.
+    pub verbs: Vec<String>,
+    /// Who gets a seat.
+    pub to: To,
+    /// How long, in milliseconds; the configured default when absent.
+    pub ttl_ms: Option<u64>,
+}
+
+/// Whom a share is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum To {
+    /// Contacts, a seat for each.
+    Contacts(Vec<Alias>),
+    /// Whoever holds the handle and its second value.
+    Bearer,
+}
+
+/// Which shares a revocation means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Which {
+    /// This one.
+    Share(ShareId),
+    /// All of the caller's.
+    All,
+    /// Those of the caller's that have a seat for this contact.
+    To(Alias),
+}
+
+/// The monitor's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// A share is open.
+    Opened(Box<Opened>),
+    /// Shares.
+    Shares(Vec<ShareView>),
+    /// One share.
+    Share(Box<ShareView>),
+    /// Shares that are over now.
+    Revoked(Vec<RevokedShare>),
+    /// Recipients.
+    Contacts(Vec<ContactView>),
+    /// Done; a sentence that says what.
+    Done(String),
+    /// What could be shared.
+    Capabilities(Box<CapabilitiesView>),
+    /// How the daemon does.
+    Status(Box<StatusView>),
+    /// It was not done.
+    Failed(Failure),
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// What kind of no.
+    pub kind: FailureKind,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// The kinds of no; the command line's exit status follows from it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The request is wrong in itself.
+    Usage,
+    /// Policy, or a limit, says no.
+    Refused,
+    /// There is no such thing of the caller's.
+    NotFound,
+    /// The daemon, or what it needs, cannot do it now.
+    Unavailable,
+}
+
+/// A share just opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// The share.
+    pub share: ShareView,
+    /// A handle per seat; only ever in this answer.
+    pub handles: Vec<SeatHandle>,
+    /// The daemon's fingerprint, `SHA256:…`.
+    pub fingerprint: String,
+    /// The same as words.
+    pub words: Vec<String>,
+}
+
+/// What the owner gives away.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeatHandle {
+    /// The seat.
+    pub seat: SeatId,
+    /// `osp1_…`.
+    pub handle: String,
+    /// A bearer's second value, to be sent by another way.
+    pub second: Option<String>,
+}
+
+impl std::fmt::Debug for SeatHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeatHandle").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+/// A share as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareView {
+    /// The share.
+    pub id: ShareId,
+    /// The OS user.
+    pub user: String,
+    /// The agent.
+    pub agent: AgentName,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it ends as it stands.
+    pub deadline: Timestamp,
+    /// Past which it cannot be extended.
+    pub hard_stop: Timestamp,
+    /// The daemon's clock at this answer.
+    pub now: Timestamp,
+    /// What is shared.
+    pub scope: Scope,
+    /// With whom.
+    pub seats: Vec<SeatView>,
+    /// Calls made so far.
+    pub calls: u64,
+    /// Calls refused so far.
+    pub refused: u64,
+    /// Calls that run now.
+    pub running: Vec<RunningView>,
+}
+
+/// A seat as the owner sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeatView {
+    /// The seat.
+    pub id: SeatId,
+    /// The recipient's alias; none for a bearer.
+    pub alias: Option<Alias>,
+    /// `SHA256:…` of the holder key, once the seat is redeemed.
+    pub holder: Option<String>,
+    /// Whether a channel is live now.
+    pub connected: bool,
+}
+
+/// A call that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunningView {
+    /// The call's id, in hex.
+    pub id: String,
+    /// `verb parameter=value …`.
+    pub call: String,
+    /// When it was started.
+    pub started: Timestamp,
+}
+
+/// How a revocation went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedShare {
+    /// The share.
+    pub id: ShareId,
+    /// Whether the recipient knows.
+    pub told: Told,
+    /// Calls that were ended by it.
+    pub ended_calls: u32,
+    /// Processes that could not be proven dead, named; the revocation failed if there is one.
+    pub alive: Vec<String>,
+}
+
+/// Whether a recipient was told that the share is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Every live channel has acknowledged.
+    Acknowledged,
+    /// It was sent; 300 ms passed without an acknowledgement.
+    TimedOut,
+    /// No channel was live.
+    NoChannel,
+}
+
+/// A recipient that can be named with `--to`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactView {
+    /// The alias as `--to` takes it.
+    pub alias: Alias,
+    /// `SHA256:…` of the key.
+    pub fingerprint: String,
+    /// The public key.
+    pub key: String,
+}
+
+/// What an agent could share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilitiesView {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its surface, a line per capability as `--verb` takes it, with the verb's summary.
+    pub verbs: Vec<CapabilityView>,
+}
+
+/// One capability of a surface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilityView {
+    /// As `--verb` takes it.
+    pub verb: String,
+    /// The catalog's sentence.
+    pub summary: String,
+    /// Whether some delegate rule lets it be shared.
+    pub delegable: bool,
+}
+
+/// How the daemon does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusView {
+    /// The daemon's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `SHA256:…` of its identity key.
+    pub fingerprint: String,
+    /// The same as words.
+    pub words: Vec<String>,
+    /// Whether it runs as root for many users, or as one user.
+    pub mode: String,
+    /// Its relays and whether each is up.
+    pub relays: Vec<RelayView>,
+    /// What does not hold here that the promises say; a sentence each.
+    pub warnings: Vec<String>,
+    /// Live shares.
+    pub shares: u32,
+    /// Calls that run now.
+    pub calls: u32,
+}
+
+/// A relay as the daemon sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayView {
+    /// Its address.
+    pub address: String,
+    /// Whether the leg is up.
+    pub up: bool,
+    /// Why not.
+    pub why: Option<String>,
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// The socket's, or a message over [`MAX_MESSAGE`].
+pub fn write<T: Serialize>(to: &mut impl Write, message: &T) -> io::Result<()> {
+    to.write_all(&encode(message)?)?;
+    to.flush()
+}
+
+/// One message as it travels.
+///
+/// # Errors
+/// A message over [`MAX_MESSAGE`].
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let body = to_canonical(message).map_err(io::Error::other)?;
+    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_MESSAGE);
+    let length = length.ok_or_else(|| io::Error::other("the message is too long"))?;
+    let mut framed = length.to_be_bytes().to_vec();
+    framed.extend_from_slice(&body);
+    Ok(framed)
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// The socket's, or bytes that are no such message.
+pub fn read<T: Serialize + DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = checked_length(length)?;
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    from_canonical(&body, MAX_MESSAGE).map_err(invalid)
+}
+
+/// Takes one message off the front of `buffer`, when it is whole.
+///
+/// # Errors
+/// Bytes that are no such message; the connection is of no further use.
+pub fn take<T: Serialize + DeserializeOwned>(buffer: &mut Vec<u8>) -> io::Result<Option<T>> {
+    let Some((&prefix, rest)) = buffer.split_first_chunk::<4>() else { return Ok(None) };
+    let length = checked_length(prefix)?;
+    let Some(body) = rest.split_at_checked(length).map(|(body, _)| body) else { return Ok(None) };
+    let message = from_canonical(body, MAX_MESSAGE).map_err(invalid)?;
+    buffer.drain(..length.saturating_add(4));
+    Ok(Some(message))
+}
+
+fn checked_length(prefix: [u8; 4]) -> io::Result<usize> {
+    let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+    if length <= MAX_MESSAGE { Ok(length) } else { Err(invalid("the message is too long")) }
+}
+
+fn invalid(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, cause)
+}

@@ -1,1 +1,345 @@
-//! privsep
+//! What the monitor and the broker say to each other: one CBOR message per packet of a
+//! `SOCK_SEQPACKET` pair, with the read ends of a verb's pipes riding along.
+//!
+//! The monitor believes nothing that the broker says but for what a signature inside it proves.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use policy::{SeatId, ShareId};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::call::Signed;
+use crate::cbor::{from_canonical, to_canonical};
+use crate::control::Told;
+use crate::frame::{Join, Joined, Refusal, ShareEnd, Update};
+
+/// The largest packet.
+pub const MAX_PACKET: usize = 128 * 1024;
+/// The most descriptors in one packet: a verb's stdout and stderr.
+pub const MAX_DESCRIPTORS: usize = 2;
+
+/// A channel, as the broker numbers them.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChannelId(pub u64);
+
+/// Where the answers to one call go: the broker's number for its stream.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallRef(pub u64);
+
+/// The monitor's orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ToBroker {
+    /// The first message, once.
+    Configure(Box<Configuration>),
+    /// Make a share reachable; answered by [`FromBroker::Admitted`].
+    Admit(Box<Admission>),
+    /// Tell the holders, then forget the share; answered by [`FromBroker::Told`].
+    Retire {
+        /// The share.
+        share: ShareId,
+        /// What the holders are told.
+        end: ShareEnd,
+    },
+    /// The seat is theirs.
+    Joined {
+        /// The channel that asked.
+        channel: ChannelId,
+        /// What it is told.
+        joined: Box<Joined>,
+    },
+    /// The seat is not theirs; the channel ends.
+    NotJoined {
+        /// The channel that asked.
+        channel: ChannelId,
+        /// What it is told.
+        refusal: Refusal,
+    },
+    /// A seat changed; for every channel of it.
+    Update {
+        /// The share.
+        share: ShareId,
+        /// The seat.
+        seat: SeatId,
+        /// How it stands.
+        update: Box<Update>,
+    },
+    /// The call runs; its stdout and stderr ride along.
+    Started {
+        /// The call.
+        call: CallRef,
+        /// Bytes of both streams that may be passed on; more is [`FromBroker::Overflow`].
+        output_max: u64,
+    },
+    /// The call does not run.
+    Refused {
+        /// The call.
+        call: CallRef,
+        /// What the holder is told.
+        refusal: Refusal,
+    },
+    /// No process of the call is left: read the pipes to their end, then say [`FromBroker::Drained`].
+    Exited {
+        /// The call.
+        call: CallRef,
+    },
+    /// How the call ended; the last word on it.
+    Outcome {
+        /// The call.
+        call: CallRef,
+        /// A signed [`crate::call::OutcomeStatement`].
+        outcome: Signed,
+    },
+    /// The holder came back: what is left of `from`'s output goes to `to`.
+    Reattach {
+        /// Where the output went before.
+        from: CallRef,
+        /// Where it goes now.
+        to: CallRef,
+    },
+}
+
+/// What the broker needs to know once.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// The relays, in order of preference.
+    pub relays: Vec<RelaySetting>,
+    /// The seed of the daemon's leg key.
+    #[serde(with = "serde_bytes")]
+    pub leg_key: [u8; 32],
+    /// Calls that one channel may have in flight.
+    pub calls_in_flight: u32,
+    /// How long a call outlives its channel, in milliseconds.
+    pub grace_ms: u64,
+    /// Channels that one seat may have.
+    pub channels_per_seat: u32,
+}
+
+impl std::fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configuration").field("relays", &self.relays).finish_non_exhaustive()
+    }
+}
+
+/// A relay to keep a leg on.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelaySetting {
+    /// `host:port[#SHA256:…]`.
+    pub address: String,
+    /// The deployment token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for RelaySetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelaySetting").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A share to be made reachable.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admission {
+    /// The share.
+    pub share: ShareId,
+    /// The seed of its channel key.
+    #[serde(with = "serde_bytes")]
+    pub channel_key: [u8; 32],
+    /// Its seats.
+    pub seats: Vec<SeatAdmission>,
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admission").field("share", &self.share).finish_non_exhaustive()
+    }
+}
+
+/// A seat to be made reachable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeatAdmission {
+    /// The seat.
+    pub seat: SeatId,
+    /// The public key by which its legs meet.
+    #[serde(with = "serde_bytes")]
+    pub rendezvous: [u8; 32],
+}
+
+/// What the broker reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FromBroker {
+    /// It runs, and this is how far it is confined.
+    Ready {
+        /// No file can be opened.
+        landlock: bool,
+        /// No program can be run, no process traced.
+        seccomp: bool,
+    },
+    /// Whether a share can be reached.
+    Admitted {
+        /// The share.
+        share: ShareId,
+        /// Why not: the first relay's reason.
+        failure: Option<String>,
+    },
+    /// Somebody wants a seat.
+    Join {
+        /// Their channel.
+        channel: ChannelId,
+        /// The share whose channel key they met.
+        share: ShareId,
+        /// The seat whose rendezvous key they met.
+        seat: SeatId,
+        /// The raw key of their side of the channel.
+        #[serde(with = "serde_bytes")]
+        holder: [u8; 32],
+        /// What they said.
+        join: Join,
+    },
+    /// Somebody wants a call.
+    Call {
+        /// Their channel.
+        channel: ChannelId,
+        /// Where the answer goes.
+        call: CallRef,
+        /// A signed [`crate::call::CallStatement`].
+        signed: Signed,
+    },
+    /// The holder reset the call's stream, or its channel is gone and the grace is over.
+    Cancel {
+        /// The call.
+        call: CallRef,
+    },
+    /// The call wrote more than it may.
+    Overflow {
+        /// The call.
+        call: CallRef,
+    },
+    /// The call's pipes are at their end.
+    Drained {
+        /// The call.
+        call: CallRef,
+        /// Bytes of stdout passed on.
+        stdout: u64,
+        /// Bytes of stderr passed on.
+        stderr: u64,
+    },
+    /// The holders were told that a share is over.
+    Told {
+        /// The share.
+        share: ShareId,
+        /// Whether they know.
+        told: Told,
+    },
+    /// A joined channel is gone.
+    ChannelGone {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// A relay's leg went up or down.
+    Relay {
+        /// Its address.
+        address: String,
+        /// Why it is down; none when it is up.
+        down: Option<String>,
+    },
+    /// Failures on channels of a share before anything was signed, since the last such message.
+    Strangers {
+        /// The share.
+        share: ShareId,
+        /// How many.
+        count: u64,
+    },
+}
+
+/// One packet as it arrived.
+#[derive(Debug)]
+pub struct Packet<T> {
+    /// The message.
+    pub message: T,
+    /// The descriptors that came with it.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Sends one message, and copies of `descriptors` with it.
+///
+/// # Errors
+/// The socket's; `WouldBlock` when it is non-blocking and full; a message over [`MAX_PACKET`].
+pub fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let body = to_canonical(message).map_err(io::Error::other)?;
+    if body.len() > MAX_PACKET || descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::Error::other("the message is too long"));
+    }
+    send_packet(socket, &body, descriptors)
+}
+
+/// Sends one packet of bytes.
+///
+/// # Errors
+/// The socket's.
+pub fn send_packet(
+    socket: impl AsFd,
+    body: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    sendmsg(socket, &[IoSlice::new(body)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives one message; `None` when the other side is gone.
+///
+/// # Errors
+/// The socket's, `WouldBlock` included; bytes that are no such message.
+pub fn receive<T: Serialize + DeserializeOwned>(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<Option<Packet<T>>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        socket,
+        &mut [IoSliceMut::new(buffer)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let descriptors = ancillary
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    if received.flags.contains(ReturnFlags::TRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the packet is too long"));
+    }
+    let body = buffer.get(..received.bytes).unwrap_or_default();
+    let message = from_canonical(body, MAX_PACKET)
+        .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+    Ok(Some(Packet { message, descriptors }))
+}
