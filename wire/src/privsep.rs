@@ -117,6 +117,9 @@ pub struct Configuration {
     /// The seed of the daemon's leg key.
     #[serde(with = "serde_bytes")]
     pub leg_key: [u8; 32],
+    /// The key of the channel endpoint's stateless resets: [`crate::channel::ResetKey`].
+    #[serde(with = "serde_bytes")]
+    pub reset_key: [u8; 32],
     /// Calls that one channel may have in flight.
     pub calls_in_flight: u32,
     /// How long a call outlives its channel, in milliseconds.
