@@ -149,6 +149,17 @@ pub struct CallStatement {
     pub not_after: Timestamp,
 }
 
+impl CallStatement {
+    /// SHA-256 of all but the not-after: the same when the same call is asked for again.
+    ///
+    /// # Errors
+    /// When the arguments cannot be encoded; what was decoded always can.
+    pub fn content(&self) -> Result<[u8; 32], CborFault> {
+        let timeless = Self { not_after: Timestamp(0), ..self.clone() };
+        Ok(Sha256::digest(to_canonical(&timeless)?).into())
+    }
+}
+
 impl Statement for CallStatement {
     const LABEL: &'static str = "openscope call v1";
 }
@@ -202,7 +213,7 @@ pub struct OutcomeStatement {
     pub share: ShareId,
     /// The call's id.
     pub id: CallId,
-    /// SHA-256 of the signed call.
+    /// [`CallStatement::content`] of the call.
     #[serde(with = "serde_bytes")]
     pub call: [u8; 32],
     /// How it ended.

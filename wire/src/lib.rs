@@ -1,7 +1,7 @@
 //! What crosses the boundaries between OpenScope's processes and parties.
 
 pub mod call;
-mod cbor;
+pub mod cbor;
 pub mod channel;
 pub mod control;
 pub mod fingerprint;
