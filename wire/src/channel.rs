@@ -9,6 +9,8 @@ mod path;
 mod reset;
 mod settings;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use endpoint::{
     Arrival, ChannelFault, ClientEndpoint, HANDSHAKE_LIMIT, ServerEndpoint, peer_holder_key,
