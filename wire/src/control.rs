@@ -216,6 +216,8 @@ pub struct ShareView {
     pub calls: u64,
     /// Calls refused so far.
     pub refused: u64,
+    /// How often a second key asked for a seat that was bound already: a handle may have leaked.
+    pub second_redeemers: u64,
     /// Calls that run now.
     pub running: Vec<RunningView>,
 }
