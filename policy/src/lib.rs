@@ -1,1 +1,49 @@
-//! policy
+//! What may be done: verbs, constraints, rules, scopes, passports, and [`authorize`], the one function
+//! that turns a call into a permit.
+//!
+//! Pure: nothing here reads a clock, a file, the environment or randomness, and nothing is logged.
+//! What is not said is refused.
+
+mod authorize;
+mod constraint;
+mod glob;
+mod menu;
+mod name;
+mod nearest;
+pub mod passport;
+mod pattern;
+mod policy;
+mod principal;
+mod refusal;
+mod request;
+mod rule;
+mod rulebook;
+mod scope;
+mod surface;
+mod template;
+mod text;
+mod time;
+mod value;
+mod verb;
+
+pub use authorize::{
+    Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
+};
+pub use constraint::Constraint;
+pub use menu::{MenuEntry, MenuParameter};
+pub use name::{AgentName, Alias, DaemonName, NameFault, ParameterName, SeatId, ShareId, VerbName};
+pub use passport::{Authority, Narrowing, Passport, PassportFault};
+pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
+pub use policy::Policy;
+pub use principal::{Principal, Recipient};
+pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
+pub use request::{MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};
+pub use rule::RuleSite;
+pub use rulebook::{DelegateFault, PrincipalFault};
+pub use scope::{Capability, Scope};
+pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, Surface};
+pub use template::{Piece, Template, TemplateFault};
+pub use text::{Source, TextFault, load};
+pub use time::Timestamp;
+pub use value::{Arguments, Kind, MAX_VALUE_BYTES, Text, Value, ValueFault};
+pub use verb::{Catalog, Effect, Exec, Parameter, Run, Verb};

@@ -1,0 +1,273 @@
+//! The chokepoint: rulebook ∩ share ∩ passport → decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::VerbName;
+use crate::passport::Passport;
+use crate::policy::Policy;
+use crate::principal::{Principal, Recipient};
+use crate::refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
+use crate::rule::RuleSite;
+use crate::scope::Scope;
+use crate::time::Timestamp;
+use crate::value::Arguments;
+use crate::verb::{Run, Verb};
+
+/// One use of a verb, as it was asked for.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The verb.
+    pub verb: VerbName,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+/// A share as it stands in its lease.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// Whose authority it is.
+    pub owner: Principal,
+    /// Who it is for.
+    pub recipient: Recipient,
+    /// What it covers now.
+    pub scope: Scope,
+    /// When it ends now.
+    pub deadline: Timestamp,
+}
+
+/// The answer to one call.
+#[must_use = "an ignored decision is an unenforced one"]
+#[derive(Debug)]
+pub enum Decision {
+    /// It may be done, once.
+    Permit(Permit),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+/// Proof that policy, share and passport all allow one call, once. Made only by `authorize`; to act, spend it.
+#[must_use = "a permit that is not spent does nothing"]
+#[derive(Debug)]
+pub struct Permit {
+    admitted: Admitted,
+    basis: Basis,
+}
+
+impl Permit {
+    /// What the permit is for, and what it rests on.
+    #[must_use]
+    pub fn spend(self) -> (Admitted, Basis) {
+        (self.admitted, self.basis)
+    }
+
+    /// What the permit rests on, for the record that is written before it is spent.
+    #[must_use]
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// The call as it would run, defaults filled in, for the same record.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        &self.admitted.call
+    }
+
+    /// The verb as the catalog declares it.
+    #[must_use]
+    pub fn verb(&self) -> &Verb {
+        &self.admitted.verb
+    }
+}
+
+/// A call that was allowed.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The call with defaults filled in.
+    pub call: Call,
+    /// The verb as it was when this was decided.
+    pub verb: Arc<Verb>,
+}
+
+/// What a permit rests on, for the audit.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The rule that lets the owner do it.
+    pub allowed_by: RuleSite,
+    /// The rule that lets the owner share it.
+    pub delegated_by: RuleSite,
+    /// SHA-256 of the passport.
+    pub passport: [u8; 32],
+}
+
+/// Decides one call. Everything must say yes: the catalog, the rules, the share as it stands, every
+/// block of the passport, and the time. `now` is the share clock's.
+pub fn authorize(
+    policy: &Policy,
+    standing: &Standing,
+    passport: &Passport,
+    call: Call,
+    now: Timestamp,
+) -> Decision {
+    match (Judgement { policy, standing, passport, now }).of(call) {
+        Ok(permit) => Decision::Permit(permit),
+        Err(refusal) => Decision::Refuse(*refusal),
+    }
+}
+
+/// Whether a call that was admitted would be admitted still; when not, it must be ended.
+pub fn still_permitted(
+    policy: &Policy,
+    standing: &Standing,
+    passport: &Passport,
+    call: &Call,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let judgement = Judgement { policy, standing, passport, now };
+    judgement.of(call.clone()).map(drop).map_err(|refusal| *refusal)
+}
+
+struct Judgement<'a> {
+    policy: &'a Policy,
+    standing: &'a Standing,
+    passport: &'a Passport,
+    now: Timestamp,
+}
+
+type Judged<T> = Result<T, Box<Refusal>>;
+
+impl Judgement<'_> {
+    fn of(&self, call: Call) -> Judged<Permit> {
+        self.check_time()?;
+        self.check_owner()?;
+        let verb = self.verb(&call.verb)?;
+        let call = complete(&verb, call)?;
+        check_catalog(&verb, &call.arguments)?;
+        self.check_scopes(&call)?;
+        let (allowed_by, delegated_by) = self.check_rules(&call)?;
+        let basis = Basis { allowed_by, delegated_by, passport: self.passport.digest() };
+        Ok(Permit { admitted: Admitted { call, verb }, basis })
+    }
+
+    fn check_time(&self) -> Judged<()> {
+        if self.now >= self.standing.deadline {
+            return Err(Refusal::over(Reason::ShareOver));
+        }
+        if self.now >= self.passport.not_after() {
+            return Err(Refusal::over(Reason::PassportOver));
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self) -> Judged<()> {
+        if self.passport.authority().owner == self.standing.owner.user {
+            return Ok(());
+        }
+        Err(Refusal::uniform(Reason::OtherOwner))
+    }
+
+    /// The verb, when it exists and every scope mentions it. From the outside, one answer for the rest.
+    fn verb(&self, name: &VerbName) -> Judged<Arc<Verb>> {
+        let known = self.policy.catalog().verb(name);
+        let verb = known.ok_or_else(|| Refusal::uniform(Reason::UnknownVerb))?;
+        if !self.passport.scopes().all(|scope| scope.of(name).next().is_some()) {
+            return Err(Refusal::uniform(Reason::OutsidePassport));
+        }
+        if self.standing.scope.of(name).next().is_none() {
+            return Err(Refusal::uniform(Reason::OutsideShare));
+        }
+        Ok(Arc::clone(verb))
+    }
+
+    fn check_scopes(&self, call: &Call) -> Judged<()> {
+        for scope in self.passport.scopes() {
+            check_scope(scope, call, Reason::OutsidePassport)?;
+        }
+        check_scope(&self.standing.scope, call, Reason::OutsideShare)
+    }
+
+    /// Policy's own answer says nothing of policy to the outside.
+    fn check_rules(&self, call: &Call) -> Judged<(RuleSite, RuleSite)> {
+        let Standing { owner, recipient, .. } = self.standing;
+        let Call { verb, arguments } = call;
+        let rules = self.policy.rulebook();
+        if let Some(rule) = rules.denied_by(owner, verb, arguments) {
+            return Err(Refusal::uniform(Reason::Denied { rule: rule.clone() }));
+        }
+        let allowed = rules.allowed_by(owner, verb, arguments);
+        let allowed = allowed.ok_or_else(|| Refusal::uniform(Reason::NotAllowed))?;
+        let delegated = rules.delegated_by(owner, recipient, verb, arguments);
+        let delegated = delegated.ok_or_else(|| Refusal::uniform(Reason::NotDelegated))?;
+        Ok((allowed.clone(), delegated.clone()))
+    }
+}
+
+/// The call with its defaults, when it gives what the verb declares and nothing else.
+fn complete(verb: &Verb, call: Call) -> Judged<Call> {
+    let mut arguments = call.arguments.0;
+    for name in arguments.keys() {
+        if !verb.parameters.contains_key(name) {
+            return Err(Refusal::parameter(name, ParameterProblem::Undeclared));
+        }
+    }
+    for (name, parameter) in &verb.parameters {
+        if let (false, Some(default)) = (arguments.contains_key(name), &parameter.default) {
+            arguments.insert(name.clone(), default.clone());
+        }
+        if parameter.required && !arguments.contains_key(name) {
+            return Err(Refusal::parameter(name, ParameterProblem::Missing));
+        }
+    }
+    Ok(Call { verb: call.verb, arguments: Arguments(arguments) })
+}
+
+fn check_catalog(verb: &Verb, arguments: &Arguments) -> Judged<()> {
+    for (name, value) in arguments.iter() {
+        let Some(parameter) = verb.parameters.get(name) else { continue };
+        if value.kind() != parameter.kind {
+            return Err(Refusal::parameter(name, ParameterProblem::Kind { wants: parameter.kind }));
+        }
+        if !parameter.constraint.permits(value) {
+            let accepts = vec![parameter.constraint.clone()];
+            return Err(Refusal::parameter(name, ParameterProblem::Value { accepts }));
+        }
+    }
+    let Run::Exec(exec) = &verb.run;
+    match exec.option_smuggled(arguments) {
+        Some(name) => Err(Refusal::parameter(name, ParameterProblem::Option)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the scope permits the call; if not, the answer names a parameter whose value none of its
+/// capabilities takes, and what they do take. The holder has the passport and can read as much there.
+fn check_scope(scope: &Scope, call: &Call, reason: Reason) -> Judged<()> {
+    if scope.permits(&call.verb, &call.arguments) {
+        return Ok(());
+    }
+    let mut accepted: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for capability in scope.of(&call.verb) {
+        for name in call.arguments.0.keys() {
+            accepted.entry(name).or_default().push(capability.constraint(name).clone());
+        }
+    }
+    let refused = accepted.into_iter().find(|(name, limits)| {
+        let value = call.arguments.value(name);
+        !limits.iter().any(|limit| value.is_some_and(|value| limit.permits(value)))
+    });
+    let public = match refused {
+        Some((name, mut accepts)) => {
+            accepts.sort();
+            accepts.dedup();
+            PublicRefusal::Parameter {
+                parameter: name.clone(),
+                problem: ParameterProblem::Value { accepts },
+            }
+        }
+        None => PublicRefusal::Combination,
+    };
+    Err(Box::new(Refusal { public, reason }))
+}

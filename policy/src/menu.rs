@@ -1,0 +1,87 @@
+//! The menu: what a recipient is shown of what they may call.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::authorize::Standing;
+use crate::constraint::Constraint;
+use crate::name::{ParameterName, VerbName};
+use crate::passport::Passport;
+use crate::policy::Policy;
+use crate::scope::{Capability, Scope};
+use crate::value::{Kind, Value};
+use crate::verb::{Effect, Verb};
+
+/// One verb that may be called.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct MenuEntry {
+    /// The verb.
+    pub verb: VerbName,
+    /// What it does, in one line.
+    pub summary: String,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// What it takes.
+    pub parameters: BTreeMap<ParameterName, MenuParameter>,
+}
+
+/// One parameter of a verb that may be called.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct MenuParameter {
+    /// What sort of value it takes.
+    pub kind: Kind,
+    /// Whether a call must give it: it has no default, or its default is not accepted.
+    pub required: bool,
+    /// What an absent argument becomes, when that is accepted.
+    pub default: Option<Value>,
+    /// Any of these is accepted.
+    pub accepts: Vec<Constraint>,
+    /// What it is for, in one line; may be empty.
+    pub summary: String,
+}
+
+impl Policy {
+    /// What a call under this passport could be now, by verb. A help, not a promise: `authorize` decides.
+    #[must_use]
+    pub fn menu(&self, standing: &Standing, passport: &Passport) -> Vec<MenuEntry> {
+        let held = self.surface(&standing.owner).scope();
+        let delegable = self.rulebook().delegable(&standing.owner, &standing.recipient);
+        let shared = passport.scope().intersect(&standing.scope);
+        let scope = shared.intersect(&held).intersect(&delegable);
+        self.catalog().verbs().filter_map(|verb| entry(verb, &scope)).collect()
+    }
+}
+
+fn entry(verb: &Verb, scope: &Scope) -> Option<MenuEntry> {
+    let declared = verb.parameters.iter().map(|(name, one)| (name.clone(), one.constraint.clone()));
+    let accepted = Capability::new(verb.name.clone(), declared);
+    let callable: Vec<_> =
+        scope.of(&verb.name).filter_map(|one| one.intersect(&accepted)).collect();
+    if callable.is_empty() {
+        return None;
+    }
+    let parameter = |name: &ParameterName| {
+        let mut accepts: Vec<_> = callable.iter().map(|one| one.constraint(name).clone()).collect();
+        accepts.sort();
+        accepts.dedup();
+        let declared = verb.parameters.get(name)?;
+        let fits = |value: &&Value| accepts.iter().any(|limit| limit.permits(value));
+        let default = declared.default.as_ref().filter(fits).cloned();
+        Some(MenuParameter {
+            kind: declared.kind,
+            required: declared.required || default.is_none(),
+            default,
+            accepts,
+            summary: declared.summary.clone(),
+        })
+    };
+    let parameters =
+        verb.parameters.keys().filter_map(|name| Some((name.clone(), parameter(name)?)));
+    Some(MenuEntry {
+        verb: verb.name.clone(),
+        summary: verb.summary.clone(),
+        effect: verb.effect,
+        parameters: parameters.collect(),
+    })
+}

@@ -1,0 +1,212 @@
+//! The chain of blocks: built, and walked.
+
+use biscuit_auth::builder::{Algorithm, BiscuitBuilder};
+use biscuit_auth::datalog::SymbolTable;
+use biscuit_auth::format::schema;
+use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey, UnverifiedBiscuit};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use super::claim::{self, Unreadable};
+use super::{
+    Authority, Block, MAX_BLOCKS, MAX_PASSPORT_BYTES, MAX_PATTERNS, MintFault, Narrowing, Passport,
+    PassportFault, datalog,
+};
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+const FIRST_KEY: &[u8] = b"openscope passport first key v1";
+const NEXT_KEY: &[u8] = b"openscope passport next key v1";
+// Signs what is rebuilt only to be compared with what was signed.
+const SCRATCH_SEED: [u8; 32] = [0; 32];
+
+pub(super) fn mint(root: &SigningKey, authority: &Authority) -> Result<Vec<u8>, MintFault> {
+    let context = authority.to_context()?;
+    let next = derived_seed(FIRST_KEY, root.as_bytes(), &context);
+    let token = first_block(&context, authority, root.as_bytes(), &next)?;
+    within_size(&token)
+}
+
+pub(super) fn narrow(
+    passport: &[u8],
+    root: &VerifyingKey,
+    narrowing: &Narrowing,
+) -> Result<Vec<u8>, MintFault> {
+    let genuine = verify(passport, root).map_err(MintFault::Refused)?;
+    if genuine.blocks.len() + 1 >= MAX_BLOCKS {
+        return Err(MintFault::TooManyBlocks);
+    }
+    let token =
+        Biscuit::from(passport, |_| public_key(root)).map_err(|fault| token_fault(&fault))?;
+    let context = narrowing.to_context()?;
+    // The passport's bytes end with the secret that lets them be narrowed, so what follows from them is secret too.
+    let next = derived_seed(NEXT_KEY, &Sha256::digest(passport).into(), &context);
+    let narrowed = within_size(&later_block(&token, &context, narrowing, &next)?)?;
+    verify(&narrowed, root).map_err(MintFault::Refused)?;
+    Ok(narrowed)
+}
+
+pub(super) fn verify(bytes: &[u8], root: &VerifyingKey) -> Result<Passport, PassportFault> {
+    let token = signed(bytes, root)?;
+    check_form(&token, bytes)?;
+    let (authority, blocks) = stated(&token)?;
+    check_chain(&authority, &blocks)?;
+    let digest = Sha256::digest(bytes).into();
+    Ok(Passport { authority, blocks, digest })
+}
+
+/// Bounds first: each block costs a signature to check.
+fn signed(bytes: &[u8], root: &VerifyingKey) -> Result<Biscuit, PassportFault> {
+    if bytes.len() > MAX_PASSPORT_BYTES {
+        return Err(PassportFault::TooLarge);
+    }
+    let unverified = UnverifiedBiscuit::from(bytes).map_err(|_| PassportFault::Malformed)?;
+    if unverified.block_count() > MAX_BLOCKS {
+        return Err(PassportFault::TooManyBlocks);
+    }
+    if let Some(stranger) = unverified.external_public_keys().iter().position(Option::is_some) {
+        return Err(PassportFault::Unknown(stranger));
+    }
+    unverified.verify(|_| public_key(root)).map_err(|_| PassportFault::Signature)
+}
+
+/// One spelling, so that a digest means one passport; every key Ed25519; no key id, no seal.
+fn check_form(token: &Biscuit, bytes: &[u8]) -> Result<(), PassportFault> {
+    let proto = token.container().to_proto();
+    let open = matches!(proto.proof.content, Some(schema::proof::Content::NextSecret(_)));
+    if !open || proto.root_key_id.is_some() {
+        return Err(PassportFault::Unknown(0));
+    }
+    let ed25519 = |block: &schema::SignedBlock| {
+        block.next_key.algorithm == schema::public_key::Algorithm::Ed25519 as i32
+    };
+    if !std::iter::once(&proto.authority).chain(&proto.blocks).all(ed25519) {
+        return Err(PassportFault::Algorithm);
+    }
+    if token.to_vec().is_ok_and(|again| again == bytes) {
+        Ok(())
+    } else {
+        Err(PassportFault::Malformed)
+    }
+}
+
+/// What each block states. The block that would state it is built again and must equal, byte for
+/// byte, what was signed: its Datalog is never read, printed or run.
+fn stated(token: &Biscuit) -> Result<(Authority, Vec<Block>), PassportFault> {
+    let signed = token.container().to_proto();
+    let mut contexts = token.context().into_iter().enumerate();
+    let mut context = || {
+        let (index, context) = contexts.next()?;
+        Some((index, context.ok_or(PassportFault::Statement(index))))
+    };
+    let (_, first) = context().ok_or(PassportFault::Malformed)?;
+    let first = first?;
+    let authority =
+        Authority::from_context(&first).map_err(|Unreadable| PassportFault::Statement(0))?;
+    let mut again = first_block(&first, &authority, &SCRATCH_SEED, &SCRATCH_SEED)
+        .map_err(|_| PassportFault::Statement(0))?;
+    if again.container().to_proto().authority.block != signed.authority.block {
+        return Err(PassportFault::Statement(0));
+    }
+    let mut patterns = claim::patterns(&authority.scope);
+    let mut blocks = Vec::new();
+    for block in &signed.blocks {
+        let (index, text) = context().ok_or(PassportFault::Malformed)?;
+        let text = text?;
+        let unstated = PassportFault::Statement(index);
+        let narrowing = Narrowing::from_context(&text).map_err(|Unreadable| unstated.clone())?;
+        again =
+            later_block(&again, &text, &narrowing, &SCRATCH_SEED).map_err(|_| unstated.clone())?;
+        patterns += claim::patterns(&narrowing.scope);
+        let same = again.container().to_proto().blocks.last().map(|last| &last.block)
+            == Some(&block.block);
+        if !same || patterns > MAX_PATTERNS {
+            return Err(unstated);
+        }
+        blocks.push(Block(narrowing));
+    }
+    Ok((authority, blocks))
+}
+
+/// Each scope a subset of its parent's, each end no later, depth never growing.
+fn check_chain(authority: &Authority, blocks: &[Block]) -> Result<(), PassportFault> {
+    let mut parent =
+        Bounds { scope: &authority.scope, not_after: authority.not_after, depth: authority.depth };
+    for (index, Block(child)) in blocks.iter().enumerate() {
+        let bounds = Bounds { scope: &child.scope, not_after: child.not_after, depth: child.depth };
+        if !bounds.lie_within(&parent) {
+            return Err(PassportFault::Widened(index + 1));
+        }
+        parent = bounds;
+    }
+    Ok(())
+}
+
+struct Bounds<'a> {
+    scope: &'a Scope,
+    not_after: Timestamp,
+    depth: u8,
+}
+
+impl Bounds<'_> {
+    fn lie_within(&self, parent: &Bounds<'_>) -> bool {
+        self.scope.is_subset_of(parent.scope)
+            && self.not_after <= parent.not_after
+            && self.depth <= parent.depth
+    }
+}
+
+fn first_block(
+    context: &str,
+    authority: &Authority,
+    root: &[u8; 32],
+    next: &[u8; 32],
+) -> Result<Biscuit, MintFault> {
+    let block = datalog::block(context.to_owned(), authority.not_after, &authority.scope);
+    BiscuitBuilder::new()
+        .merge(block)
+        .build_with_key_pair(&key_pair(root)?, SymbolTable::new(), &key_pair(next)?)
+        .map_err(|fault| token_fault(&fault))
+}
+
+fn later_block(
+    parent: &Biscuit,
+    context: &str,
+    narrowing: &Narrowing,
+    next: &[u8; 32],
+) -> Result<Biscuit, MintFault> {
+    let block = datalog::block(context.to_owned(), narrowing.not_after, &narrowing.scope);
+    parent.append_with_keypair(&key_pair(next)?, block).map_err(|fault| token_fault(&fault))
+}
+
+fn within_size(token: &Biscuit) -> Result<Vec<u8>, MintFault> {
+    let bytes = token.to_vec().map_err(|fault| token_fault(&fault))?;
+    if bytes.len() > MAX_PASSPORT_BYTES {
+        return Err(MintFault::TooLarge(bytes.len()));
+    }
+    Ok(bytes)
+}
+
+fn derived_seed(label: &[u8], secret: &[u8; 32], context: &str) -> Zeroizing<[u8; 32]> {
+    let mut hash = Zeroizing::new([0; 64]);
+    let whole = Sha512::new().chain_update(label).chain_update(secret).chain_update(context);
+    hash.copy_from_slice(&whole.finalize());
+    let mut seed = Zeroizing::new([0; 32]);
+    seed.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
+    seed
+}
+
+fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, MintFault> {
+    PrivateKey::from_bytes(seed, Algorithm::Ed25519)
+        .map(|key| KeyPair::from(&key))
+        .map_err(|fault| MintFault::Token(fault.to_string()))
+}
+
+fn public_key(root: &VerifyingKey) -> Result<PublicKey, biscuit_auth::error::Format> {
+    PublicKey::from_bytes(root.as_bytes(), Algorithm::Ed25519)
+}
+
+fn token_fault(fault: &biscuit_auth::error::Token) -> MintFault {
+    MintFault::Token(fault.to_string())
+}

@@ -1,0 +1,317 @@
+//! What a block states, in its one spelling: CBOR arrays without maps, in the block's context as base64url.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_cbor::Value as Cbor;
+
+use super::{
+    Authority, MAX_OWNER_BYTES, MAX_PASSPORT_BYTES, MAX_PATTERNS, MAX_REASON_BYTES,
+    MAX_RELAY_BYTES, MAX_RELAYS, MintFault, Narrowing,
+};
+use crate::constraint::Constraint;
+use crate::name::{SeatId, ShareId};
+use crate::pattern::Anchored;
+use crate::scope::{Capability, Scope};
+use crate::time::Timestamp;
+use crate::value::{Text, Value};
+
+const VERSION: i128 = 1;
+// What a constraint that is neither a pin nor `Any` begins with.
+const ONE_OF: i128 = 0;
+const RANGE: i128 = 1;
+const PREFIX: i128 = 2;
+const PATTERN: i128 = 3;
+const ALL: i128 = 4;
+
+/// A statement that does not read; the chain knows which block it is in.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Unreadable;
+
+type Read<T> = Result<T, Unreadable>;
+
+impl Authority {
+    pub(super) fn to_context(&self) -> Result<String, MintFault> {
+        self.check_lengths()?;
+        let relays = self.relays.iter().map(|relay| text(relay)).collect();
+        context(vec![
+            Cbor::Integer(VERSION),
+            text(self.daemon.as_str()),
+            Cbor::Bytes(self.share.as_bytes().to_vec()),
+            Cbor::Integer(self.seat.0.into()),
+            text(&self.owner),
+            Cbor::Array(relays),
+            Cbor::Integer(self.not_after.0.into()),
+            Cbor::Bytes(self.channel_key.to_vec()),
+            Cbor::Bytes(self.redeem_key.to_vec()),
+            Cbor::Integer(self.depth.into()),
+            scope_out(&self.scope),
+        ])
+    }
+
+    fn check_lengths(&self) -> Result<(), MintFault> {
+        check_scope(&self.scope)?;
+        if self.owner.is_empty() || self.owner.len() > MAX_OWNER_BYTES {
+            return Err(MintFault::Field("owner"));
+        }
+        let relays = self.relays.iter().all(|relay| relay.len() <= MAX_RELAY_BYTES);
+        if !relays || self.relays.len() > MAX_RELAYS {
+            return Err(MintFault::Field("list of relays"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn from_context(context: &str) -> Read<Self> {
+        let [
+            version,
+            daemon,
+            share,
+            seat,
+            owner,
+            relays,
+            not_after,
+            channel_key,
+            redeem_key,
+            depth,
+            scope,
+        ] = fields(context)?;
+        if version != Cbor::Integer(VERSION) {
+            return Err(Unreadable);
+        }
+        let authority = Self {
+            daemon: string(daemon)?.parse().map_err(|_| Unreadable)?,
+            share: ShareId::from_random(bytes(share)?),
+            seat: SeatId(number(&seat)?),
+            owner: string(owner)?,
+            relays: array(relays)?.into_iter().map(string).collect::<Read<_>>()?,
+            not_after: Timestamp(number(&not_after)?),
+            channel_key: bytes(channel_key)?,
+            redeem_key: bytes(redeem_key)?,
+            depth: number(&depth)?,
+            scope: scope_in(scope)?,
+        };
+        one_spelling(authority.to_context(), context).map(|()| authority)
+    }
+}
+
+impl Narrowing {
+    pub(super) fn to_context(&self) -> Result<String, MintFault> {
+        check_scope(&self.scope)?;
+        if self.reason.len() > MAX_REASON_BYTES {
+            return Err(MintFault::Field("reason"));
+        }
+        context(vec![
+            Cbor::Integer(VERSION),
+            Cbor::Integer(self.not_after.0.into()),
+            Cbor::Integer(self.depth.into()),
+            scope_out(&self.scope),
+            text(&self.reason),
+        ])
+    }
+
+    pub(super) fn from_context(context: &str) -> Read<Self> {
+        let [version, not_after, depth, scope, reason] = fields(context)?;
+        if version != Cbor::Integer(VERSION) {
+            return Err(Unreadable);
+        }
+        let narrowing = Self {
+            not_after: Timestamp(number(&not_after)?),
+            depth: number(&depth)?,
+            scope: scope_in(scope)?,
+            reason: string(reason)?,
+        };
+        one_spelling(narrowing.to_context(), context).map(|()| narrowing)
+    }
+}
+
+fn check_scope(scope: &Scope) -> Result<(), MintFault> {
+    if scope.is_empty() {
+        return Err(MintFault::Empty);
+    }
+    if patterns(scope) > MAX_PATTERNS {
+        return Err(MintFault::Field("list of patterns"));
+    }
+    Ok(())
+}
+
+/// How many patterns a reader of the scope would compile.
+pub(super) fn patterns(scope: &Scope) -> usize {
+    let limits =
+        scope.capabilities().iter().flat_map(|capability| capability.parameters().values());
+    limits.map(patterns_in).sum()
+}
+
+fn patterns_in(limit: &Constraint) -> usize {
+    match limit {
+        Constraint::Pattern(_) => 1,
+        Constraint::All(parts) => parts.iter().map(patterns_in).sum(),
+        Constraint::Any
+        | Constraint::OneOf(_)
+        | Constraint::Range { .. }
+        | Constraint::Prefix(_) => 0,
+    }
+}
+
+/// Refuses what reads well but was written otherwise: long integers, unsorted lists, lists of one.
+fn one_spelling(again: Result<String, MintFault>, context: &str) -> Read<()> {
+    if again.is_ok_and(|again| again == context) { Ok(()) } else { Err(Unreadable) }
+}
+
+fn context(fields: Vec<Cbor>) -> Result<String, MintFault> {
+    let bytes = serde_cbor::to_vec(&Cbor::Array(fields))
+        .map_err(|fault| MintFault::Token(fault.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn fields<const N: usize>(context: &str) -> Read<[Cbor; N]> {
+    if context.len() > MAX_PASSPORT_BYTES {
+        return Err(Unreadable);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(context).map_err(|_| Unreadable)?;
+    let fields = array(serde_cbor::from_slice(&bytes).map_err(|_| Unreadable)?)?;
+    fields.try_into().map_err(|_| Unreadable)
+}
+
+fn scope_out(scope: &Scope) -> Cbor {
+    Cbor::Array(scope.capabilities().iter().map(capability_out).collect())
+}
+
+fn capability_out(capability: &Capability) -> Cbor {
+    let mut parts = vec![text(capability.verb().as_str())];
+    for (name, limit) in capability.parameters() {
+        parts.extend([text(name.as_str()), constraint_out(limit)]);
+    }
+    Cbor::Array(parts)
+}
+
+fn constraint_out(limit: &Constraint) -> Cbor {
+    let tagged = |tag, parts: Vec<Cbor>| {
+        Cbor::Array(std::iter::once(Cbor::Integer(tag)).chain(parts).collect())
+    };
+    match limit {
+        Constraint::Any => Cbor::Null,
+        Constraint::OneOf(values) => {
+            let mut values: Vec<_> = values.iter().map(value_out).collect();
+            if values.len() == 1 { values.remove(0) } else { tagged(ONE_OF, values) }
+        }
+        Constraint::Range { min, max } => {
+            tagged(RANGE, vec![Cbor::Integer((*min).into()), Cbor::Integer((*max).into())])
+        }
+        Constraint::Prefix(prefix) => tagged(PREFIX, vec![text(prefix)]),
+        Constraint::Pattern(pattern) => tagged(PATTERN, vec![text(pattern.source())]),
+        Constraint::All(parts) => tagged(ALL, parts.iter().map(constraint_out).collect()),
+    }
+}
+
+fn value_out(value: &Value) -> Cbor {
+    match value {
+        Value::Text(plain) => text(plain),
+        Value::Int(number) => Cbor::Integer((*number).into()),
+        Value::Bool(answer) => Cbor::Bool(*answer),
+    }
+}
+
+fn scope_in(from: Cbor) -> Read<Scope> {
+    // Counted while reading: what is compiled must be bounded before the whole is known.
+    let mut patterns_left = MAX_PATTERNS;
+    let capabilities = array(from)?.into_iter().map(|one| capability_in(one, &mut patterns_left));
+    Ok(Scope::new(capabilities.collect::<Read<Vec<_>>>()?))
+}
+
+fn capability_in(from: Cbor, patterns_left: &mut usize) -> Read<Capability> {
+    let mut parts = array(from)?.into_iter();
+    let verb = string(parts.next().ok_or(Unreadable)?)?.parse().map_err(|_| Unreadable)?;
+    let mut limits = Vec::new();
+    while let Some(name) = parts.next() {
+        let name = string(name)?.parse().map_err(|_| Unreadable)?;
+        let limit = parts.next().ok_or(Unreadable)?;
+        limits.push((name, constraint_in(limit, patterns_left)?));
+    }
+    Ok(Capability::new(verb, limits))
+}
+
+fn constraint_in(from: Cbor, patterns_left: &mut usize) -> Read<Constraint> {
+    let Cbor::Array(parts) = from else { return value_in(from).map(Constraint::exact) };
+    let mut parts = parts.into_iter();
+    match parts.next() {
+        Some(Cbor::Integer(ALL)) => {
+            let parts = parts.map(|part| simple_in(part, patterns_left));
+            let parts = parts.collect::<Read<BTreeSet<_>>>()?;
+            if parts.len() > 1 { Ok(Constraint::All(parts)) } else { Err(Unreadable) }
+        }
+        Some(tag) => tagged_in(&tag, parts.collect(), patterns_left),
+        None => Err(Unreadable),
+    }
+}
+
+/// A part of `All`: what nests no further.
+fn simple_in(from: Cbor, patterns_left: &mut usize) -> Read<Constraint> {
+    let mut parts = array(from)?.into_iter();
+    let tag = parts.next().ok_or(Unreadable)?;
+    tagged_in(&tag, parts.collect(), patterns_left)
+}
+
+fn tagged_in(tag: &Cbor, parts: Vec<Cbor>, patterns_left: &mut usize) -> Read<Constraint> {
+    match tag {
+        Cbor::Integer(ONE_OF) if parts.len() > 1 => {
+            parts.into_iter().map(value_in).collect::<Read<_>>().map(Constraint::OneOf)
+        }
+        Cbor::Integer(RANGE) => {
+            let [min, max]: [Cbor; 2] = parts.try_into().map_err(|_| Unreadable)?;
+            let (min, max) = (number(&min)?, number(&max)?);
+            if min <= max { Ok(Constraint::Range { min, max }) } else { Err(Unreadable) }
+        }
+        Cbor::Integer(PREFIX) => {
+            Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable)
+        }
+        Cbor::Integer(PATTERN) => {
+            *patterns_left = patterns_left.checked_sub(1).ok_or(Unreadable)?;
+            Anchored::new(&only_text(parts)?).map(Constraint::Pattern).map_err(|_| Unreadable)
+        }
+        _ => Err(Unreadable),
+    }
+}
+
+fn value_in(from: Cbor) -> Read<Value> {
+    if let Cbor::Bool(answer) = from {
+        return Ok(Value::Bool(answer));
+    }
+    if matches!(from, Cbor::Integer(_)) {
+        return number(&from).map(Value::Int);
+    }
+    Value::text(string(from)?).map_err(|_| Unreadable)
+}
+
+fn only_text(parts: Vec<Cbor>) -> Read<String> {
+    let [one]: [Cbor; 1] = parts.try_into().map_err(|_| Unreadable)?;
+    string(one)
+}
+
+fn text(text: &str) -> Cbor {
+    Cbor::Text(text.to_owned())
+}
+
+fn string(from: Cbor) -> Read<String> {
+    if let Cbor::Text(text) = from { Ok(text) } else { Err(Unreadable) }
+}
+
+fn array(from: Cbor) -> Read<Vec<Cbor>> {
+    if let Cbor::Array(parts) = from { Ok(parts) } else { Err(Unreadable) }
+}
+
+fn number<N: TryFrom<i128>>(from: &Cbor) -> Read<N> {
+    if let Cbor::Integer(number) = from {
+        N::try_from(*number).map_err(|_| Unreadable)
+    } else {
+        Err(Unreadable)
+    }
+}
+
+fn bytes<const N: usize>(from: Cbor) -> Read<[u8; N]> {
+    if let Cbor::Bytes(bytes) = from {
+        bytes.try_into().map_err(|_| Unreadable)
+    } else {
+        Err(Unreadable)
+    }
+}

@@ -1,0 +1,131 @@
+//! Refusals: what the caller is told, and what the audit is told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::constraint::Constraint;
+use crate::name::ParameterName;
+use crate::rule::RuleSite;
+use crate::value::Kind;
+
+/// A call that may not be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// For the caller.
+    pub public: PublicRefusal,
+    /// For the audit, never for the caller.
+    pub reason: Reason,
+}
+
+/// What a caller is told. A verb that does not exist and one that is not theirs give the same answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicRefusal {
+    /// Not permitted, and no more is said.
+    #[error("not permitted")]
+    NotPermitted,
+    /// The share or the passport has ended.
+    #[error("the share is over")]
+    Over,
+    /// A verb within the passport, with an argument that is not.
+    #[error("`{parameter}` {problem}")]
+    Parameter {
+        /// The parameter.
+        parameter: ParameterName,
+        /// What is wrong with its argument.
+        problem: ParameterProblem,
+    },
+    /// A verb within the passport, each argument within some capability, but not all within one.
+    #[error("these arguments are permitted one by one, but not together")]
+    Combination,
+}
+
+/// What is wrong with one argument.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterProblem {
+    /// The verb has no such parameter.
+    #[error("is not a parameter of this verb")]
+    Undeclared,
+    /// It must be given.
+    #[error("is required")]
+    Missing,
+    /// It is of another kind.
+    #[error("must be of type {wants}")]
+    Kind {
+        /// The kind that it must be.
+        wants: Kind,
+    },
+    /// Its value is outside.
+    #[error("must be {}", either(accepts))]
+    Value {
+        /// Any of these would do.
+        accepts: Vec<Constraint>,
+    },
+    /// The program would take it for an option.
+    #[error("may not begin with `-`")]
+    Option,
+}
+
+fn either(accepts: &[Constraint]) -> String {
+    accepts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
+
+/// Why, for the audit.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The share's deadline has passed.
+    #[error("the share is over")]
+    ShareOver,
+    /// The passport's own end has passed.
+    #[error("the passport is over")]
+    PassportOver,
+    /// The passport states another owner than the lease.
+    #[error("the passport is for another owner")]
+    OtherOwner,
+    /// The catalog has no such verb.
+    #[error("the catalog has no such verb")]
+    UnknownVerb,
+    /// The arguments are not what the catalog declares.
+    #[error("the catalog refuses `{parameter}`: it {problem}")]
+    Catalog {
+        /// The parameter.
+        parameter: ParameterName,
+        /// What is wrong with its argument.
+        problem: ParameterProblem,
+    },
+    /// A block of the passport does not permit it.
+    #[error("outside the passport")]
+    OutsidePassport,
+    /// The share as it stands does not permit it.
+    #[error("outside the share as it stands")]
+    OutsideShare,
+    /// A rule denies it.
+    #[error("denied by {rule}")]
+    Denied {
+        /// The rule.
+        rule: RuleSite,
+    },
+    /// No rule lets the owner do it.
+    #[error("no rule allows it to the owner")]
+    NotAllowed,
+    /// No rule lets the owner share it with this recipient.
+    #[error("no rule lets the owner share it with this recipient")]
+    NotDelegated,
+}
+
+impl Refusal {
+    pub(crate) fn uniform(reason: Reason) -> Box<Self> {
+        Box::new(Self { public: PublicRefusal::NotPermitted, reason })
+    }
+
+    pub(crate) fn over(reason: Reason) -> Box<Self> {
+        Box::new(Self { public: PublicRefusal::Over, reason })
+    }
+
+    pub(crate) fn parameter(parameter: &ParameterName, problem: ParameterProblem) -> Box<Self> {
+        let reason = Reason::Catalog { parameter: parameter.clone(), problem: problem.clone() };
+        let public = PublicRefusal::Parameter { parameter: parameter.clone(), problem };
+        Box::new(Self { public, reason })
+    }
+}

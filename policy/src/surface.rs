@@ -1,0 +1,424 @@
+//! The surface: what a principal holds now, and what may be derived from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::constraint::Constraint;
+use crate::name::{ParameterName, VerbName};
+use crate::nearest::nearest;
+use crate::principal::Principal;
+use crate::request::{Limit, Pin, Pointer, Request};
+use crate::rule::RuleSite;
+use crate::scope::{Capability, Scope};
+use crate::value::{Kind, Value, ValueFault};
+use crate::verb::{Catalog, Parameter, Verb};
+
+/// How many combinations of listed values one request may name, and how many capabilities a scope may get.
+pub const MAX_COMBINATIONS: usize = 256;
+
+/// Everything that policy lets one principal do now.
+#[derive(Clone, Debug)]
+pub struct Surface {
+    pub(crate) principal: Principal,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) allowed: Vec<Capability>,
+    pub(crate) denied: Vec<(RuleSite, Capability)>,
+}
+
+/// Why a request cannot be met.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{problem}\n{pointer}")]
+pub struct DeriveFault {
+    /// What is wrong.
+    pub problem: DeriveProblem,
+    /// Where in the request.
+    pub pointer: Pointer,
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DeriveProblem {
+    /// No rule allows the verb, or there is no such verb.
+    #[error("{principal} does not hold `{verb}`{}", crate::nearest::hint(nearest.as_deref()))]
+    NotHeld {
+        /// Who asks.
+        principal: Principal,
+        /// For what.
+        verb: VerbName,
+        /// A verb that they do hold.
+        nearest: Option<String>,
+    },
+    /// The verb has no such parameter.
+    #[error("`{verb}` has no parameter `{parameter}`{}", crate::nearest::hint(nearest.as_deref()))]
+    UnknownParameter {
+        /// The verb.
+        verb: VerbName,
+        /// What was pinned.
+        parameter: ParameterName,
+        /// A parameter that it does have.
+        nearest: Option<String>,
+    },
+    /// Not a value of the parameter's kind.
+    #[error("{0}")]
+    Value(ValueFault),
+    /// `<=` or `>=` on something that is not a number.
+    #[error("`{parameter}` is a {kind}: only an int is compared by `<=` and `>=`")]
+    NotOrdered {
+        /// What was pinned.
+        parameter: ParameterName,
+        /// What it is.
+        kind: Kind,
+    },
+    /// The catalog never accepts it.
+    #[error("`{parameter}` accepts {accepted}, not {asked}")]
+    NotAccepted {
+        /// What was pinned.
+        parameter: ParameterName,
+        /// What the catalog takes.
+        accepted: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// More than the principal holds.
+    #[error("{principal} holds `{verb}` with {held}, not with all of {asked}")]
+    Outside {
+        /// Who asks.
+        principal: Principal,
+        /// For what.
+        verb: VerbName,
+        /// What they hold.
+        held: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// Two pins of one parameter exclude each other.
+    #[error("the pins of `{parameter}` leave nothing: alternatives are written `{parameter}=a|b`")]
+    Nothing {
+        /// What was pinned.
+        parameter: ParameterName,
+    },
+    /// A rule denies it.
+    #[error("{rule} denies {denied}")]
+    Denied {
+        /// The rule.
+        rule: RuleSite,
+        /// What it denies.
+        denied: Box<Capability>,
+    },
+    /// More than [`MAX_COMBINATIONS`].
+    #[error("the request names more than {MAX_COMBINATIONS} combinations of values")]
+    TooMany,
+}
+
+impl Surface {
+    /// Whose surface it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// What is held, without what rules deny as far as that can be taken out. What a rule denies in
+    /// part is still refused at each call.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.allowed.iter().filter_map(|capability| self.without_denied(capability)).collect()
+    }
+
+    /// The narrowest scope that meets all requests: of every rule that matches, what it shares with the
+    /// request. A parameter that is not mentioned keeps each rule's own constraint.
+    pub fn derive(&self, requests: &[Request]) -> Result<Scope, DeriveFault> {
+        let mut derived = Vec::new();
+        for request in requests {
+            derived.extend(self.derive_one(request)?);
+            if derived.len() > MAX_COMBINATIONS {
+                return Err(fault(request, 0, DeriveProblem::TooMany));
+            }
+        }
+        Ok(Scope::new(derived))
+    }
+
+    fn derive_one(&self, request: &Request) -> Result<Vec<Capability>, DeriveFault> {
+        let (verb, held) = self.held(request)?;
+        let asked = settle(request, verb)?;
+        let cells = combinations(request, asked.iter().map(|(name, one)| (*name, one.cells())))?;
+        for cell in &cells {
+            self.check_held(request, cell, &held)?;
+        }
+        let wanted =
+            combinations(request, asked.iter().map(|(name, one)| (*name, one.limits.clone())))?;
+        let within =
+            held.iter().flat_map(|wide| wanted.iter().filter_map(|cell| cell.within(wide)));
+        let derived: Vec<_> = within.filter_map(|whole| self.without_denied(&whole)).collect();
+        for cell in &cells {
+            self.check_not_denied(request, cell, &derived)?;
+        }
+        Ok(derived)
+    }
+
+    fn held(&self, request: &Request) -> Result<(&Verb, Vec<&Capability>), DeriveFault> {
+        let held: Vec<_> =
+            self.allowed.iter().filter(|held| held.verb() == request.verb()).collect();
+        match self.catalog.verb(request.verb()) {
+            Some(verb) if !held.is_empty() => Ok((verb, held)),
+            _ => {
+                let names = self.allowed.iter().map(|held| held.verb().as_str());
+                let problem = DeriveProblem::NotHeld {
+                    principal: self.principal.clone(),
+                    verb: request.verb().clone(),
+                    nearest: nearest(request.verb().as_str(), names).map(str::to_owned),
+                };
+                Err(fault(request, 0, problem))
+            }
+        }
+    }
+
+    fn check_held(
+        &self,
+        request: &Request,
+        cell: &Combination<'_>,
+        held: &[&Capability],
+    ) -> Result<(), DeriveFault> {
+        if held.iter().any(|wide| cell.lies_within(wide)) {
+            return Ok(());
+        }
+        let lines: Vec<String> = held.iter().map(|wide| format!("`{wide}`")).collect();
+        let problem = DeriveProblem::Outside {
+            principal: self.principal.clone(),
+            verb: request.verb().clone(),
+            held: lines.join(" or "),
+            asked: cell.to_string(),
+        };
+        Err(fault(request, cell.at(request), problem))
+    }
+
+    fn check_not_denied(
+        &self,
+        request: &Request,
+        cell: &Combination<'_>,
+        derived: &[Capability],
+    ) -> Result<(), DeriveFault> {
+        if derived.iter().any(|narrow| cell.lies_within(narrow)) {
+            return Ok(());
+        }
+        let of_verb = || self.denied.iter().filter(|(_, denied)| denied.verb() == request.verb());
+        let touching = of_verb().find(|(_, denied)| cell.within(denied).is_some());
+        let Some((rule, denied)) = touching.or_else(|| of_verb().next()) else {
+            return self.check_held(request, cell, &[]);
+        };
+        let problem =
+            DeriveProblem::Denied { rule: rule.clone(), denied: Box::new(denied.clone()) };
+        Err(fault(request, cell.at(request), problem))
+    }
+
+    /// A capability without what rules deny: all of it, or the listed values of one parameter. What
+    /// cannot be taken out stays, and is refused at each call.
+    fn without_denied(&self, capability: &Capability) -> Option<Capability> {
+        let verb = self.catalog.verb(capability.verb())?;
+        let denied = self.denied.iter().filter(|(_, denied)| denied.verb() == capability.verb());
+        denied
+            .map(|(_, denied)| denied)
+            .try_fold(capability.clone(), |left, denied| subtract(verb, left, denied))
+    }
+}
+
+/// `left` without what `denied` permits, as far as a single capability can say it; `None` when nothing is left.
+fn subtract(verb: &Verb, left: Capability, denied: &Capability) -> Option<Capability> {
+    let mut partial = Vec::new();
+    for (name, limit) in denied.parameters() {
+        let possible = possible(verb, name, left.constraint(name))?;
+        if limit.intersect(&possible).is_none() {
+            return Some(left);
+        }
+        if !limit.covers(&possible) {
+            partial.push((name, limit, possible));
+        }
+    }
+    match partial.as_slice() {
+        [] => None,
+        [(name, limit, Constraint::OneOf(values))] => {
+            let kept = values.iter().filter(|value| !limit.permits(value)).cloned().collect();
+            Some(left.with((*name).clone(), Constraint::OneOf(kept)))
+        }
+        _ => Some(left),
+    }
+}
+
+/// The values that can occur at all, given what the catalog accepts.
+fn possible(verb: &Verb, name: &ParameterName, held: &Constraint) -> Option<Constraint> {
+    let parameter = verb.parameters.get(name)?;
+    let met = held.intersect(&parameter.constraint)?;
+    if parameter.kind == Kind::Bool {
+        return met.intersect(&Constraint::OneOf([Value::Bool(false), Value::Bool(true)].into()));
+    }
+    Some(met)
+}
+
+/// What is asked of one parameter: the union of these.
+struct Wanted {
+    limits: Vec<Constraint>,
+}
+
+impl Wanted {
+    /// What must be held for the request to be met: each listed value, each range, and of a bound on
+    /// one side that bound.
+    fn cells(&self) -> Vec<Constraint> {
+        self.limits.iter().flat_map(cells_of).collect()
+    }
+}
+
+fn cells_of(limit: &Constraint) -> Vec<Constraint> {
+    match limit {
+        Constraint::OneOf(values) => values.iter().cloned().map(Constraint::exact).collect(),
+        Constraint::Range { min: i64::MIN, max: end }
+        | Constraint::Range { min: end, max: i64::MAX } => {
+            vec![Constraint::exact(Value::Int(*end))]
+        }
+        Constraint::Any
+        | Constraint::Range { .. }
+        | Constraint::Prefix(_)
+        | Constraint::Pattern(_)
+        | Constraint::All(_) => vec![limit.clone()],
+    }
+}
+
+/// One choice for each parameter that a request mentions.
+#[derive(Clone)]
+struct Combination<'a> {
+    verb: &'a VerbName,
+    limits: BTreeMap<&'a ParameterName, Constraint>,
+}
+
+impl Combination<'_> {
+    fn lies_within(&self, wide: &Capability) -> bool {
+        self.limits.iter().all(|(name, limit)| wide.constraint(name).covers(limit))
+    }
+
+    fn within(&self, wide: &Capability) -> Option<Capability> {
+        let limits = self.limits.iter().map(|(name, limit)| ((*name).clone(), limit.clone()));
+        wide.intersect(&Capability::new(self.verb.clone(), limits))
+    }
+
+    fn at(&self, request: &Request) -> usize {
+        let first = request.pins.iter().find(|pin| self.limits.contains_key(&pin.parameter));
+        first.map_or(0, |pin| pin.at)
+    }
+}
+
+impl fmt::Display for Combination<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pins = self.limits.iter().map(|(name, limit)| format!("{name}={limit}"));
+        write!(out, "`{}`", pins.collect::<Vec<_>>().join(","))
+    }
+}
+
+fn combinations<'a>(
+    request: &'a Request,
+    choices: impl Iterator<Item = (&'a ParameterName, Vec<Constraint>)>,
+) -> Result<Vec<Combination<'a>>, DeriveFault> {
+    let mut all = vec![Combination { verb: request.verb(), limits: BTreeMap::new() }];
+    for (name, limits) in choices {
+        if all.len().saturating_mul(limits.len()) > MAX_COMBINATIONS {
+            return Err(fault(request, 0, DeriveProblem::TooMany));
+        }
+        let widened = all.iter().flat_map(|one| {
+            limits.iter().map(|limit| {
+                let mut next = one.clone();
+                next.limits.insert(name, limit.clone());
+                next
+            })
+        });
+        all = widened.collect();
+    }
+    Ok(all)
+}
+
+fn settle<'a>(
+    request: &'a Request,
+    verb: &Verb,
+) -> Result<BTreeMap<&'a ParameterName, Wanted>, DeriveFault> {
+    let mut wanted = BTreeMap::new();
+    for pin in &request.pins {
+        let limits = settle_pin(request, verb, pin)?;
+        let met = match wanted.remove(&pin.parameter) {
+            None => limits,
+            Some(Wanted { limits: before }) => both(&before, &limits),
+        };
+        if met.is_empty() {
+            let problem = DeriveProblem::Nothing { parameter: pin.parameter.clone() };
+            return Err(fault(request, pin.at, problem));
+        }
+        wanted.insert(&pin.parameter, Wanted { limits: met });
+    }
+    Ok(wanted)
+}
+
+fn both(one: &[Constraint], two: &[Constraint]) -> Vec<Constraint> {
+    one.iter().flat_map(|a| two.iter().filter_map(|b| a.intersect(b))).collect()
+}
+
+fn settle_pin(request: &Request, verb: &Verb, pin: &Pin) -> Result<Vec<Constraint>, DeriveFault> {
+    let parameter = verb.parameters.get(&pin.parameter).ok_or_else(|| {
+        let names = verb.parameters.keys().map(ParameterName::as_str);
+        let problem = DeriveProblem::UnknownParameter {
+            verb: verb.name.clone(),
+            parameter: pin.parameter.clone(),
+            nearest: nearest(pin.parameter.as_str(), names).map(str::to_owned),
+        };
+        fault(request, pin.at, problem)
+    })?;
+    let ordered = matches!(pin.limit, Limit::OneOf(_)) || parameter.kind == Kind::Int;
+    if !ordered {
+        let problem =
+            DeriveProblem::NotOrdered { parameter: pin.parameter.clone(), kind: parameter.kind };
+        return Err(fault(request, pin.at, problem));
+    }
+    let limits = pin
+        .limit
+        .settle(parameter.kind)
+        .map_err(|(value, at)| fault(request, at, DeriveProblem::Value(value)))?;
+    let limits = grouped(limits);
+    for cell in limits.iter().flat_map(cells_of) {
+        if !accepted(parameter, &cell) {
+            let problem = DeriveProblem::NotAccepted {
+                parameter: pin.parameter.clone(),
+                accepted: parameter.constraint.to_string(),
+                asked: cell.to_string(),
+            };
+            return Err(fault(request, pin.at, problem));
+        }
+    }
+    Ok(limits)
+}
+
+/// Listed values become one list, so that the scope stays as short as the request.
+fn grouped(limits: Vec<Constraint>) -> Vec<Constraint> {
+    let mut listed = BTreeSet::new();
+    let mut grouped = Vec::new();
+    for limit in limits {
+        match limit {
+            Constraint::OneOf(values) => listed.extend(values),
+            other => grouped.push(other),
+        }
+    }
+    grouped.extend((!listed.is_empty()).then_some(Constraint::OneOf(listed)));
+    grouped
+}
+
+/// Whether the catalog could accept the cell. A range must lie within at both ends: more than exists
+/// is a mistake to name now, not at the first call.
+fn accepted(parameter: &Parameter, cell: &Constraint) -> bool {
+    match cell {
+        Constraint::OneOf(values) => values.iter().all(|value| parameter.accepts(value)),
+        Constraint::Range { min, max } => {
+            min <= max && [min, max].iter().all(|end| parameter.accepts(&Value::Int(**end)))
+        }
+        Constraint::Any | Constraint::Prefix(_) | Constraint::Pattern(_) | Constraint::All(_) => {
+            parameter.constraint.intersect(cell).is_some()
+        }
+    }
+}
+
+fn fault(request: &Request, at: usize, problem: DeriveProblem) -> DeriveFault {
+    DeriveFault { problem, pointer: request.source.point(at) }
+}

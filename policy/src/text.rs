@@ -1,0 +1,53 @@
+//! TOML to checked types, with line, column and the nearest known name.
+
+mod document;
+mod limits;
+mod rules;
+mod units;
+mod verbs;
+
+use std::fmt;
+
+use crate::policy::Policy;
+
+/// A file as it was read; its name is what faults and rules are called by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// `policy.d/team.toml`.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// One thing wrong with a file. `Display` is for people: place, fault, and what may have been meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextFault {
+    /// The file.
+    pub source: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character of the line, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What may have been meant, or what to do.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for TextFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, line, column, message, .. } = self;
+        write!(out, "{source}:{line}:{column}: {message}")?;
+        self.hint.iter().try_for_each(|hint| write!(out, "\n   = {hint}"))
+    }
+}
+
+impl std::error::Error for TextFault {}
+
+/// Reads the catalog and the rules. Nothing is skipped: a single fault means no policy, and as many
+/// faults as can be told apart are named at once.
+pub fn load(verbs: &[Source], rules: &[Source]) -> Result<Policy, Vec<TextFault>> {
+    let catalog = verbs::read(verbs)?;
+    let rulebook = rules::read(rules, &catalog)?;
+    Ok(Policy::new(catalog.verbs.into_iter().map(|(_, one)| one.verb).collect(), rulebook))
+}

@@ -1,0 +1,222 @@
+//! `verbs.d`: what exists and how it runs.
+
+use std::collections::BTreeMap;
+
+use super::document::{Entry, Fallible, Node, Table, parse};
+use super::{Source, TextFault, limits, units};
+use crate::name::{ParameterName, VerbName, shown};
+use crate::nearest::nearest;
+use crate::template::Template;
+use crate::value::Kind;
+use crate::verb::{Effect, Exec, Parameter, Run, Verb};
+
+/// Every verb with the place that declares it.
+#[derive(Default)]
+pub(super) struct Declared {
+    pub(super) verbs: BTreeMap<VerbName, DeclaredVerb>,
+}
+
+pub(super) struct DeclaredVerb {
+    pub(super) verb: Verb,
+    pub(super) source: String,
+}
+
+pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
+    let mut declared = Declared::default();
+    let mut faults = Vec::new();
+    for source in sources {
+        match parse(source) {
+            Ok(table) => declared.add(Table::root(source, &table), &mut faults),
+            Err(malformed) => faults.extend(malformed),
+        }
+    }
+    if faults.is_empty() { Ok(declared) } else { Err(faults) }
+}
+
+impl Declared {
+    fn add(&mut self, file: Table<'_>, faults: &mut Vec<TextFault>) {
+        let verbs =
+            file.only(&["verb"]).and_then(|()| file.get("verb").map(Node::table).transpose());
+        match verbs {
+            Err(fault) => faults.push(*fault),
+            Ok(verbs) => {
+                for entry in verbs.into_iter().flat_map(Table::entries) {
+                    self.add_one(entry).unwrap_or_else(|fault| faults.push(*fault));
+                }
+            }
+        }
+    }
+
+    fn add_one(&mut self, entry: Entry<'_>) -> Fallible<()> {
+        let name: VerbName = named(entry)?;
+        if let Some(before) = self.verbs.get(&name) {
+            let message = format!("`{name}` is already declared in {}", before.source);
+            return Err(entry.place.fault(message));
+        }
+        let verb = verb(name.clone(), entry.node.table()?)?;
+        self.verbs.insert(name, DeclaredVerb { verb, source: entry.place.source.name.clone() });
+        Ok(())
+    }
+}
+
+/// A key that is a checked name.
+pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(entry: Entry<'_>) -> Fallible<T> {
+    entry.key.parse().map_err(|fault: T::Err| entry.place.fault(fault.to_string()))
+}
+
+fn verb(name: VerbName, table: Table<'_>) -> Fallible<Verb> {
+    table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
+    let parameters = parameters(table)?;
+    let run = run(table.need("run")?)?;
+    check_use(table, &parameters, &run)?;
+    Ok(Verb {
+        name,
+        summary: summary(table.need("summary")?)?,
+        effect: effect(table.need("effect")?)?,
+        parameters,
+        run,
+        timeout: table.get("timeout").map(units::duration).transpose()?,
+        output_max: output_max(table)?,
+    })
+}
+
+fn summary(node: Node<'_>) -> Fallible<String> {
+    const MOST: usize = 200;
+    let text = node.string()?;
+    if text.len() > MOST || text.contains(char::is_control) {
+        return Err(node.place.fault(format!("a summary is one line of at most {MOST} bytes")));
+    }
+    Ok(text.to_owned())
+}
+
+fn effect(node: Node<'_>) -> Fallible<Effect> {
+    match node.string()? {
+        "read" => Ok(Effect::Read),
+        "write" => Ok(Effect::Write),
+        other => Err(one_word(node, "effect", other, &["read", "write"])),
+    }
+}
+
+fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> Box<TextFault> {
+    let message = format!("`{}` is not an {what}: known here: {}", shown(given), known.join(", "));
+    let near = nearest(given, known.iter().copied());
+    node.place.hinted(message, near.map(|name| format!("did you mean `{name}`?")))
+}
+
+fn output_max(table: Table<'_>) -> Fallible<Option<u64>> {
+    let Some(output) = table.get("output") else { return Ok(None) };
+    let output = output.table()?;
+    output.only(&["max"])?;
+    output.need("max").and_then(units::size).map(Some)
+}
+
+fn parameters(table: Table<'_>) -> Fallible<BTreeMap<ParameterName, Parameter>> {
+    let Some(params) = table.get("params") else { return Ok(BTreeMap::new()) };
+    let declared = params.table()?.entries();
+    declared.map(|entry| Ok((named(entry)?, parameter(entry.node.table()?)?))).collect()
+}
+
+fn parameter(table: Table<'_>) -> Fallible<Parameter> {
+    let own = ["type", "default", "required", "summary"];
+    table.only(&[own.as_slice(), limits::FIELDS.as_slice()].concat())?;
+    let kind = kind(table.need("type")?)?;
+    let constraint = limits::of_table(table, kind)?;
+    let default = table.get("default").map(|node| limits::scalar(node, kind)).transpose()?;
+    let required = table.get("required").map_or(Ok(false), Node::boolean)?;
+    let place = table.get("default").map_or(table.place, |node| node.place);
+    match &default {
+        Some(_) if required => {
+            return Err(place.fault("a required parameter has no use for a default: leave one out"));
+        }
+        Some(value) if !constraint.permits(value) => {
+            let message =
+                format!("the default `{}` is not accepted: {constraint} is", value.shown());
+            return Err(place.fault(message));
+        }
+        None if !required => {
+            return Err(place.fault("the parameter needs `required = true` or a `default`"));
+        }
+        Some(_) | None => {}
+    }
+    let summary = table.get("summary").map_or(Ok(String::new()), summary)?;
+    Ok(Parameter { kind, constraint, default, required, summary })
+}
+
+fn kind(node: Node<'_>) -> Fallible<Kind> {
+    match node.string()? {
+        "string" => Ok(Kind::Text),
+        "int" => Ok(Kind::Int),
+        "bool" => Ok(Kind::Bool),
+        other => Err(one_word(node, "type", other, &["string", "int", "bool"])),
+    }
+}
+
+fn run(node: Node<'_>) -> Fallible<Run> {
+    let table = node.table()?;
+    if let Some(stray) = table.entries().find(|entry| entry.key != "exec") {
+        let message = format!("`{}` is not an executor: known here: exec", shown(stray.key));
+        return Err(stray.place.fault(message));
+    }
+    exec(table.need("exec")?.table()?).map(Run::Exec)
+}
+
+fn exec(table: Table<'_>) -> Fallible<Exec> {
+    table.only(&["argv", "dir", "env"])?;
+    let argv = table.need("argv")?;
+    let elements = argv.array()?;
+    let program = elements.first().ok_or_else(|| argv.place.fault("`argv` names no program"))?;
+    let parsed =
+        elements.iter().map(|element| element.parsed()).collect::<Fallible<Vec<Template>>>()?;
+    if !parsed.first().and_then(Template::literal).is_some_and(|path| path.starts_with('/')) {
+        let message = "the program must be an absolute path without parameters";
+        return Err(program.place.fault(message));
+    }
+    Ok(Exec {
+        argv: parsed,
+        dir: table.get("dir").map(directory).transpose()?,
+        env: environment(table)?,
+    })
+}
+
+fn directory(node: Node<'_>) -> Fallible<String> {
+    let path = node.text()?;
+    if !path.starts_with('/') {
+        return Err(node.place.fault("`dir` must be an absolute path"));
+    }
+    Ok(path.to_string())
+}
+
+fn environment(table: Table<'_>) -> Fallible<BTreeMap<String, String>> {
+    let Some(env) = table.get("env") else { return Ok(BTreeMap::new()) };
+    let variable = |entry: Entry<'_>| {
+        let first = entry.key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !first || !entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(entry
+                .place
+                .fault(format!("`{}` is not a variable's name", shown(entry.key))));
+        }
+        Ok((entry.key.to_owned(), entry.node.text()?.to_string()))
+    };
+    env.table()?.entries().map(variable).collect()
+}
+
+/// Every parameter is used and every use is declared: a pin on a parameter without effect would be a
+/// promise that nothing keeps.
+fn check_use(
+    table: Table<'_>,
+    parameters: &BTreeMap<ParameterName, Parameter>,
+    Run::Exec(exec): &Run,
+) -> Fallible<()> {
+    let used = exec.parameters();
+    if let Some(name) = used.iter().find(|name| !parameters.contains_key(**name)) {
+        let near = nearest(name.as_str(), parameters.keys().map(ParameterName::as_str));
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        let place = table.need("run")?.place;
+        return Err(place.hinted(format!("`{{{name}}}` is not a declared parameter"), hint));
+    }
+    if let Some(name) = parameters.keys().find(|name| !used.contains(name)) {
+        let place = table.need("params")?.table()?.need(name.as_str())?.place;
+        return Err(place.fault(format!("`{name}` is declared but `run` never uses it")));
+    }
+    Ok(())
+}

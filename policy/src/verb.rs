@@ -1,0 +1,144 @@
+//! Verbs: what the catalog declares.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::constraint::Constraint;
+use crate::name::{ParameterName, VerbName};
+use crate::template::Template;
+use crate::value::{Arguments, Kind, Value};
+
+/// Whether a verb changes anything.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It only looks.
+    Read,
+    /// It changes something: its start record is synced before it runs.
+    Write,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// One declared parameter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Parameter {
+    /// What sort of value it takes.
+    pub kind: Kind,
+    /// What the catalog itself accepts.
+    pub constraint: Constraint,
+    /// What an absent argument becomes, before anything is decided.
+    pub default: Option<Value>,
+    /// Whether a call without it is refused.
+    pub required: bool,
+    /// What it is for, in one line; may be empty.
+    pub summary: String,
+}
+
+impl Parameter {
+    /// Whether the catalog takes this value here.
+    #[must_use]
+    pub fn accepts(&self, value: &Value) -> bool {
+        value.kind() == self.kind && self.constraint.permits(value)
+    }
+}
+
+/// A local program to run. No shell is involved.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exec {
+    /// The program, an absolute path, and its arguments.
+    pub argv: Vec<Template>,
+    /// The directory to start in, an absolute path; the owner's home otherwise.
+    pub dir: Option<String>,
+    /// What is added to the clean environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Exec {
+    /// The program, an absolute path.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        self.argv.first().and_then(Template::literal).unwrap_or_default()
+    }
+
+    /// The whole argv for these arguments, the program first.
+    #[must_use]
+    pub fn command(&self, arguments: &Arguments) -> Vec<String> {
+        self.argv.iter().map(|element| element.render(arguments)).collect()
+    }
+
+    /// The parameter whose value would be taken for an option by the program, if any: it begins an
+    /// element with a dash and no `--` stands before.
+    pub(crate) fn option_smuggled(&self, arguments: &Arguments) -> Option<&ParameterName> {
+        self.argv
+            .iter()
+            .take_while(|element| element.literal() != Some("--"))
+            .find_map(|element| element.dashed_by(arguments))
+    }
+
+    pub(crate) fn parameters(&self) -> BTreeSet<&ParameterName> {
+        self.argv.iter().flat_map(Template::parameters).collect()
+    }
+}
+
+/// How a verb is done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Run {
+    /// By a program on this machine.
+    Exec(Exec),
+}
+
+/// A named action with typed parameters.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verb {
+    /// `app.action`.
+    pub name: VerbName,
+    /// What it does, in one line.
+    pub summary: String,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// What it takes. Nothing else is accepted.
+    pub parameters: BTreeMap<ParameterName, Parameter>,
+    /// How it is done.
+    pub run: Run,
+    /// How long it may take; the daemon's own limit otherwise.
+    pub timeout: Option<Duration>,
+    /// How many bytes it may write; the daemon's own limit otherwise.
+    pub output_max: Option<u64>,
+}
+
+/// All verbs that exist.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    verbs: BTreeMap<VerbName, std::sync::Arc<Verb>>,
+}
+
+impl Catalog {
+    /// The verb of this name.
+    #[must_use]
+    pub fn verb(&self, name: &VerbName) -> Option<&std::sync::Arc<Verb>> {
+        self.verbs.get(name)
+    }
+
+    /// Every verb, by name.
+    pub fn verbs(&self) -> impl Iterator<Item = &std::sync::Arc<Verb>> {
+        self.verbs.values()
+    }
+}
+
+impl FromIterator<Verb> for Catalog {
+    fn from_iter<I: IntoIterator<Item = Verb>>(verbs: I) -> Self {
+        let verbs = verbs.into_iter().map(|verb| (verb.name.clone(), std::sync::Arc::new(verb)));
+        Self { verbs: verbs.collect() }
+    }
+}
