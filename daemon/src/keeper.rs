@@ -1,1 +1,306 @@
-//! keeper
+//! The keeper: root, parses nothing. It starts the monitor, and when that ends kills every call and starts it again.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+use rustix::process::{Pid, WaitStatus, kill_process};
+use rustix::stdio::dup2_stdin;
+
+use crate::clock::Instants;
+use crate::monitor::cgroup;
+use crate::run::{Children, Left, kill_all, reap_all};
+
+/// The monitor's exit status for a mistake in its arguments or configuration, which another start would not mend.
+pub const CONFIGURATION: u8 = 2;
+/// The argument that makes `openscoped` the monitor.
+pub const AS_MONITOR: &str = "--as-monitor";
+
+/// The pause before the first start after a death; it doubles with each death.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A monitor that lived so long was well: the next pause is the first again.
+const LONG_LIFE: Duration = Duration::from_mins(1);
+/// How long the calls of a monitor that ended are given to die.
+const DYING: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The longest path of a cgroup (`PATH_MAX`).
+const MAX_PATH: usize = 4096;
+
+/// What `openscoped` does: keep a monitor running, with these arguments, until it is told to stop.
+///
+/// The exit status is the monitor's.
+#[must_use]
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    close_fds::set_fds_cloexec(3, &[]);
+    let arguments = [AS_MONITOR.into()].into_iter().chain(arguments).collect();
+    match keep("/proc/self/exe", arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            say(&format!("openscoped: the keeper cannot go on: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keep(program: &str, arguments: Vec<OsString>) -> io::Result<u8> {
+    let orders = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+    let children = Children::adopt(&orders)?;
+    let asked = Asked::Nothing;
+    Keeper { program: program.into(), arguments, children, instance: None, asked }.keep()
+}
+
+struct Keeper {
+    program: OsString,
+    arguments: Vec<OsString>,
+    children: Children,
+    /// The cgroup that all calls are in, once the monitor has told it.
+    instance: Option<PathBuf>,
+    asked: Asked,
+}
+
+/// Whether somebody has asked for the end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asked {
+    Nothing,
+    Stop,
+}
+
+impl Keeper {
+    fn keep(&mut self) -> io::Result<u8> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let begun = Instants::now().boot;
+            let status = Life::begin(self)?.watch(self)?;
+            self.end_calls()?;
+            if let Some(code) = last_word(status, self.asked) {
+                self.tidy();
+                return Ok(code);
+            }
+            if Instants::now().boot.saturating_sub(begun) >= LONG_LIFE {
+                pause = FIRST_PAUSE;
+            }
+            say(&format!("openscoped: the monitor ended ({}); next in {pause:?}", told(status)));
+            self.pause(pause)?;
+            if self.asked == Asked::Stop {
+                self.tidy();
+                return Ok(0);
+            }
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Kills all calls, and all else that the monitor left, and waits for it.
+    fn end_calls(&mut self) -> io::Result<()> {
+        let last = Instants::now().boot + DYING;
+        while !self.are_all_dead()? {
+            if Instants::now().boot >= last {
+                say("openscoped: some processes of calls do not die");
+                return Ok(());
+            }
+            self.children.rest(LOOK_AGAIN)?;
+            self.take_signals(None)?;
+        }
+        Ok(())
+    }
+
+    /// A runner that has its order and is not yet in its cgroup is a child of this process by now.
+    fn are_all_dead(&self) -> io::Result<bool> {
+        let calls = self.instance.as_deref().filter(|path| cgroup::is_cgroup(path));
+        let empty = calls.map_or(Ok(true), cgroup::is_empty_after_kill)?;
+        let left = reap_all(|_pid, _status| {})?;
+        if left == Left::Some {
+            kill_all()?;
+        }
+        Ok(empty && left == Left::None)
+    }
+
+    fn pause(&mut self, pause: Duration) -> io::Result<()> {
+        let end = Instants::now().boot + pause;
+        while self.asked == Asked::Nothing {
+            let rest = end.saturating_sub(Instants::now().boot);
+            if rest.is_zero() {
+                break;
+            }
+            self.children.rest(rest)?;
+            self.take_signals(None)?;
+        }
+        Ok(())
+    }
+
+    /// Hands signals on. A second one that asks for the end is the end.
+    fn take_signals(&mut self, monitor: Option<Pid>) -> io::Result<()> {
+        while let Some(number) = self.children.next_signal()? {
+            let signal = match self.asked {
+                Asked::Stop if is_stop(number) => rustix::process::Signal::KILL,
+                Asked::Nothing if is_stop(number) => rustix::process::Signal::TERM,
+                Asked::Nothing | Asked::Stop if is(number, Signal::SIGHUP) => {
+                    rustix::process::Signal::HUP
+                }
+                Asked::Nothing | Asked::Stop => continue,
+            };
+            if is_stop(number) {
+                self.asked = Asked::Stop;
+            }
+            // It has not been waited for, so its number is still its own.
+            monitor.map_or(Ok(()), |monitor| kill_process(monitor, signal))?;
+        }
+        Ok(())
+    }
+
+    fn tidy(&self) {
+        if let Some(path) = self.instance.as_deref().filter(|path| cgroup::is_cgroup(path)) {
+            // The next start removes what stays.
+            let _ = cgroup::remove(path);
+        }
+    }
+}
+
+/// One run of the monitor.
+struct Life {
+    monitor: Pid,
+    /// None once the monitor has closed its end.
+    socket: Option<OwnedFd>,
+}
+
+impl Life {
+    fn begin(keeper: &Keeper) -> io::Result<Self> {
+        let kind = SocketType::SEQPACKET;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let monitor = start(keeper, theirs)?;
+        Ok(Self { monitor, socket: Some(socket) })
+    }
+
+    fn watch(mut self, keeper: &mut Keeper) -> io::Result<WaitStatus> {
+        loop {
+            self.wait(keeper)?;
+            self.hear(keeper);
+            keeper.take_signals(Some(self.monitor))?;
+            let mut ended = None;
+            reap_all(|pid, status| {
+                if pid == self.monitor {
+                    ended = Some(status);
+                }
+            })?;
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+        }
+    }
+
+    fn wait(&self, keeper: &Keeper) -> io::Result<()> {
+        let signals = PollFd::from_borrowed_fd(keeper.children.as_fd(), PollFlags::IN);
+        let socket = self.socket.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN));
+        let mut all: Vec<_> = [signals].into_iter().chain(socket).collect();
+        retry_on_intr(|| poll(&mut all, None))?;
+        Ok(())
+    }
+
+    /// All that the monitor ever says is where its calls are.
+    fn hear(&mut self, keeper: &mut Keeper) {
+        let Some(socket) = &self.socket else { return };
+        let mut path = [0; MAX_PATH];
+        match retry_on_intr(|| recv(socket, &mut path[..], RecvFlags::DONTWAIT)) {
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => self.socket = None,
+            Ok((length, _)) => {
+                let path = path.get(..length).unwrap_or_default();
+                keeper.instance = Some(OsStr::from_bytes(path).into());
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the keeper starts the monitor here")]
+fn start(keeper: &Keeper, socket: OwnedFd) -> io::Result<Pid> {
+    let child = Command::new(&keeper.program)
+        .arg0("openscoped")
+        .args(&keeper.arguments)
+        .stdin(Stdio::from(socket))
+        .spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| Errno::SRCH.into())
+}
+
+/// What the keeper ends with, if this is not to be followed by another life.
+fn last_word(status: WaitStatus, asked: Asked) -> Option<u8> {
+    let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
+    match (code, asked) {
+        (Some(0 | CONFIGURATION), _) => code,
+        (code, Asked::Stop) => Some(code.unwrap_or(1)),
+        (Some(_) | None, Asked::Nothing) => None,
+    }
+}
+
+fn told(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    }
+}
+
+fn is_stop(number: u32) -> bool {
+    is(number, Signal::SIGTERM) || is(number, Signal::SIGINT)
+}
+
+fn is(number: u32, signal: Signal) -> bool {
+    i32::try_from(number) == Ok(signal as i32)
+}
+
+/// Nobody is left to be told that standard error is gone.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The monitor's end of the socket to its keeper.
+#[derive(Debug)]
+pub struct KeeperLine(OwnedFd);
+
+impl KeeperLine {
+    /// Takes descriptor 0, and leaves `/dev/null` there.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn take() -> io::Result<Self> {
+        let socket = fcntl_dupfd_cloexec(io::stdin(), 3)?;
+        dup2_stdin(File::open("/dev/null")?)?;
+        Ok(Self(socket))
+    }
+
+    /// Says where the calls are, so that the keeper can end them. To be said before the first one starts.
+    ///
+    /// # Errors
+    /// When the keeper is gone.
+    pub fn tell_instance(&self, path: &Path) -> io::Result<()> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        retry_on_intr(|| send(&self.0, path.as_os_str().as_bytes(), flags))?;
+        Ok(())
+    }
+
+    /// Whether the keeper has ended. The monitor must then end too, and its calls with it.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let mut socket = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        retry_on_intr(|| poll(&mut socket, Some(&now))) != Ok(0)
+    }
+}
+
+impl AsFd for KeeperLine {
+    /// Poll for `RDHUP`.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,1 +1,105 @@
-//! run
+//! The runner, `openscope-run`: it takes one order, becomes the owner and executes the verb.
+//!
+//! It starts parked, in the place where its call will be killed, and does beforehand what needs no order. It is
+//! one small program with one thread, since starting it is most of what a call costs.
+
+mod contain;
+mod descendants;
+mod exec;
+mod order;
+mod owner;
+mod packet;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use rustix::io::fcntl_dupfd_cloexec;
+
+pub(crate) use descendants::{Children, Left, kill_all, reap_all};
+pub(crate) use order::{Account, Attached, Limits, Order, Report, Status};
+#[cfg(test)]
+pub(crate) use packet::MAX_ORDER;
+pub(crate) use packet::{PacketFault, send_order, take_report};
+
+use crate::run::exec::NotStarted;
+
+/// The runner's exit status when it did not become the verb. The report on its socket says why.
+const NOT_STARTED: u8 = 125;
+
+/// The most of a reason that is reported, in characters.
+const MAX_REASON: usize = 1024;
+
+/// How the process tree of a call is ended, and so what the runner does before and after it has its order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// Its own cgroup, which it enters by descriptor 1; it becomes the verb.
+    Cgroup,
+    /// It stays as the subreaper of the verb, and ends what is left.
+    Subreaper,
+    /// Under a runner that is the subreaper; it becomes the verb.
+    Inner,
+}
+
+impl Place {
+    /// The runner's only argument.
+    pub(crate) fn argument(self) -> &'static str {
+        match self {
+            Self::Cgroup => "cgroup",
+            Self::Subreaper => "subreaper",
+            Self::Inner => "inner",
+        }
+    }
+
+    fn told() -> Option<Self> {
+        let argument = std::env::args_os().nth(1)?;
+        [Self::Cgroup, Self::Subreaper, Self::Inner]
+            .into_iter()
+            .find(|place| argument == place.argument())
+    }
+}
+
+/// What `openscope-run` does: wait for one order on descriptor 0 and carry it out.
+#[must_use]
+pub fn main() -> ExitCode {
+    match (Place::told(), fcntl_dupfd_cloexec(io::stdin(), 3)) {
+        (Some(place), Ok(socket)) => serve(place, &socket),
+        (None, _) | (_, Err(_)) => ExitCode::from(NOT_STARTED),
+    }
+}
+
+fn serve(place: Place, socket: &OwnedFd) -> ExitCode {
+    let report = match ordered(place, socket) {
+        Ok(None) => return ExitCode::SUCCESS,
+        Ok(Some(report)) => report,
+        Err(fault) => Report::NotStarted(with_causes(&fault)),
+    };
+    let code = match &report {
+        Report::Ended(_) => ExitCode::SUCCESS,
+        Report::NotStarted(_) => ExitCode::from(NOT_STARTED),
+    };
+    // A monitor that is gone needs no report.
+    let _ = packet::send_report(socket, &report);
+    code
+}
+
+/// None when there was no order.
+fn ordered(place: Place, socket: &OwnedFd) -> Result<Option<Report>, NotStarted> {
+    exec::prepare(place)?;
+    let Some(received) = packet::receive(socket)? else { return Ok(None) };
+    match place {
+        Place::Subreaper => contain::watch(socket, received).map(Some),
+        Place::Cgroup | Place::Inner => match exec::start(socket, received)? {},
+    }
+}
+
+fn with_causes(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut cause = fault.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text.chars().take(MAX_REASON).collect()
+}

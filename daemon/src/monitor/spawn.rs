@@ -1,1 +1,149 @@
-//! spawn
+//! Starting verbs: a few runners wait started, each where its call will be killed.
+
+mod running;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use thiserror::Error;
+
+use super::cgroup::Instance;
+use crate::run::{Attached, Order, PacketFault, Place};
+
+pub(crate) use running::{Ended, Running};
+
+/// How the processes of a call are held together.
+#[derive(Debug)]
+pub(crate) enum Containment {
+    Cgroup(Instance),
+    Subreaper,
+}
+
+/// `openscope-run`, as it was judged.
+#[derive(Debug)]
+pub(crate) struct RunnerProgram(OwnedFd);
+
+impl RunnerProgram {
+    /// Takes an open descriptor of the program; one opened with `O_PATH` will do.
+    pub(crate) fn new(program: OwnedFd) -> Self {
+        Self(program)
+    }
+}
+
+/// Why a runner could not be started, or given its order.
+#[derive(Debug, Error)]
+pub(crate) enum SpawnFault {
+    #[error("cannot make a place for the call")]
+    Place(#[source] io::Error),
+    #[error("cannot start `openscope-run`")]
+    Start(#[source] io::Error),
+    #[error("cannot give the order")]
+    Order(#[source] PacketFault),
+}
+
+/// Whether all runners that should wait do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pool {
+    Full,
+    Short,
+}
+
+/// Runners that wait for their order, oldest first.
+#[derive(Debug)]
+pub(crate) struct Runners {
+    program: RunnerProgram,
+    contain: Containment,
+    parked: VecDeque<Running>,
+    wanted: usize,
+}
+
+impl Runners {
+    /// Starts none yet.
+    pub(crate) fn new(program: RunnerProgram, contain: Containment, parked: usize) -> Self {
+        Self { program, contain, parked: VecDeque::new(), wanted: parked }
+    }
+
+    /// Starts one runner more, if there are too few.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn refill(&mut self) -> Result<Pool, SpawnFault> {
+        if self.parked.len() < self.wanted {
+            let runner = self.runner()?;
+            self.parked.push_back(runner);
+        }
+        Ok(if self.parked.len() < self.wanted { Pool::Short } else { Pool::Full })
+    }
+
+    /// Has one runner carry out an order: one that waits, or a new one.
+    ///
+    /// # Errors
+    /// When none can be started, or the order cannot be sent. The verb has then not begun.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "closed here, so that they close with the verb"
+    )]
+    pub(crate) fn start(
+        &mut self,
+        order: &Order,
+        attached: Attached,
+    ) -> Result<Running, SpawnFault> {
+        loop {
+            let runner = self.parked.pop_front().map_or_else(|| self.runner(), Ok)?;
+            match runner.give(order, &attached) {
+                Ok(()) => return Ok(runner),
+                // Somebody killed it while it waited. Dropping it clears it away.
+                Err(PacketFault::Socket(Errno::PIPE | Errno::CONNRESET)) => {}
+                Err(fault) => {
+                    self.parked.push_front(runner);
+                    return Err(SpawnFault::Order(fault));
+                }
+            }
+        }
+    }
+
+    fn runner(&mut self) -> Result<Running, SpawnFault> {
+        let (ours, theirs) = pair().map_err(|errno| SpawnFault::Place(errno.into()))?;
+        let (leaf, place, entrance) = match &mut self.contain {
+            Containment::Subreaper => (None, Place::Subreaper, Stdio::null()),
+            Containment::Cgroup(instance) => {
+                let leaf = instance.leaf().map_err(SpawnFault::Place)?;
+                let entrance = leaf.entrance().map_err(SpawnFault::Place)?;
+                (Some(leaf), Place::Cgroup, Stdio::from(entrance))
+            }
+        };
+        let pid = self.program.spawn(place, theirs, entrance).map_err(SpawnFault::Start)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())
+            .map_err(|errno| SpawnFault::Start(errno.into()))?;
+        Ok(Running::new(pid, pidfd, ours, leaf))
+    }
+}
+
+impl RunnerProgram {
+    /// Nothing is asked of `Command` here that would make it fork: a fork of this process copies its memory.
+    #[expect(clippy::disallowed_methods, reason = "the monitor starts its runners here")]
+    fn spawn(&self, place: Place, socket: OwnedFd, entrance: Stdio) -> io::Result<Pid> {
+        let child = Command::new(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+            .arg0("openscope-run")
+            .arg(place.argument())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(socket))
+            .stdout(entrance)
+            .spawn()?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        pid.ok_or_else(|| Errno::SRCH.into())
+    }
+}
+
+fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}

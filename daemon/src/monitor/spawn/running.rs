@@ -1,0 +1,154 @@
+//! One call's processes, until nothing is left of them.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid,
+};
+
+use crate::monitor::cgroup::Leaf;
+use crate::run::{Attached, Order, PacketFault, Report, Status, send_order, take_report};
+
+/// How a verb ended. Nothing of its tree is left.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    Exited(i32),
+    Signaled(i32),
+    /// It did not run, and why: for the log, not for the recipient.
+    NotStarted(String),
+}
+
+/// A runner, then the verb it has become or watches over. Dropped, it is killed and not waited for.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    socket: OwnedFd,
+    leaf: Option<Leaf>,
+    stage: Stage,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Alive,
+    /// The main process has ended; what it left is being killed.
+    Orphans(Status),
+    Over,
+}
+
+impl Running {
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, socket: OwnedFd, leaf: Option<Leaf>) -> Self {
+        Self { pid, pidfd, socket, leaf, stage: Stage::Alive }
+    }
+
+    pub(super) fn give(&self, order: &Order, attached: &Attached) -> Result<(), PacketFault> {
+        send_order(&self.socket, order, attached)
+    }
+
+    /// The verb's main process, or its subreaper.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What becomes ready when `try_reap` has something to do. Ask anew before each poll.
+    pub(crate) fn wakes(&self) -> PollFd<'_> {
+        match (self.stage, &self.leaf) {
+            (Stage::Orphans(_), Some(leaf)) => {
+                PollFd::from_borrowed_fd(leaf.events(), PollFlags::PRI)
+            }
+            (Stage::Alive | Stage::Orphans(_) | Stage::Over, _) => {
+                PollFd::new(&self.pidfd, PollFlags::IN)
+            }
+        }
+    }
+
+    /// Begins the end of the whole tree. Does not wait. Whatever the runner was about to do, it does no more.
+    ///
+    /// # Errors
+    /// When the kernel refuses, which leaves the tree alive.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        match &self.leaf {
+            // First the runner, which may not yet be in its cgroup, and is alone as long as it is not.
+            Some(leaf) => self.signal().and(leaf.kill()),
+            None => match shutdown(&self.socket, Shutdown::Write) {
+                Ok(()) | Err(Errno::NOTCONN | Errno::PIPE) => Ok(()),
+                Err(errno) => Err(errno.into()),
+            },
+        }
+    }
+
+    fn signal(&self) -> io::Result<()> {
+        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// How it ended, once, as soon as the main process has ended and nothing else of the tree is left. When only
+    /// the main process has ended, kills the rest.
+    ///
+    /// # Errors
+    /// When the kernel refuses; whether anything is left is then not known.
+    pub(crate) fn try_reap(&mut self) -> io::Result<Option<Ended>> {
+        if self.stage == Stage::Alive {
+            let Some(status) = self.reap_main()? else { return Ok(None) };
+            self.stage = Stage::Orphans(status);
+            self.leaf.as_ref().map_or(Ok(()), Leaf::kill)?;
+        }
+        match (self.stage, &self.leaf) {
+            (Stage::Over | Stage::Alive, _) => Ok(None),
+            (Stage::Orphans(_), Some(leaf)) if leaf.is_populated()? => Ok(None),
+            (Stage::Orphans(status), _) => Ok(Some(self.over(status))),
+        }
+    }
+
+    fn reap_main(&self) -> io::Result<Option<Status>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)?;
+        Ok(status.map(|status| status_of(&status)))
+    }
+
+    fn over(&mut self, status: Status) -> Ended {
+        self.stage = Stage::Over;
+        self.leaf = None;
+        match (take_report(&self.socket), status) {
+            (Some(Report::NotStarted(why)), _) => Ended::NotStarted(why),
+            (Some(Report::Ended(Status::Exited(code))), _) | (None, Status::Exited(code)) => {
+                Ended::Exited(code)
+            }
+            (Some(Report::Ended(Status::Signaled(signal))), _)
+            | (None, Status::Signaled(signal)) => Ended::Signaled(signal),
+        }
+    }
+
+    /// Who is left, to be named. Empty when it is over.
+    pub(crate) fn survivors(&self) -> Vec<Pid> {
+        match (self.stage, &self.leaf) {
+            (Stage::Over, _) => Vec::new(),
+            (Stage::Alive | Stage::Orphans(_), Some(leaf)) => leaf.processes().unwrap_or_default(),
+            (Stage::Alive | Stage::Orphans(_), None) => vec![self.pid],
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.stage != Stage::Over {
+            // Nobody is left to be told that it failed; the cgroup stays, for the next life to end.
+            let _ = self.kill();
+            let _ = self.reap_main();
+        }
+    }
+}
+
+fn status_of(status: &WaitIdStatus) -> Status {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Status::Exited(code),
+        (None, signal) => Status::Signaled(signal.unwrap_or_default()),
+    }
+}

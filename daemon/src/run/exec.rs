@@ -1,0 +1,270 @@
+//! The list of what is done between an order and the verb.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use keyutils::Keyring;
+use nix::fcntl::AtFlags;
+use nix::sys::signal::SigSet;
+use nix::unistd::{execve, execveat};
+use rustix::fs::{Mode, fstat, stat};
+use rustix::io::{Errno, write};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, chdir, getrlimit, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit, setsid, umask,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities, set_name, set_no_new_privs,
+};
+use signal_hook::consts::FORBIDDEN;
+use thiserror::Error;
+
+use super::Place;
+use super::order::{Attached, Limits, Order, Received};
+use super::owner::{Owner, OwnerFault};
+use super::packet::{PacketFault, is_over};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const LANG: &str = "C.UTF-8";
+/// What logins commonly have: nobody but the owner writes.
+const UMASK: Mode = Mode::from_raw_mode(0o022);
+/// All signals but the two that the C library keeps for itself, and lets nobody set.
+const SIGNALS: [RangeInclusive<i32>; 2] = [1..=31, 34..=64];
+/// The most capabilities that the kernel's interface has room for.
+const CAPABILITIES: u32 = 64;
+
+/// Why the verb was not started.
+#[derive(Debug, Error)]
+pub(super) enum NotStarted {
+    #[error(transparent)]
+    Packet(#[from] PacketFault),
+    #[error(transparent)]
+    Owner(#[from] OwnerFault),
+    #[error("cannot {0}")]
+    Step(&'static str, #[source] io::Error),
+    #[error("cannot enter the directory `{0}`")]
+    Directory(String, #[source] io::Error),
+    #[error("cannot execute `{0}`")]
+    Execute(String, #[source] io::Error),
+    #[error("an argument or a variable contains a NUL byte")]
+    Nul,
+    /// The monitor went away, or took its order back.
+    #[error("it was ended before it began")]
+    Withdrawn,
+}
+
+pub(super) fn step<T>(
+    what: &'static str,
+    result: Result<T, impl Into<io::Error>>,
+) -> Result<T, NotStarted> {
+    result.map_err(|fault| NotStarted::Step(what, fault.into()))
+}
+
+/// What can be done before there is an order.
+pub(super) fn prepare(place: Place) -> Result<(), NotStarted> {
+    step("forbid tracing", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
+    step("forbid core dumps", setrlimit(Resource::Core, exactly(0)))?;
+    step("name itself", set_name(c"openscope-run"))?;
+    match place {
+        // It starts another runner, which needs what is given up below.
+        Place::Subreaper => Ok(()),
+        Place::Inner => give_up(),
+        Place::Cgroup => enter_leaf().and_then(|()| give_up()),
+    }
+}
+
+/// Moves into the cgroup whose `cgroup.procs` is descriptor 1. The runner does so itself because a move waits
+/// for the kernel's other processors (19 ms measured), for which the monitor has no time.
+fn enter_leaf() -> Result<(), NotStarted> {
+    step("enter its cgroup", write(io::stdout(), b"0"))?;
+    Ok(())
+}
+
+fn give_up() -> Result<(), NotStarted> {
+    step("reset signals", catch_signals())?;
+    step("empty the bounding set", empty_bounding_set())
+}
+
+/// A signal that is caught is at its default after exec; one that was ignored by whoever started the daemon would
+/// stay ignored.
+fn catch_signals() -> io::Result<()> {
+    let caught = Arc::new(AtomicBool::new(false));
+    SIGNALS
+        .into_iter()
+        .flatten()
+        .filter(|signal| !FORBIDDEN.contains(signal))
+        .try_for_each(|signal| signal_hook::flag::register(signal, Arc::clone(&caught)).map(drop))
+}
+
+/// Without the right to do so there is nothing to give up: `no_new_privs` lets nothing be gained.
+fn empty_bounding_set() -> rustix::io::Result<()> {
+    for bit in 0..CAPABILITIES {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
+            Ok(()) => {}
+            Err(Errno::INVAL | Errno::PERM) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Becomes the verb. Comes back only when it did not.
+pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, NotStarted> {
+    let Received { order, attached } = received;
+    let owner = Owner::look_up(order.account.clone())?;
+    let image = Image::new(&order, &owner)?;
+    let program = step("attach the standard streams", attach(attached))?;
+    close_fds::set_fds_cloexec(3, &[]);
+    step("set limits", limit(order.limits))?;
+    step("begin a session", setsid())?;
+    owner.assume()?;
+    step("drop capabilities", drop_capabilities())?;
+    step("begin a keyring", begin_keyring())?;
+    umask(UMASK);
+    enter(order.directory.as_deref(), &owner)?;
+    step("forbid new privileges", set_no_new_privs(true))?;
+    step("unblock signals", SigSet::empty().thread_set_mask())?;
+    step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
+    // Asked after the line above, so that a parent that died before it is seen here.
+    if is_over(socket) {
+        return Err(NotStarted::Withdrawn);
+    }
+    Err(image.execute(program.as_ref()))
+}
+
+/// Puts the streams in their places. The program stays.
+fn attach(attached: Attached) -> io::Result<Option<OwnedFd>> {
+    match attached.stdin {
+        Some(stdin) => dup2_stdin(stdin)?,
+        None => dup2_stdin(File::open("/dev/null")?)?,
+    }
+    dup2_stdout(attached.stdout)?;
+    dup2_stderr(attached.stderr)?;
+    Ok(attached.program)
+}
+
+fn limit(limits: Limits) -> rustix::io::Result<()> {
+    at_most(Resource::Nofile, limits.open_files)?;
+    at_most(Resource::Nproc, limits.processes)
+}
+
+/// An upper bound: one that is lower already stays.
+fn at_most(resource: Resource, bound: Option<u64>) -> rustix::io::Result<()> {
+    let Some(bound) = bound else { return Ok(()) };
+    let allowed = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    setrlimit(resource, exactly(bound.min(allowed)))
+}
+
+fn exactly(value: u64) -> Rlimit {
+    Rlimit { current: Some(value), maximum: Some(value) }
+}
+
+fn drop_capabilities() -> rustix::io::Result<()> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+/// The daemon's session keyring, and any other verb's, is none of this verb's business. A kernel without keyrings,
+/// or a container that forbids them, has none to inherit.
+fn begin_keyring() -> io::Result<()> {
+    match Keyring::join_anonymous_session() {
+        Ok(_keyring) => Ok(()),
+        Err(errno) if [Errno::NOSYS, Errno::PERM].iter().any(|e| e.raw_os_error() == errno.0) => {
+            Ok(())
+        }
+        Err(errno) => Err(io::Error::from_raw_os_error(errno.0)),
+    }
+}
+
+/// As the owner, whom another's directory, or a remote one, may not let in.
+fn enter(directory: Option<&str>, owner: &Owner) -> Result<(), NotStarted> {
+    match directory {
+        Some(directory) => chdir(directory)
+            .map_err(|errno| NotStarted::Directory(directory.to_owned(), errno.into())),
+        None => step("enter a directory", chdir(&owner.home).or_else(|_homeless| chdir("/"))),
+    }
+}
+
+/// What execve takes.
+struct Image {
+    path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Image {
+    fn new(order: &Order, owner: &Owner) -> Result<Self, NotStarted> {
+        let environment = environment(&order.environment, owner);
+        Ok(Self {
+            path: c_string(order.program.as_str())?,
+            arguments: order
+                .arguments
+                .iter()
+                .map(|it| c_string(it.as_str()))
+                .collect::<Result<_, _>>()?,
+            environment: environment
+                .into_iter()
+                .map(|(name, value)| c_string(format!("{name}={value}")))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn execute(&self, program: Option<&OwnedFd>) -> NotStarted {
+        let errno = match program {
+            Some(program) => self.by_descriptor(program),
+            None => self.by_path(),
+        };
+        NotStarted::Execute(self.path.to_string_lossy().into_owned(), errno.into())
+    }
+
+    fn by_descriptor(&self, program: &OwnedFd) -> nix::errno::Errno {
+        let empty = AtFlags::AT_EMPTY_PATH;
+        let Err(errno) = execveat(program, c"", &self.arguments, &self.environment, empty);
+        // A script: its interpreter would have to open a descriptor that is closed by then. So by its path, as long
+        // as that still is what was judged; only those could change it who could change the file.
+        if errno == nix::errno::Errno::ENOENT && self.is_at_path(program) {
+            return self.by_path();
+        }
+        errno
+    }
+
+    fn by_path(&self) -> nix::errno::Errno {
+        let Err(errno) = execve(&self.path, &self.arguments, &self.environment);
+        errno
+    }
+
+    fn is_at_path(&self, program: &OwnedFd) -> bool {
+        match (fstat(program), stat(&*self.path)) {
+            (Ok(judged), Ok(there)) => {
+                (judged.st_dev, judged.st_ino) == (there.st_dev, there.st_ino)
+            }
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+}
+
+/// What every verb has, and what this one declares. A verb does not choose whose name it bears.
+fn environment(declared: &BTreeMap<String, String>, owner: &Owner) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([("PATH".into(), PATH.into()), ("LANG".into(), LANG.into())]);
+    all.extend(declared.clone());
+    all.extend([
+        ("HOME".into(), owner.home.clone()),
+        ("USER".into(), owner.name.clone()),
+        ("LOGNAME".into(), owner.name.clone()),
+    ]);
+    all
+}
+
+fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, NotStarted> {
+    CString::new(text).map_err(|_nul| NotStarted::Nul)
+}

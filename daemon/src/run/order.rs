@@ -1,0 +1,77 @@
+//! What the monitor asks of a runner, and what a runner reports.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+/// One verb to execute.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Order {
+    pub(crate) account: Account,
+    /// Absolute path. What is executed is the descriptor, where one is attached.
+    pub(crate) program: String,
+    /// All of argv, the program's own name included.
+    pub(crate) arguments: Vec<String>,
+    /// What the verb declares, besides what every verb has.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where it runs: this directory, which must be there, or else home, or where that is missing `/`.
+    pub(crate) directory: Option<String>,
+    pub(crate) limits: Limits,
+}
+
+/// Who the verb runs as.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) enum Account {
+    /// Another user; the runner, still root, looks up their groups and home. The uid must still have this name.
+    Become { uid: u32, name: String },
+    /// The user who runs the daemon. Nothing is looked up and nothing changes.
+    Stay { name: String, home: String },
+}
+
+/// Upper bounds on one process of the verb; those not given stay as they are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) open_files: Option<u64>,
+    /// Counts all of the owner's processes, not only the verb's.
+    pub(crate) processes: Option<u64>,
+}
+
+/// The descriptors that go with an order.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    /// `/dev/null` where there is none.
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    /// The program as it was judged, so that what was judged is what runs.
+    pub(crate) program: Option<OwnedFd>,
+}
+
+/// An order with its descriptors, on the runner's side.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) order: Order,
+    pub(super) attached: Attached,
+}
+
+/// What a runner says. A runner that becomes the verb says nothing: its socket closes.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) enum Report {
+    /// The verb did not run, and why.
+    NotStarted(String),
+    /// A subreaper's last word: how the verb ended. Nothing of its tree is left.
+    Ended(Status),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) enum Status {
+    Exited(i32),
+    Signaled(i32),
+}

@@ -1,0 +1,125 @@
+//! Becoming the owner, and proof that there is no way back.
+
+use std::ffi::CString;
+use std::io;
+
+use nix::errno::Errno;
+use nix::unistd::{
+    Gid, Uid, User, getgrouplist, getgroups, getresgid, getresuid, setgid, setgroups, setresgid,
+    setresuid, setuid,
+};
+use thiserror::Error;
+
+use super::order::Account;
+
+/// Who the verb will run as, looked up.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) name: String,
+    pub(super) home: String,
+    uid: Uid,
+    gid: Gid,
+    /// None where nothing changes.
+    groups: Option<Vec<Gid>>,
+}
+
+/// Why the runner could not become the owner.
+#[derive(Debug, Error)]
+pub(super) enum OwnerFault {
+    #[error("no verb runs as uid 0")]
+    Root,
+    #[error("uid {0} has no account")]
+    Unknown(u32),
+    #[error("uid {uid} is `{is}` now, not `{was}`")]
+    Renamed { uid: u32, is: String, was: String },
+    #[error("cannot look up the account of uid {0}")]
+    LookUp(u32, #[source] io::Error),
+    #[error("the home of uid {0} is not UTF-8")]
+    Home(u32),
+    #[error("cannot change {0}")]
+    Change(&'static str, #[source] io::Error),
+    #[error("the change of {0} did not hold")]
+    Unproven(&'static str),
+}
+
+impl Owner {
+    /// Looks the account up, while the runner may still read what name services need.
+    ///
+    /// # Errors
+    /// When it is root, unknown, or has another name than the order says.
+    pub(super) fn look_up(account: Account) -> Result<Self, OwnerFault> {
+        match account {
+            Account::Become { uid, name } => Self::another(uid, &name),
+            Account::Stay { name, home } => Self::same(name, home),
+        }
+    }
+
+    fn another(uid: u32, name: &str) -> Result<Self, OwnerFault> {
+        refuse_root(Uid::from_raw(uid))?;
+        let user = User::from_uid(Uid::from_raw(uid))
+            .map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?
+            .ok_or(OwnerFault::Unknown(uid))?;
+        // A uid that was given to somebody else since the share was opened is not its owner.
+        if user.name != name {
+            return Err(OwnerFault::Renamed { uid, is: user.name, was: name.to_owned() });
+        }
+        let groups = groups(&user).map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?;
+        let home = user.dir.into_os_string().into_string().map_err(|_| OwnerFault::Home(uid))?;
+        Ok(Self { name: user.name, home, uid: user.uid, gid: user.gid, groups: Some(groups) })
+    }
+
+    fn same(name: String, home: String) -> Result<Self, OwnerFault> {
+        refuse_root(Uid::current())?;
+        refuse_root(Uid::effective())?;
+        Ok(Self { name, home, uid: Uid::current(), gid: Gid::current(), groups: None })
+    }
+
+    /// Becomes the owner for good.
+    ///
+    /// # Errors
+    /// When that, or the proof of it, fails.
+    pub(super) fn assume(&self) -> Result<(), OwnerFault> {
+        if let Some(groups) = &self.groups {
+            changed("groups", setgroups(groups))?;
+            changed("gid", setresgid(self.gid, self.gid, self.gid))?;
+            changed("uid", setresuid(self.uid, self.uid, self.uid))?;
+        }
+        self.prove()
+    }
+
+    fn prove(&self) -> Result<(), OwnerFault> {
+        let uids = changed("uid", getresuid())?;
+        let gids = changed("gid", getresgid())?;
+        proven("uid", [uids.real, uids.effective, uids.saved] == [self.uid; 3])?;
+        proven("gid", [gids.real, gids.effective, gids.saved] == [self.gid; 3])?;
+        if let Some(groups) = &self.groups {
+            proven("groups", sorted(changed("groups", getgroups())?) == sorted(groups.clone()))?;
+        }
+        proven("uid", setuid(Uid::from_raw(0)) == Err(Errno::EPERM))?;
+        let root_group = Gid::from_raw(0);
+        proven("gid", self.gid == root_group || setgid(root_group) == Err(Errno::EPERM))
+    }
+}
+
+fn refuse_root(uid: Uid) -> Result<(), OwnerFault> {
+    if uid.is_root() { Err(OwnerFault::Root) } else { Ok(()) }
+}
+
+fn groups(user: &User) -> Result<Vec<Gid>, Errno> {
+    let name = CString::new(user.name.as_str()).map_err(|_nul| Errno::EINVAL)?;
+    getgrouplist(&name, user.gid)
+}
+
+fn sorted(mut groups: Vec<Gid>) -> Vec<Gid> {
+    groups.sort_unstable_by_key(|group| group.as_raw());
+    groups.dedup();
+    groups
+}
+
+fn changed<T>(what: &'static str, result: nix::Result<T>) -> Result<T, OwnerFault> {
+    result.map_err(|errno| OwnerFault::Change(what, errno.into()))
+}
+
+fn proven(what: &'static str, holds: bool) -> Result<(), OwnerFault> {
+    if holds { Ok(()) } else { Err(OwnerFault::Unproven(what)) }
+}
