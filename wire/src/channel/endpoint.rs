@@ -282,6 +282,7 @@ async fn farewell(endpoint: &Endpoint) {
 
 fn random() -> Result<[u8; 32], ChannelFault> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|fault| ChannelFault::Start(io::Error::other(fault.to_string())))?;
+    getrandom::fill(&mut seed)
+        .map_err(|fault| ChannelFault::Start(io::Error::other(fault.to_string())))?;
     Ok(seed)
 }

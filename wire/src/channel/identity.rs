@@ -167,7 +167,11 @@ pub(super) fn raw_key(spki: &[u8]) -> Option<[u8; 32]> {
     strong.then_some(key)
 }
 
-fn verify(message: &[u8], spki: &[u8], dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+fn verify(
+    message: &[u8],
+    spki: &[u8],
+    dss: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
     let algorithms = ring::default_provider().signature_verification_algorithms;
     let spki = SubjectPublicKeyInfoDer::from(spki);
     verify_tls13_signature_with_raw_key(message, &spki, dss, &algorithms)

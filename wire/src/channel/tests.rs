@@ -217,7 +217,8 @@ async fn clients_of_a_broker_that_was_restarted_hear_of_it_at_their_next_packet(
         let ends = ends(Weather::FAIR);
         let (client, _server) = ends.connected().await;
         ends.server.detach(LEG);
-        let restarted = ServerEndpoint::new(&ResetKey::derive(&secret), Limits::daemon(32)).unwrap();
+        let restarted =
+            ServerEndpoint::new(&ResetKey::derive(&secret), Limits::daemon(32)).unwrap();
         restarted.attach(LEG, ends.far.reconnect());
         let (mut send, _receive) = client.open_bi().await.unwrap();
         send.write_all(&[0; 1000]).await.unwrap();

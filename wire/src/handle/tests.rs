@@ -1,0 +1,358 @@
+use age::secrecy::SecretString;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use policy::passport::mint;
+use policy::{Authority, Capability, Constraint, Kind, Scope, SeatId, ShareId, Value};
+use proptest::prelude::*;
+use std::io::Write as _;
+use zeroize::Zeroizing;
+
+use super::*;
+
+const ED25519: &str = include_str!("tests/ed25519");
+const ED25519_PUB: &str = include_str!("tests/ed25519.pub");
+const ED25519_ENCRYPTED: &str = include_str!("tests/ed25519_encrypted");
+const RSA: &str = include_str!("tests/rsa");
+const RSA_PUB: &str = include_str!("tests/rsa.pub");
+const RSA_1024_PUB: &str = include_str!("tests/rsa1024.pub");
+const ECDSA: &str = include_str!("tests/ecdsa");
+const ECDSA_PUB: &str = include_str!("tests/ecdsa.pub");
+const PKCS8: &str = include_str!("tests/pkcs8");
+const NOT_AFTER: Timestamp = Timestamp(1_000_000);
+
+fn daemon() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+/// Two verbs with their constraints, as in a usual share.
+fn scope() -> Scope {
+    let web = || Constraint::exact(Value::parse(Kind::Text, "web").unwrap());
+    let service = || ("service".parse().unwrap(), web());
+    let lines = ("lines".parse().unwrap(), Constraint::Range { min: 1, max: 100 });
+    Scope::new([
+        Capability::new("ssh.tail_logs".parse().unwrap(), [service(), lines]),
+        Capability::new("ssh.restart_service".parse().unwrap(), [service()]),
+    ])
+}
+
+fn handle() -> Handle {
+    let redeem = SigningKey::from_bytes(&[3; 32]);
+    let authority = Authority {
+        daemon: "db-7.example".parse().unwrap(),
+        share: ShareId::from_random([5; 8]),
+        seat: SeatId(0),
+        owner: "alice".to_owned(),
+        relays: vec!["relay.example.com:443".to_owned()],
+        not_after: NOT_AFTER,
+        channel_key: [4; 32],
+        redeem_key: redeem.verifying_key().to_bytes(),
+        depth: 0,
+        scope: scope(),
+    };
+    Handle {
+        rendezvous: Secret::new([2; 32]),
+        redeem: Secret::new([3; 32]),
+        daemon_key: daemon().verifying_key().to_bytes(),
+        passport: mint(&daemon(), &authority).unwrap(),
+    }
+}
+
+fn no_passphrase() -> Option<Zeroizing<String>> {
+    panic!("no passphrase is needed here")
+}
+
+fn identity(text: &str) -> Identity {
+    Identity::parse(text, no_passphrase).unwrap().remove(0)
+}
+
+fn opened(text: &str, identity: &Identity) -> Result<Handle, HandleFault> {
+    Sealed::parse(text)?.open(std::slice::from_ref(identity))
+}
+
+fn assert_same(one: &Handle, other: &Handle) {
+    assert_eq!(one.rendezvous.expose(), other.rendezvous.expose());
+    assert_eq!(one.redeem.expose(), other.redeem.expose());
+    assert_eq!(one.daemon_key, other.daemon_key);
+    assert_eq!(one.passport, other.passport);
+}
+
+#[test]
+fn pp1_a_handle_opens_with_each_kind_of_key_and_is_what_was_sealed() {
+    let generated = Identity::generate();
+    for identity in [generated, identity(ED25519), identity(RSA)] {
+        let text = handle().seal(identity.recipient()).unwrap();
+        let opened = opened(&text, &identity).unwrap();
+        assert_same(&opened, &handle());
+        assert_eq!(opened.verify().unwrap().authority().owner, "alice");
+    }
+}
+
+#[test]
+fn se2_a_bearer_handle_needs_its_second_value() {
+    let (text, secret) = handle().seal_bearer().unwrap();
+    assert_same(&opened(&text, &identity(secret.expose())).unwrap(), &handle());
+    let (_, other) = handle().seal_bearer().unwrap();
+    let fault = opened(&text, &identity(other.expose())).unwrap_err();
+    assert!(matches!(fault, HandleFault::NotForYou), "{fault}");
+}
+
+#[test]
+fn pp2_a_handle_is_good_until_its_not_after_and_not_at_it() {
+    let handle = handle();
+    assert!(handle.check(Timestamp(NOT_AFTER.0 - 1)).is_ok());
+    let fault = handle.check(NOT_AFTER).unwrap_err();
+    assert!(matches!(fault, HandleFault::Expired { not_after: NOT_AFTER }), "{fault}");
+    assert!(handle.check(Timestamp(NOT_AFTER.0 + 1)).is_err());
+}
+
+#[test]
+fn pp3_the_fingerprint_is_that_of_the_daemon_s_key() {
+    assert_eq!(handle().fingerprint(), Fingerprint::of(&daemon().verifying_key().to_bytes()));
+}
+
+#[test]
+fn pp4_every_field_that_is_tampered_with_is_found() {
+    let good = handle();
+    assert!(good.verify().is_ok());
+    let redeem = Handle { redeem: Secret::new([8; 32]), ..good.clone() };
+    assert!(matches!(redeem.verify(), Err(HandleFault::Mixed)));
+    for byte in 0..32 {
+        let mut other = good.clone();
+        other.daemon_key[byte] ^= 1;
+        assert!(other.verify().is_err(), "daemon key, byte {byte}");
+    }
+    for byte in 0..good.passport.len() {
+        let mut other = good.clone();
+        other.passport[byte] ^= 1;
+        assert!(other.verify().is_err(), "passport, byte {byte}");
+    }
+}
+
+#[test]
+fn pp5_a_passport_signed_by_another_daemon_is_refused() {
+    let stranger = SigningKey::from_bytes(&[9; 32]).verifying_key().to_bytes();
+    let handle = Handle { daemon_key: stranger, ..handle() };
+    assert!(matches!(handle.verify(), Err(HandleFault::Passport(PassportFault::Signature))));
+}
+
+#[test]
+fn pp7_a_handle_s_size_is_limited_exactly() {
+    let recipient = Identity::generate().recipient().clone();
+    let with = |length| Handle { passport: vec![7; length], ..handle() };
+    assert!(with(8_192).seal(&recipient).is_ok(), "the largest passport fits");
+    let fault = with(12_500).seal(&recipient).unwrap_err();
+    assert!(matches!(fault, HandleFault::TooLong { .. }), "{fault}");
+    let text = |length: usize| format!("osp1_{}", "a".repeat(length - 5));
+    assert!(!matches!(Sealed::parse(&text(MAX_HANDLE)), Err(HandleFault::TooLong { .. })));
+    assert!(matches!(Sealed::parse(&text(MAX_HANDLE + 1)), Err(HandleFault::TooLong { .. })));
+    let blank = " ".repeat(10 * MAX_HANDLE);
+    assert!(matches!(Sealed::parse(&blank), Err(HandleFault::TooLong { .. })));
+}
+
+#[test]
+fn pp8_another_recipient_cannot_open_it() {
+    for (owner, other) in [
+        (Identity::generate(), Identity::generate()),
+        (identity(ED25519), identity(RSA)),
+        (identity(RSA), Identity::generate()),
+    ] {
+        let text = handle().seal(owner.recipient()).unwrap();
+        let fault = opened(&text, &other).unwrap_err();
+        assert!(matches!(fault, HandleFault::NotForYou), "{fault}");
+        let both = Sealed::parse(&text).unwrap().open(&[other, owner]).unwrap();
+        assert_same(&both, &handle());
+    }
+    let text = handle().seal(Identity::generate().recipient()).unwrap();
+    let none = Sealed::parse(&text).unwrap().open(&[]).unwrap_err();
+    assert!(matches!(none, HandleFault::NoIdentity));
+}
+
+#[test]
+fn pp4_a_handle_cut_short_anywhere_is_refused_and_mostly_named() {
+    let identity = Identity::generate();
+    let text = handle().seal(identity.recipient()).unwrap();
+    let mut named = 0;
+    for length in 0..text.len() {
+        let fault = opened(&text[..length], &identity).unwrap_err();
+        named += usize::from(matches!(fault, HandleFault::CutShort));
+    }
+    assert!(named * 64 >= (text.len() - 1) * 62, "{named} of {}", text.len());
+}
+
+#[test]
+fn pp4_every_single_changed_character_is_refused() {
+    let identity = Identity::generate();
+    let text = handle().seal(identity.recipient()).unwrap();
+    for place in 0..text.len() {
+        let mut changed = text.clone().into_bytes();
+        changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(opened(&changed, &identity).is_err(), "character {place}");
+    }
+    let mut last = text.clone();
+    let end = if last.pop() == Some('A') { 'B' } else { 'A' };
+    last.push(end);
+    assert!(matches!(opened(&last, &identity), Err(HandleFault::Damaged)));
+    let fault = Sealed::parse(&text.replacen('_', "_é", 1)).unwrap_err();
+    assert!(matches!(fault, HandleFault::Character { place: 6, .. }), "{fault}");
+}
+
+#[test]
+fn what_mail_programs_and_people_add_does_no_harm() {
+    let identity = Identity::generate();
+    let text = handle().seal(identity.recipient()).unwrap();
+    let lines: Vec<&str> =
+        (0..text.len()).step_by(76).map(|at| &text[at..text.len().min(at + 76)]).collect();
+    for given in [
+        lines.join("\n"),
+        lines.join("\r\n"),
+        format!("> {}", lines.join("\n> ")),
+        format!("\u{feff}  \"{}\u{200b}\" ", lines.join("\u{a0}\n")),
+        format!("`{text}`."),
+    ] {
+        assert_same(&opened(&given, &identity).unwrap(), &handle());
+    }
+}
+
+#[test]
+fn text_of_another_kind_is_named() {
+    let fault = |text: &str| Sealed::parse(text).unwrap_err();
+    assert!(matches!(fault(" \n"), HandleFault::Empty));
+    assert!(matches!(fault("hello"), HandleFault::NotHandle));
+    assert!(matches!(fault("osp_0123456789abcdef"), HandleFault::ShareId));
+    assert!(matches!(fault("osp1"), HandleFault::CutShort));
+    assert!(matches!(fault("osp1_"), HandleFault::CutShort));
+    assert!(matches!(fault(ED25519), HandleFault::SecretKey));
+    let secret = Identity::generate().to_file().unwrap();
+    assert!(matches!(fault(&secret), HandleFault::SecretKey));
+    let HandleFault::OtherVersion { version } = fault("osp2_abc") else { panic!("osp2_") };
+    assert_eq!(version, "2");
+}
+
+#[test]
+fn a_handle_sealed_with_a_passphrase_is_refused_unopened() {
+    let mut scrypt = age::scrypt::Recipient::new(SecretString::from("x"));
+    scrypt.set_work_factor(2);
+    let recipients = std::iter::once(&scrypt as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
+    let mut file = Vec::new();
+    let mut stream = encryptor.wrap_output(&mut file).unwrap();
+    stream.write_all(&[0; 100]).unwrap();
+    stream.finish().unwrap();
+    let padded: Vec<u8> = file.iter().copied().chain(std::iter::repeat(0)).take(336).collect();
+    let text = format!("osp1_{}", BASE64_URL_SAFE_NO_PAD.encode(padded));
+    assert!(matches!(Sealed::parse(&text), Err(HandleFault::Passphrase)));
+}
+
+#[test]
+fn a_handle_for_two_verbs_is_a_screenful_and_its_length_says_little() {
+    let recipient = Identity::generate().recipient().clone();
+    for _ in 0..64 {
+        let text = handle().seal(&recipient).unwrap();
+        assert!((1_000..=1_800).contains(&text.len()), "{}", text.len());
+        assert_eq!((text.len() - 5) % 64, 0);
+    }
+}
+
+#[test]
+fn nothing_secret_shows_when_a_handle_is_printed() {
+    let identity = identity(ED25519);
+    let (_, bearer) = handle().seal_bearer().unwrap();
+    let shown = format!("{:?} {identity:?} {bearer:?}", handle());
+    assert!(!shown.contains("2, 2, 2, 2") && !shown.contains("3, 3, 3, 3"), "{shown}");
+    assert!(!shown.contains("SECRET") && !shown.contains("PRIVATE"), "{shown}");
+}
+
+#[test]
+fn an_ssh_key_has_the_fingerprint_that_ssh_shows() {
+    let key: RecipientKey = ED25519_PUB.parse().unwrap();
+    assert_eq!(key.fingerprint(), "SHA256:pZ3CIfY6cD/WU9w9F3alIZVTMrru1xm6W9C1Zxrlzl4");
+    let key: RecipientKey = RSA_PUB.parse().unwrap();
+    assert_eq!(key.fingerprint(), "SHA256:nCfGUkIaHho90rFkUwM6DMIELLEfefL+5WPchXj+R4Y");
+    assert_eq!(&key, identity(RSA).recipient());
+    assert_eq!(key.to_string().parse(), Ok(key));
+}
+
+#[test]
+fn text_that_is_no_recipient_is_named() {
+    let fault = |text: &str| text.parse::<RecipientKey>().unwrap_err();
+    let age = Identity::generate().recipient().to_string();
+    assert_eq!(fault("bob"), RecipientFault::NotKey);
+    assert_eq!(fault(""), RecipientFault::NotKey);
+    assert_eq!(fault(&age[..40]), RecipientFault::Damaged { kind: "age1" });
+    assert_eq!(fault(&ED25519_PUB[..40]), RecipientFault::Damaged { kind: "ssh-ed25519" });
+    assert_eq!(fault(ED25519), RecipientFault::Secret);
+    assert_eq!(fault(RSA_1024_PUB), RecipientFault::Weak);
+    let plugin = fault("age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt");
+    assert_eq!(plugin, RecipientFault::Plugin { plugin: "yubikey".to_owned() });
+    let RecipientFault::SshKind { kind } = fault(ECDSA_PUB) else { panic!("ecdsa") };
+    assert_eq!(kind, "ecdsa-sha2-nistp256");
+}
+
+#[test]
+fn an_encrypted_ssh_key_asks_for_its_passphrase_once() {
+    let given = |text: &'static str| move || Some(Zeroizing::new(text.to_owned()));
+    let key = Identity::parse(ED25519_ENCRYPTED, given("correct horse")).unwrap().remove(0);
+    let text = handle().seal(key.recipient()).unwrap();
+    assert_same(&opened(&text, &key).unwrap(), &handle());
+    let fault = |passphrase| Identity::parse(ED25519_ENCRYPTED, given(passphrase)).unwrap_err();
+    assert_eq!(fault("wrong"), IdentityFault::WrongPassphrase);
+    assert_eq!(fault(""), IdentityFault::WrongPassphrase);
+    let none = Identity::parse(ED25519_ENCRYPTED, || None).unwrap_err();
+    assert_eq!(none, IdentityFault::NoPassphrase);
+}
+
+#[test]
+fn an_identity_file_may_hold_several_keys_and_comments() {
+    let (one, two) = (Identity::generate(), Identity::generate());
+    let file = format!("{}\r\n\n{}", *one.to_file().unwrap(), *two.to_file().unwrap());
+    let read = Identity::parse(&file, no_passphrase).unwrap();
+    let recipients: Vec<_> = read.iter().map(Identity::recipient).collect();
+    assert_eq!(recipients, [one.recipient(), two.recipient()]);
+}
+
+#[test]
+fn text_that_is_no_identity_is_named() {
+    let fault = |text: &str| Identity::parse(text, no_passphrase).unwrap_err();
+    assert_eq!(fault("# only a comment"), IdentityFault::Empty);
+    assert_eq!(fault("# a key\nhello"), IdentityFault::NotKey { line: 2 });
+    assert_eq!(fault(ED25519_PUB), IdentityFault::Public);
+    assert_eq!(fault("AGE-PLUGIN-YUBIKEY-1QQQ"), IdentityFault::Plugin);
+    assert_eq!(fault("-----BEGIN AGE ENCRYPTED FILE-----\n"), IdentityFault::AgeEncrypted);
+    assert_eq!(fault("age-encryption.org/v1\n"), IdentityFault::AgeEncrypted);
+    assert_eq!(fault(PKCS8), IdentityFault::OtherForm);
+    assert_eq!(fault(&ED25519[..200]), IdentityFault::Damaged);
+    assert_eq!(fault(&"#".repeat(64 * 1024 + 1)), IdentityFault::TooLarge);
+    let IdentityFault::SshKind { kind } = fault(ECDSA) else { panic!("ecdsa") };
+    assert_eq!(kind, "ecdsa-sha2-nistp256");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_parsing_panic(text in "(osp1_)?[ -~\u{a0}é]{0,300}") {
+        let _ = Sealed::parse(&text);
+        let _ = text.parse::<RecipientKey>();
+        let _ = Identity::parse(&text, || None);
+    }
+
+    #[test]
+    fn no_bytes_behind_the_prefix_make_opening_panic(blocks in prop::collection::vec(any::<u8>(), 0..20)) {
+        let mut file = b"age-encryption.org/v1\n-> X25519 AAAA\n".to_vec();
+        file.extend(blocks.iter().flat_map(|byte| [*byte; 7]));
+        file.resize(file.len().next_multiple_of(48), 0);
+        let text = format!("osp1_{}", BASE64_URL_SAFE_NO_PAD.encode(file));
+        let _ = opened(&text, &Identity::generate());
+    }
+
+    #[test]
+    fn no_contents_make_reading_panic(bytes: Vec<u8>) {
+        prop_assert!(contents::read(&bytes).is_err());
+    }
+
+    #[test]
+    fn every_passport_length_is_padded_to_a_block(length in 0usize..2_000) {
+        let handle = Handle { passport: vec![7; length], ..handle() };
+        let text = handle.seal(Identity::generate().recipient()).unwrap();
+        prop_assert_eq!((text.len() - 5) % 64, 0);
+    }
+}
