@@ -41,7 +41,7 @@ pub enum FrameFault {
 }
 
 /// One frame.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
     /// Client: who I am and what I hold; first on the control stream.
     Join(Join),
