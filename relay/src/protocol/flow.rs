@@ -50,6 +50,12 @@ impl FlowId {
     }
 }
 
+impl From<NonZeroU32> for FlowId {
+    fn from(number: NonZeroU32) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for FlowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)
