@@ -125,6 +125,61 @@ pub enum ShareEnd {
     Stopped,
 }
 
+/// Why the daemon closes a channel: the application error code of its QUIC connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Farewell {
+    /// Nothing is left to say.
+    Bye,
+    /// The share is over.
+    Ended,
+    /// The seat was not given.
+    NotJoined,
+    /// The client said what is no frame, or a frame that had no place there.
+    Protocol,
+    /// The client took too long to say what belongs there.
+    TooSlow,
+    /// The holder has come back on newer channels.
+    Replaced,
+    /// Others are at the door.
+    Crowded,
+    /// The relay has had no leg of the client's for too long.
+    Unreachable,
+}
+
+impl Farewell {
+    const ALL: [Self; 8] = [
+        Self::Bye,
+        Self::Ended,
+        Self::NotJoined,
+        Self::Protocol,
+        Self::TooSlow,
+        Self::Replaced,
+        Self::Crowded,
+        Self::Unreachable,
+    ];
+
+    /// As it travels.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Bye => 0,
+            Self::Ended => 1,
+            Self::NotJoined => 2,
+            Self::Protocol => 3,
+            Self::TooSlow => 4,
+            Self::Replaced => 5,
+            Self::Crowded => 6,
+            Self::Unreachable => 7,
+        }
+    }
+
+    /// What the code of a closed connection says; `None` where a newer daemon knows more reasons.
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|farewell| u64::from(farewell.code()) == code)
+    }
+}
+
 /// What a refused peer is told. Equal for all denials that must not be told apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
