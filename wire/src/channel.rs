@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod identity;
+mod leg;
 mod path;
 mod reset;
 mod settings;

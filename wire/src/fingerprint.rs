@@ -9,7 +9,7 @@ use bip39::Language;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of a daemon's identity key. As text `SHA256:` and base64, as ssh shows its keys.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 pub struct Fingerprint([u8; 32]);
 
 /// How many words are read aloud: 88 bits, more than anybody can search for a second key.

@@ -58,15 +58,11 @@ impl From<ConnectionError> for ChannelFault {
     fn from(error: ConnectionError) -> Self {
         /// TLS's alert `access_denied`, which only our own check of the peer's key raises at this end.
         const ACCESS_DENIED: u8 = 49;
-        match error {
-            ConnectionError::TransportError(fault)
-                if fault.code == TransportErrorCode::crypto(ACCESS_DENIED) =>
-            {
-                Self::WrongChannelKey
-            }
-            ConnectionError::TimedOut => Self::TimedOut,
-            other => Self::Connection(other),
+        let denied = TransportErrorCode::crypto(ACCESS_DENIED);
+        if matches!(&error, ConnectionError::TransportError(fault) if fault.code == denied) {
+            return Self::WrongChannelKey;
         }
+        if error == ConnectionError::TimedOut { Self::TimedOut } else { Self::Connection(error) }
     }
 }
 

@@ -32,7 +32,7 @@ pub const SERVER_NAME: &str = "openscope";
 const CHANNEL_LABEL: &[u8] = b"openscope channel v1";
 const RESET_LABEL: &[u8] = b"openscope channel reset v1";
 
-/// An Ed25519 public key as SubjectPublicKeyInfo (RFC 8410): this, then the 32 bytes of the key.
+/// An Ed25519 public key as `SubjectPublicKeyInfo` (RFC 8410): this, then the 32 bytes of the key.
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0];
 /// An Ed25519 private key as PKCS #8 (RFC 8410): this, then the 32 bytes of the seed.
 const PKCS8_PREFIX: [u8; 16] =

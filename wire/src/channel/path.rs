@@ -62,7 +62,8 @@ impl Route {
 
     /// The address that stands for this route inside QUIC.
     pub(super) fn address(self) -> SocketAddr {
-        let [high, low] = [self.flow >> 16, self.flow & 0xffff].map(|half| half as u16);
+        let [a, b, c, d] = self.flow.to_be_bytes();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
         let [net, site] = PREFIX;
         let ip = Ipv6Addr::new(net, site, 0, 0, 0, self.leg.0, high, low);
         SocketAddr::V6(SocketAddrV6::new(ip, PORT, 0, 0))

@@ -57,7 +57,8 @@ impl Sealed {
     /// Says which of these is wrong.
     pub fn parse(text: &str) -> Result<Self, HandleFault> {
         let file = text::read(text)?;
-        let decryptor = Decryptor::new_buffered(file.as_slice()).map_err(header_fault)?;
+        let decryptor =
+            Decryptor::new_buffered(file.as_slice()).map_err(|fault| header_fault(&fault))?;
         // A passphrase's work factor is chosen by whoever sealed: a stranger must not burn our processor.
         if decryptor.is_scrypt() {
             return Err(HandleFault::Passphrase);
@@ -73,9 +74,10 @@ impl Sealed {
         if identities.is_empty() {
             return Err(HandleFault::NoIdentity);
         }
-        let decryptor = Decryptor::new_buffered(self.0.as_slice()).map_err(header_fault)?;
+        let decryptor =
+            Decryptor::new_buffered(self.0.as_slice()).map_err(|fault| header_fault(&fault))?;
         let keys = identities.iter().map(Identity::as_age);
-        let mut stream = decryptor.decrypt(keys).map_err(open_fault)?;
+        let mut stream = decryptor.decrypt(keys).map_err(|fault| open_fault(&fault))?;
         // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
         let mut plain = Zeroizing::new(Vec::with_capacity(self.0.len()));
         stream.read_to_end(&mut plain).map_err(|_| HandleFault::Damaged)?;
@@ -83,11 +85,11 @@ impl Sealed {
     }
 }
 
-fn header_fault(fault: DecryptError) -> HandleFault {
+fn header_fault(fault: &DecryptError) -> HandleFault {
     if matches!(fault, DecryptError::Io(_)) { HandleFault::CutShort } else { HandleFault::Damaged }
 }
 
-fn open_fault(fault: DecryptError) -> HandleFault {
+fn open_fault(fault: &DecryptError) -> HandleFault {
     match fault {
         DecryptError::NoMatchingKeys => HandleFault::NotForYou,
         DecryptError::ExcessiveWork { .. } => HandleFault::Passphrase,

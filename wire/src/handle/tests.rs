@@ -173,7 +173,7 @@ fn pp4_a_handle_cut_short_anywhere_is_refused_and_mostly_named() {
     let text = handle().seal(identity.recipient()).unwrap();
     let mut named = 0;
     for length in 0..text.len() {
-        let fault = opened(&text[..length], &identity).unwrap_err();
+        let fault = opened(text.get(..length).unwrap(), &identity).unwrap_err();
         named += usize::from(matches!(fault, HandleFault::CutShort));
     }
     assert!(named * 64 >= (text.len() - 1) * 62, "{named} of {}", text.len());
@@ -201,8 +201,10 @@ fn pp4_every_single_changed_character_is_refused() {
 fn what_mail_programs_and_people_add_does_no_harm() {
     let identity = Identity::generate();
     let text = handle().seal(identity.recipient()).unwrap();
-    let lines: Vec<&str> =
-        (0..text.len()).step_by(76).map(|at| &text[at..text.len().min(at + 76)]).collect();
+    let lines: Vec<&str> = (0..text.len())
+        .step_by(76)
+        .map(|at| text.get(at..text.len().min(at + 76)).unwrap())
+        .collect();
     for given in [
         lines.join("\n"),
         lines.join("\r\n"),
@@ -279,8 +281,11 @@ fn text_that_is_no_recipient_is_named() {
     let age = Identity::generate().recipient().to_string();
     assert_eq!(fault("bob"), RecipientFault::NotKey);
     assert_eq!(fault(""), RecipientFault::NotKey);
-    assert_eq!(fault(&age[..40]), RecipientFault::Damaged { kind: "age1" });
-    assert_eq!(fault(&ED25519_PUB[..40]), RecipientFault::Damaged { kind: "ssh-ed25519" });
+    assert_eq!(fault(age.get(..40).unwrap()), RecipientFault::Damaged { kind: "age1" });
+    assert_eq!(
+        fault(ED25519_PUB.get(..40).unwrap()),
+        RecipientFault::Damaged { kind: "ssh-ed25519" }
+    );
     assert_eq!(fault(ED25519), RecipientFault::Secret);
     assert_eq!(fault(RSA_1024_PUB), RecipientFault::Weak);
     let plugin = fault("age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt");
@@ -321,7 +326,7 @@ fn text_that_is_no_identity_is_named() {
     assert_eq!(fault("-----BEGIN AGE ENCRYPTED FILE-----\n"), IdentityFault::AgeEncrypted);
     assert_eq!(fault("age-encryption.org/v1\n"), IdentityFault::AgeEncrypted);
     assert_eq!(fault(PKCS8), IdentityFault::OtherForm);
-    assert_eq!(fault(&ED25519[..200]), IdentityFault::Damaged);
+    assert_eq!(fault(ED25519.get(..200).unwrap()), IdentityFault::Damaged);
     assert_eq!(fault(&"#".repeat(64 * 1024 + 1)), IdentityFault::TooLarge);
     let IdentityFault::SshKind { kind } = fault(ECDSA) else { panic!("ecdsa") };
     assert_eq!(kind, "ecdsa-sha2-nistp256");

@@ -176,17 +176,15 @@ impl PacketPath for End {
         if state.cut {
             return Poll::Pending;
         }
-        while let Some(next) = packets.due.first_entry() {
-            let mut sleep = Box::pin(sleep_until(next.key().0));
-            if sleep.as_mut().poll(cx).is_pending() {
-                state.sleep = Some(sleep);
-                return Poll::Pending;
-            }
-            let packet = next.remove();
-            packets.senders.drain(..).for_each(Waker::wake);
-            return Poll::Ready(Some((FLOW, packet)));
+        let Some(next) = packets.due.first_entry() else { return Poll::Pending };
+        let mut sleep = Box::pin(sleep_until(next.key().0));
+        if sleep.as_mut().poll(cx).is_pending() {
+            state.sleep = Some(sleep);
+            return Poll::Pending;
         }
-        Poll::Pending
+        let packet = next.remove();
+        packets.senders.drain(..).for_each(Waker::wake);
+        Poll::Ready(Some((FLOW, packet)))
     }
 
     fn room(&self) -> Box<dyn Room> {
