@@ -114,11 +114,14 @@ pub fn authorize(
 ) -> Decision {
     match (Judgement { policy, standing, passport, now }).of(call) {
         Ok(permit) => Decision::Permit(permit),
-        Err(refusal) => Decision::Refuse(*refusal),
+        Err(refusal) => Decision::Refuse(refusal),
     }
 }
 
-/// Whether a call that was admitted would be admitted still; when not, it must be ended.
+/// Whether a call that was admitted would be admitted still.
+///
+/// # Errors
+/// The refusal that it would meet now: the call must be ended.
 pub fn still_permitted(
     policy: &Policy,
     standing: &Standing,
@@ -127,7 +130,7 @@ pub fn still_permitted(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let judgement = Judgement { policy, standing, passport, now };
-    judgement.of(call.clone()).map(drop).map_err(|refusal| *refusal)
+    judgement.of(call.clone()).map(drop)
 }
 
 struct Judgement<'a> {
@@ -137,10 +140,8 @@ struct Judgement<'a> {
     now: Timestamp,
 }
 
-type Judged<T> = Result<T, Box<Refusal>>;
-
 impl Judgement<'_> {
-    fn of(&self, call: Call) -> Judged<Permit> {
+    fn of(&self, call: Call) -> Result<Permit, Refusal> {
         self.check_time()?;
         self.check_owner()?;
         let verb = self.verb(&call.verb)?;
@@ -152,7 +153,7 @@ impl Judgement<'_> {
         Ok(Permit { admitted: Admitted { call, verb }, basis })
     }
 
-    fn check_time(&self) -> Judged<()> {
+    fn check_time(&self) -> Result<(), Refusal> {
         if self.now >= self.standing.deadline {
             return Err(Refusal::over(Reason::ShareOver));
         }
@@ -162,7 +163,7 @@ impl Judgement<'_> {
         Ok(())
     }
 
-    fn check_owner(&self) -> Judged<()> {
+    fn check_owner(&self) -> Result<(), Refusal> {
         if self.passport.authority().owner == self.standing.owner.user {
             return Ok(());
         }
@@ -170,7 +171,7 @@ impl Judgement<'_> {
     }
 
     /// The verb, when it exists and every scope mentions it. From the outside, one answer for the rest.
-    fn verb(&self, name: &VerbName) -> Judged<Arc<Verb>> {
+    fn verb(&self, name: &VerbName) -> Result<Arc<Verb>, Refusal> {
         let known = self.policy.catalog().verb(name);
         let verb = known.ok_or_else(|| Refusal::uniform(Reason::UnknownVerb))?;
         if !self.passport.scopes().all(|scope| scope.of(name).next().is_some()) {
@@ -182,7 +183,7 @@ impl Judgement<'_> {
         Ok(Arc::clone(verb))
     }
 
-    fn check_scopes(&self, call: &Call) -> Judged<()> {
+    fn check_scopes(&self, call: &Call) -> Result<(), Refusal> {
         for scope in self.passport.scopes() {
             check_scope(scope, call, Reason::OutsidePassport)?;
         }
@@ -190,7 +191,7 @@ impl Judgement<'_> {
     }
 
     /// Policy's own answer says nothing of policy to the outside.
-    fn check_rules(&self, call: &Call) -> Judged<(RuleSite, RuleSite)> {
+    fn check_rules(&self, call: &Call) -> Result<(RuleSite, RuleSite), Refusal> {
         let Standing { owner, recipient, .. } = self.standing;
         let Call { verb, arguments } = call;
         let rules = self.policy.rulebook();
@@ -206,7 +207,7 @@ impl Judgement<'_> {
 }
 
 /// The call with its defaults, when it gives what the verb declares and nothing else.
-fn complete(verb: &Verb, call: Call) -> Judged<Call> {
+fn complete(verb: &Verb, call: Call) -> Result<Call, Refusal> {
     let mut arguments = call.arguments.0;
     for name in arguments.keys() {
         if !verb.parameters.contains_key(name) {
@@ -224,7 +225,7 @@ fn complete(verb: &Verb, call: Call) -> Judged<Call> {
     Ok(Call { verb: call.verb, arguments: Arguments(arguments) })
 }
 
-fn check_catalog(verb: &Verb, arguments: &Arguments) -> Judged<()> {
+fn check_catalog(verb: &Verb, arguments: &Arguments) -> Result<(), Refusal> {
     for (name, value) in arguments.iter() {
         let Some(parameter) = verb.parameters.get(name) else { continue };
         if value.kind() != parameter.kind {
@@ -244,7 +245,7 @@ fn check_catalog(verb: &Verb, arguments: &Arguments) -> Judged<()> {
 
 /// Whether the scope permits the call; if not, the answer names a parameter whose value none of its
 /// capabilities takes, and what they do take. The holder has the passport and can read as much there.
-fn check_scope(scope: &Scope, call: &Call, reason: Reason) -> Judged<()> {
+fn check_scope(scope: &Scope, call: &Call, reason: Reason) -> Result<(), Refusal> {
     if scope.permits(&call.verb, &call.arguments) {
         return Ok(());
     }
@@ -269,5 +270,5 @@ fn check_scope(scope: &Scope, call: &Call, reason: Reason) -> Judged<()> {
         }
         None => PublicRefusal::Combination,
     };
-    Err(Box::new(Refusal { public, reason }))
+    Err(Refusal { public, reason })
 }

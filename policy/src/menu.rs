@@ -46,7 +46,7 @@ impl Policy {
     #[must_use]
     pub fn menu(&self, standing: &Standing, passport: &Passport) -> Vec<MenuEntry> {
         let held = self.surface(&standing.owner).scope();
-        let delegable = self.rulebook().delegable(&standing.owner, &standing.recipient);
+        let delegable = self.rulebook().delegable_to(&standing.owner, &standing.recipient);
         let shared = passport.scope().intersect(&standing.scope);
         let scope = shared.intersect(&held).intersect(&delegable);
         self.catalog().verbs().filter_map(|verb| entry(verb, &scope)).collect()

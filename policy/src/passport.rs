@@ -141,12 +141,18 @@ pub enum PassportFault {
 
 /// Mints a passport. The same authority gives the same bytes: the key for the next block is derived
 /// from the daemon's, so nothing here needs randomness.
+///
+/// # Errors
+/// When the authority permits nothing, or a field or the whole is too long.
 pub fn mint(root: &SigningKey, authority: &Authority) -> Result<Vec<u8>, MintFault> {
     chain::mint(root, authority)
 }
 
 /// Appends a block that narrows, without asking anybody. `root` is the daemon's key, which the
 /// passport and the result are verified against.
+///
+/// # Errors
+/// When the result would not be accepted, or would be too large.
 pub fn narrow(
     passport: &[u8],
     root: &VerifyingKey,
@@ -157,6 +163,9 @@ pub fn narrow(
 
 /// Checks a passport: size, signatures, one spelling, the Datalog against what is stated (it is never
 /// run), and that each block lies within its parent. No clock is asked.
+///
+/// # Errors
+/// What is wrong with the bytes; all of it is the peer's doing.
 pub fn verify(bytes: &[u8], root: &VerifyingKey) -> Result<Passport, PassportFault> {
     chain::verify(bytes, root)
 }

@@ -50,6 +50,9 @@ pub enum PatternFault {
 
 impl Anchored {
     /// Compiles a pattern, within limits on its size and its automaton's.
+    ///
+    /// # Errors
+    /// When it is no regular expression, too long, or too complex.
     pub fn new(source: &str) -> Result<Self, PatternFault> {
         if source.len() > MAX_PATTERN_BYTES {
             return Err(PatternFault::TooLong(source.len()));

@@ -34,6 +34,8 @@ impl Policy {
     }
 
     /// The principal that a user is under an agent name, the user's own name if none is given.
+    ///
+    /// # Errors
     /// Another's agent and an unknown one get the same answer.
     pub fn principal(
         &self,
@@ -56,8 +58,17 @@ impl Policy {
         }
     }
 
+    /// What some `[[delegate]]` rule lets a principal share, with whomever.
+    #[must_use]
+    pub fn delegable(&self, principal: &Principal) -> Scope {
+        self.rulebook.delegable(principal)
+    }
+
     /// Whether the owner may share this scope with this recipient for so long; if so, the longest
     /// that it may be shared.
+    ///
+    /// # Errors
+    /// Why not, and the rule that comes nearest.
     pub fn may_delegate(
         &self,
         owner: &Principal,

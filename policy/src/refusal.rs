@@ -115,17 +115,17 @@ pub enum Reason {
 }
 
 impl Refusal {
-    pub(crate) fn uniform(reason: Reason) -> Box<Self> {
-        Box::new(Self { public: PublicRefusal::NotPermitted, reason })
+    pub(crate) fn uniform(reason: Reason) -> Self {
+        Self { public: PublicRefusal::NotPermitted, reason }
     }
 
-    pub(crate) fn over(reason: Reason) -> Box<Self> {
-        Box::new(Self { public: PublicRefusal::Over, reason })
+    pub(crate) fn over(reason: Reason) -> Self {
+        Self { public: PublicRefusal::Over, reason }
     }
 
-    pub(crate) fn parameter(parameter: &ParameterName, problem: ParameterProblem) -> Box<Self> {
+    pub(crate) fn parameter(parameter: &ParameterName, problem: ParameterProblem) -> Self {
         let reason = Reason::Catalog { parameter: parameter.clone(), problem: problem.clone() };
         let public = PublicRefusal::Parameter { parameter: parameter.clone(), problem };
-        Box::new(Self { public, reason })
+        Self { public, reason }
     }
 }

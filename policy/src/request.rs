@@ -144,7 +144,7 @@ impl FromStr for Request {
 
     fn from_str(text: &str) -> Result<Self, RequestFault> {
         let mut reader = Reader { text, at: 0 };
-        reader.request().map_err(|(problem, at)| {
+        reader.request().map_err(|Stray(problem, at)| {
             // A text over the limit is not drawn again.
             let text = if text.len() > MAX_REQUEST_BYTES { "" } else { text };
             RequestFault { problem, pointer: Source(text.to_owned()).point(at) }
@@ -152,7 +152,8 @@ impl FromStr for Request {
     }
 }
 
-type Fault = (RequestProblem, usize);
+/// What is wrong and at which byte.
+struct Stray(RequestProblem, usize);
 
 struct Reader<'a> {
     text: &'a str,
@@ -160,9 +161,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn request(&mut self) -> Result<Request, Fault> {
+    fn request(&mut self) -> Result<Request, Stray> {
         if self.text.len() > MAX_REQUEST_BYTES {
-            return Err((RequestProblem::TooLong, 0));
+            return Err(Stray(RequestProblem::TooLong, 0));
         }
         let verb = self.name(|c| c == ':')?;
         let mut pins = Vec::new();
@@ -171,13 +172,13 @@ impl<'a> Reader<'a> {
             pins.push(self.pin()?);
             more = self.take(",");
             if let Some(stray) = self.rest().chars().next().filter(|_| !more) {
-                return Err((RequestProblem::Unexpected(stray), self.at));
+                return Err(Stray(RequestProblem::Unexpected(stray), self.at));
             }
         }
         Ok(Request { source: Source(self.text.to_owned()), verb, pins })
     }
 
-    fn pin(&mut self) -> Result<Pin, Fault> {
+    fn pin(&mut self) -> Result<Pin, Stray> {
         let at = self.at;
         let parameter = self.name(|c| !(c.is_alphanumeric() || c == '_'))?;
         let limit = if self.take("<=") {
@@ -187,12 +188,12 @@ impl<'a> Reader<'a> {
         } else if self.take("=") {
             Limit::OneOf(self.alternatives()?)
         } else {
-            return Err((RequestProblem::Operator, self.at));
+            return Err(Stray(RequestProblem::Operator, self.at));
         };
         Ok(Pin { parameter, at, limit })
     }
 
-    fn alternatives(&mut self) -> Result<Vec<Word>, Fault> {
+    fn alternatives(&mut self) -> Result<Vec<Word>, Stray> {
         let mut words = vec![self.word()?];
         while self.take("|") {
             words.push(self.word()?);
@@ -200,12 +201,12 @@ impl<'a> Reader<'a> {
         Ok(words)
     }
 
-    fn word(&mut self) -> Result<Word, Fault> {
+    fn word(&mut self) -> Result<Word, Stray> {
         let at = self.at;
         match self.rest().chars().next() {
             Some(quote @ ('\'' | '"')) => {
                 self.at += 1;
-                let text = self.quoted(quote).ok_or((RequestProblem::Quote, at))?;
+                let text = self.quoted(quote).ok_or(Stray(RequestProblem::Quote, at))?;
                 Ok(Word { text, quoted: true, at })
             }
             _ => self.bare(at),
@@ -227,21 +228,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn bare(&mut self, at: usize) -> Result<Word, Fault> {
+    fn bare(&mut self, at: usize) -> Result<Word, Stray> {
         let text = self.until(|c| matches!(c, ',' | '|' | '\'' | '"'));
         if text.is_empty() {
-            return Err((RequestProblem::Value, at));
+            return Err(Stray(RequestProblem::Value, at));
         }
         if let Some(star) = text.find('*').filter(|star| star + 1 < text.len()) {
-            return Err((RequestProblem::Star, at + star));
+            return Err(Stray(RequestProblem::Star, at + star));
         }
         Ok(Word { text: text.to_owned(), quoted: false, at })
     }
 
-    fn name<N: FromStr<Err = NameFault>>(&mut self, ends: fn(char) -> bool) -> Result<N, Fault> {
+    fn name<N: FromStr<Err = NameFault>>(&mut self, ends: fn(char) -> bool) -> Result<N, Stray> {
         let at = self.at;
         let text = self.until(ends);
-        text.parse().map_err(|fault| (RequestProblem::Name(fault), at))
+        text.parse().map_err(|fault| Stray(RequestProblem::Name(fault), at))
     }
 
     fn until(&mut self, ends: impl Fn(char) -> bool) -> &'a str {

@@ -46,7 +46,7 @@ pub enum DelegateFault {
     #[error("no `[[delegate]]` rule lets {owner} share `{capability}`")]
     NoRule {
         /// Whose authority it is.
-        owner: Principal,
+        owner: Box<Principal>,
         /// What was to be shared.
         capability: Box<Capability>,
     },
@@ -54,7 +54,7 @@ pub enum DelegateFault {
     #[error("{rule} lets {owner} share `{verb}`, but not with {recipient}")]
     Recipient {
         /// Whose authority it is.
-        owner: Principal,
+        owner: Box<Principal>,
         /// What was to be shared.
         verb: VerbName,
         /// With whom.
@@ -152,11 +152,15 @@ impl Rulebook {
             .map(|rule| &rule.site)
     }
 
-    pub(crate) fn delegable(&self, principal: &Principal, recipient: &Recipient) -> Scope {
-        self.delegates_of(principal)
-            .filter(|rule| rule.reaches(recipient))
-            .flat_map(|rule| rule.scope.capabilities().iter().cloned())
-            .collect()
+    /// What some rule lets a principal share with this recipient.
+    pub(crate) fn delegable_to(&self, principal: &Principal, recipient: &Recipient) -> Scope {
+        let reaching = self.delegates_of(principal).filter(|rule| rule.reaches(recipient));
+        reaching.flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
+    }
+
+    /// What some rule lets a principal share with somebody.
+    pub(crate) fn delegable(&self, principal: &Principal) -> Scope {
+        self.delegates_of(principal).flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
     }
 
     pub(crate) fn may_delegate(
@@ -181,18 +185,16 @@ impl Rulebook {
         recipient: &Recipient,
         ttl: Duration,
     ) -> Result<Duration, DelegateFault> {
-        let covering: Vec<&Delegate> = self
-            .delegates_of(owner)
-            .filter(|rule| rule.scope.capabilities().iter().any(|wide| wide.covers(capability)))
-            .collect();
+        let covering: Vec<&Delegate> =
+            self.delegates_of(owner).filter(|rule| rule.scope.covers(capability)).collect();
         let first = covering.first().ok_or_else(|| DelegateFault::NoRule {
-            owner: owner.clone(),
+            owner: Box::new(owner.clone()),
             capability: Box::new(capability.clone()),
         })?;
         let reaching = covering.iter().filter(|rule| rule.reaches(recipient));
         let rule =
             reaching.max_by_key(|rule| rule.max_ttl).ok_or_else(|| DelegateFault::Recipient {
-                owner: owner.clone(),
+                owner: Box::new(owner.clone()),
                 verb: capability.verb().clone(),
                 recipient: recipient.to_string(),
                 rule: first.site.clone(),

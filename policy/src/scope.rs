@@ -145,7 +145,13 @@ impl Scope {
     /// Whether each capability here lies within a single one of `wider`. Sound: yes means subset.
     #[must_use]
     pub fn is_subset_of(&self, wider: &Self) -> bool {
-        self.0.iter().all(|narrow| wider.0.iter().any(|wide| wide.covers(narrow)))
+        self.0.iter().all(|narrow| wider.covers(narrow))
+    }
+
+    /// Whether a single capability here covers this one. Sound, as `Constraint::covers` is.
+    #[must_use]
+    pub fn covers(&self, narrower: &Capability) -> bool {
+        self.0.iter().any(|wide| wide.covers(narrower))
     }
 
     /// What both permit.

@@ -31,7 +31,7 @@ pub struct Surface {
 #[error("{problem}\n{pointer}")]
 pub struct DeriveFault {
     /// What is wrong.
-    pub problem: DeriveProblem,
+    pub problem: Box<DeriveProblem>,
     /// Where in the request.
     pub pointer: Pointer,
 }
@@ -127,6 +127,9 @@ impl Surface {
 
     /// The narrowest scope that meets all requests: of every rule that matches, what it shares with the
     /// request. A parameter that is not mentioned keeps each rule's own constraint.
+    ///
+    /// # Errors
+    /// The first request that is more than is held, and where in it.
     pub fn derive(&self, requests: &[Request]) -> Result<Scope, DeriveFault> {
         let mut derived = Vec::new();
         for request in requests {
@@ -396,9 +399,10 @@ fn grouped(limits: Vec<Constraint>) -> Vec<Constraint> {
     let mut listed = BTreeSet::new();
     let mut grouped = Vec::new();
     for limit in limits {
-        match limit {
-            Constraint::OneOf(values) => listed.extend(values),
-            other => grouped.push(other),
+        if let Constraint::OneOf(values) = limit {
+            listed.extend(values);
+        } else {
+            grouped.push(limit);
         }
     }
     grouped.extend((!listed.is_empty()).then_some(Constraint::OneOf(listed)));
@@ -420,5 +424,5 @@ fn accepted(parameter: &Parameter, cell: &Constraint) -> bool {
 }
 
 fn fault(request: &Request, at: usize, problem: DeriveProblem) -> DeriveFault {
-    DeriveFault { problem, pointer: request.source.point(at) }
+    DeriveFault { problem: Box::new(problem), pointer: request.source.point(at) }
 }

@@ -44,10 +44,12 @@ impl fmt::Display for TextFault {
 
 impl std::error::Error for TextFault {}
 
-/// Reads the catalog and the rules. Nothing is skipped: a single fault means no policy, and as many
-/// faults as can be told apart are named at once.
+/// Reads the catalog and the rules. Nothing is skipped: a single fault means no policy.
+///
+/// # Errors
+/// As many faults as can be told apart; those of the rules only once the catalog is good.
 pub fn load(verbs: &[Source], rules: &[Source]) -> Result<Policy, Vec<TextFault>> {
     let catalog = verbs::read(verbs)?;
     let rulebook = rules::read(rules, &catalog)?;
-    Ok(Policy::new(catalog.verbs.into_iter().map(|(_, one)| one.verb).collect(), rulebook))
+    Ok(Policy::new(catalog.verbs.into_values().map(|one| one.verb).collect(), rulebook))
 }

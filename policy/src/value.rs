@@ -60,6 +60,9 @@ pub struct Text(String);
 
 impl Text {
     /// Takes the text when it is well-formed.
+    ///
+    /// # Errors
+    /// When it is too long or contains a NUL.
     pub fn new(text: impl Into<String>) -> Result<Self, ValueFault> {
         let text = text.into();
         if text.len() > MAX_VALUE_BYTES {
@@ -119,11 +122,17 @@ pub enum Value {
 
 impl Value {
     /// A text value.
+    ///
+    /// # Errors
+    /// When it is too long or contains a NUL.
     pub fn text(text: impl Into<String>) -> Result<Self, ValueFault> {
         Text::new(text).map(Self::Text)
     }
 
     /// Reads a value of the kind wanted. A number has one spelling: no `+`, no leading zero.
+    ///
+    /// # Errors
+    /// When the text is not one of that kind.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, ValueFault> {
         match kind {
             Kind::Text => Self::text(text),
@@ -276,7 +285,7 @@ mod tests {
     #[test]
     fn a_malformed_value_does_not_arrive_from_the_wire() {
         for bad in [
-            serde_cbor::to_vec("a\0b").unwrap(),
+            serde_cbor::to_vec(&"a\0b").unwrap(),
             serde_cbor::to_vec(&"x".repeat(4097)).unwrap(),
             serde_cbor::to_vec(&u64::MAX).unwrap(),
             serde_cbor::to_vec(&1.5).unwrap(),

@@ -29,8 +29,6 @@ const ALL: i128 = 4;
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Unreadable;
 
-type Read<T> = Result<T, Unreadable>;
-
 impl Authority {
     pub(super) fn to_context(&self) -> Result<String, MintFault> {
         self.check_lengths()?;
@@ -62,7 +60,7 @@ impl Authority {
         Ok(())
     }
 
-    pub(super) fn from_context(context: &str) -> Read<Self> {
+    pub(super) fn from_context(context: &str) -> Result<Self, Unreadable> {
         let [
             version,
             daemon,
@@ -84,7 +82,7 @@ impl Authority {
             share: ShareId::from_random(bytes(share)?),
             seat: SeatId(number(&seat)?),
             owner: string(owner)?,
-            relays: array(relays)?.into_iter().map(string).collect::<Read<_>>()?,
+            relays: array(relays)?.into_iter().map(string).collect::<Result<_, Unreadable>>()?,
             not_after: Timestamp(number(&not_after)?),
             channel_key: bytes(channel_key)?,
             redeem_key: bytes(redeem_key)?,
@@ -110,7 +108,7 @@ impl Narrowing {
         ])
     }
 
-    pub(super) fn from_context(context: &str) -> Read<Self> {
+    pub(super) fn from_context(context: &str) -> Result<Self, Unreadable> {
         let [version, not_after, depth, scope, reason] = fields(context)?;
         if version != Cbor::Integer(VERSION) {
             return Err(Unreadable);
@@ -154,7 +152,7 @@ fn patterns_in(limit: &Constraint) -> usize {
 }
 
 /// Refuses what reads well but was written otherwise: long integers, unsorted lists, lists of one.
-fn one_spelling(again: Result<String, MintFault>, context: &str) -> Read<()> {
+fn one_spelling(again: Result<String, MintFault>, context: &str) -> Result<(), Unreadable> {
     if again.is_ok_and(|again| again == context) { Ok(()) } else { Err(Unreadable) }
 }
 
@@ -164,7 +162,7 @@ fn context(fields: Vec<Cbor>) -> Result<String, MintFault> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn fields<const N: usize>(context: &str) -> Read<[Cbor; N]> {
+fn fields<const N: usize>(context: &str) -> Result<[Cbor; N], Unreadable> {
     if context.len() > MAX_PASSPORT_BYTES {
         return Err(Unreadable);
     }
@@ -212,14 +210,14 @@ fn value_out(value: &Value) -> Cbor {
     }
 }
 
-fn scope_in(from: Cbor) -> Read<Scope> {
+fn scope_in(from: Cbor) -> Result<Scope, Unreadable> {
     // Counted while reading: what is compiled must be bounded before the whole is known.
     let mut patterns_left = MAX_PATTERNS;
     let capabilities = array(from)?.into_iter().map(|one| capability_in(one, &mut patterns_left));
-    Ok(Scope::new(capabilities.collect::<Read<Vec<_>>>()?))
+    Ok(Scope::new(capabilities.collect::<Result<Vec<_>, Unreadable>>()?))
 }
 
-fn capability_in(from: Cbor, patterns_left: &mut usize) -> Read<Capability> {
+fn capability_in(from: Cbor, patterns_left: &mut usize) -> Result<Capability, Unreadable> {
     let mut parts = array(from)?.into_iter();
     let verb = string(parts.next().ok_or(Unreadable)?)?.parse().map_err(|_| Unreadable)?;
     let mut limits = Vec::new();
@@ -231,13 +229,13 @@ fn capability_in(from: Cbor, patterns_left: &mut usize) -> Read<Capability> {
     Ok(Capability::new(verb, limits))
 }
 
-fn constraint_in(from: Cbor, patterns_left: &mut usize) -> Read<Constraint> {
+fn constraint_in(from: Cbor, patterns_left: &mut usize) -> Result<Constraint, Unreadable> {
     let Cbor::Array(parts) = from else { return value_in(from).map(Constraint::exact) };
     let mut parts = parts.into_iter();
     match parts.next() {
         Some(Cbor::Integer(ALL)) => {
             let parts = parts.map(|part| simple_in(part, patterns_left));
-            let parts = parts.collect::<Read<BTreeSet<_>>>()?;
+            let parts = parts.collect::<Result<BTreeSet<_>, Unreadable>>()?;
             if parts.len() > 1 { Ok(Constraint::All(parts)) } else { Err(Unreadable) }
         }
         Some(tag) => tagged_in(&tag, parts.collect(), patterns_left),
@@ -246,26 +244,31 @@ fn constraint_in(from: Cbor, patterns_left: &mut usize) -> Read<Constraint> {
 }
 
 /// A part of `All`: what nests no further.
-fn simple_in(from: Cbor, patterns_left: &mut usize) -> Read<Constraint> {
+fn simple_in(from: Cbor, patterns_left: &mut usize) -> Result<Constraint, Unreadable> {
     let mut parts = array(from)?.into_iter();
     let tag = parts.next().ok_or(Unreadable)?;
     tagged_in(&tag, parts.collect(), patterns_left)
 }
 
-fn tagged_in(tag: &Cbor, parts: Vec<Cbor>, patterns_left: &mut usize) -> Read<Constraint> {
+fn tagged_in(
+    tag: &Cbor,
+    parts: Vec<Cbor>,
+    patterns_left: &mut usize,
+) -> Result<Constraint, Unreadable> {
+    let Cbor::Integer(tag) = *tag else { return Err(Unreadable) };
     match tag {
-        Cbor::Integer(ONE_OF) if parts.len() > 1 => {
-            parts.into_iter().map(value_in).collect::<Read<_>>().map(Constraint::OneOf)
-        }
-        Cbor::Integer(RANGE) => {
+        ONE_OF if parts.len() > 1 => parts
+            .into_iter()
+            .map(value_in)
+            .collect::<Result<_, Unreadable>>()
+            .map(Constraint::OneOf),
+        RANGE => {
             let [min, max]: [Cbor; 2] = parts.try_into().map_err(|_| Unreadable)?;
             let (min, max) = (number(&min)?, number(&max)?);
             if min <= max { Ok(Constraint::Range { min, max }) } else { Err(Unreadable) }
         }
-        Cbor::Integer(PREFIX) => {
-            Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable)
-        }
-        Cbor::Integer(PATTERN) => {
+        PREFIX => Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable),
+        PATTERN => {
             *patterns_left = patterns_left.checked_sub(1).ok_or(Unreadable)?;
             Anchored::new(&only_text(parts)?).map(Constraint::Pattern).map_err(|_| Unreadable)
         }
@@ -273,7 +276,7 @@ fn tagged_in(tag: &Cbor, parts: Vec<Cbor>, patterns_left: &mut usize) -> Read<Co
     }
 }
 
-fn value_in(from: Cbor) -> Read<Value> {
+fn value_in(from: Cbor) -> Result<Value, Unreadable> {
     if let Cbor::Bool(answer) = from {
         return Ok(Value::Bool(answer));
     }
@@ -283,7 +286,7 @@ fn value_in(from: Cbor) -> Read<Value> {
     Value::text(string(from)?).map_err(|_| Unreadable)
 }
 
-fn only_text(parts: Vec<Cbor>) -> Read<String> {
+fn only_text(parts: Vec<Cbor>) -> Result<String, Unreadable> {
     let [one]: [Cbor; 1] = parts.try_into().map_err(|_| Unreadable)?;
     string(one)
 }
@@ -292,15 +295,15 @@ fn text(text: &str) -> Cbor {
     Cbor::Text(text.to_owned())
 }
 
-fn string(from: Cbor) -> Read<String> {
+fn string(from: Cbor) -> Result<String, Unreadable> {
     if let Cbor::Text(text) = from { Ok(text) } else { Err(Unreadable) }
 }
 
-fn array(from: Cbor) -> Read<Vec<Cbor>> {
+fn array(from: Cbor) -> Result<Vec<Cbor>, Unreadable> {
     if let Cbor::Array(parts) = from { Ok(parts) } else { Err(Unreadable) }
 }
 
-fn number<N: TryFrom<i128>>(from: &Cbor) -> Read<N> {
+fn number<N: TryFrom<i128>>(from: &Cbor) -> Result<N, Unreadable> {
     if let Cbor::Integer(number) = from {
         N::try_from(*number).map_err(|_| Unreadable)
     } else {
@@ -308,7 +311,7 @@ fn number<N: TryFrom<i128>>(from: &Cbor) -> Read<N> {
     }
 }
 
-fn bytes<const N: usize>(from: Cbor) -> Read<[u8; N]> {
+fn bytes<const N: usize>(from: Cbor) -> Result<[u8; N], Unreadable> {
     if let Cbor::Bytes(bytes) = from {
         bytes.try_into().map_err(|_| Unreadable)
     } else {

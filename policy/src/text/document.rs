@@ -1,6 +1,8 @@
 //! A TOML document as a tree of values that know where they stand.
 
+use std::fmt::Display;
 use std::ops::Range;
+use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -11,19 +13,17 @@ use crate::nearest::nearest;
 use crate::rule::RuleSite;
 use crate::value::{Text, Value};
 
-pub(super) type Fallible<T> = Result<T, Box<TextFault>>;
-
-/// Reads one file and gives its table to `read`, together with the file.
-pub(super) fn parse<'t>(source: &'t Source) -> Result<Spanned<DeTable<'t>>, Vec<TextFault>> {
+/// The file's table, or everything that is no TOML in it.
+pub(super) fn parse(source: &Source) -> Result<Spanned<DeTable<'_>>, Vec<TextFault>> {
     let (table, faults) = DeTable::parse_recoverable(&source.text);
     if faults.is_empty() {
         return Ok(table);
     }
-    let faulty = |fault: toml::de::Error| {
+    let located = |fault: toml::de::Error| {
         let message = fault.message().lines().collect::<Vec<_>>().join(", ");
-        *Place { source, at: fault.span().map_or(0, |span| span.start) }.fault(message)
+        Place { source, at: fault.span().map_or(0, |span| span.start) }.fault(message)
     };
-    Err(faults.into_iter().map(faulty).collect())
+    Err(faults.into_iter().map(located).collect())
 }
 
 /// A place in a file.
@@ -34,17 +34,13 @@ pub(super) struct Place<'t> {
 }
 
 impl Place<'_> {
-    pub(super) fn fault(&self, message: impl Into<String>) -> Box<TextFault> {
+    pub(super) fn fault(&self, message: impl Into<String>) -> TextFault {
         let (line, column) = self.line_and_column();
         let source = self.source.name.clone();
-        Box::new(TextFault { source, line, column, message: message.into(), hint: None })
+        TextFault { source, line, column, message: message.into(), hint: None }
     }
 
-    pub(super) fn hinted(
-        &self,
-        message: impl Into<String>,
-        hint: Option<String>,
-    ) -> Box<TextFault> {
+    pub(super) fn hinted(&self, message: impl Into<String>, hint: Option<String>) -> TextFault {
         let mut fault = self.fault(message);
         fault.hint = hint;
         fault
@@ -98,7 +94,7 @@ impl<'t> Table<'t> {
     }
 
     /// Refuses every key but these, with the nearest of them.
-    pub(super) fn only(self, known: &[&str]) -> Fallible<()> {
+    pub(super) fn only(self, known: &[&str]) -> Result<(), TextFault> {
         let Some(stray) = self.entries().find(|entry| !known.contains(&entry.key)) else {
             return Ok(());
         };
@@ -114,7 +110,7 @@ impl<'t> Table<'t> {
         self.entries().find(|entry| entry.key == key).map(|entry| entry.node)
     }
 
-    pub(super) fn need(self, key: &str) -> Fallible<Node<'t>> {
+    pub(super) fn need(self, key: &str) -> Result<Node<'t>, TextFault> {
         self.get(key).ok_or_else(|| self.place.fault(format!("`{key}` is missing")))
     }
 
@@ -124,25 +120,19 @@ impl<'t> Table<'t> {
 }
 
 impl<'t> Node<'t> {
-    pub(super) fn table(self) -> Fallible<Table<'t>> {
-        match self.value {
-            DeValue::Table(entries) => Ok(Table { place: self.place, entries }),
-            other => Err(self.wrong("a table", other)),
-        }
+    pub(super) fn table(self) -> Result<Table<'t>, TextFault> {
+        let DeValue::Table(entries) = self.value else { return Err(self.wrong("a table")) };
+        Ok(Table { place: self.place, entries })
     }
 
-    pub(super) fn array(self) -> Fallible<Vec<Node<'t>>> {
-        match self.value {
-            DeValue::Array(items) => {
-                let source = self.place.source;
-                let node = |item: &'t Spanned<DeValue<'t>>| Node {
-                    place: Place { source, at: item.span().start },
-                    value: item.get_ref(),
-                };
-                Ok(items.iter().map(node).collect())
-            }
-            other => Err(self.wrong("an array", other)),
-        }
+    pub(super) fn array(self) -> Result<Vec<Node<'t>>, TextFault> {
+        let DeValue::Array(items) = self.value else { return Err(self.wrong("an array")) };
+        let source = self.place.source;
+        let node = |item: &'t Spanned<DeValue<'t>>| Node {
+            place: Place { source, at: item.span().start },
+            value: item.get_ref(),
+        };
+        Ok(items.iter().map(node).collect())
     }
 
     pub(super) fn is_array(self) -> bool {
@@ -153,50 +143,46 @@ impl<'t> Node<'t> {
         matches!(self.value, DeValue::Table(_))
     }
 
-    pub(super) fn string(self) -> Fallible<&'t str> {
-        match self.value {
-            DeValue::String(text) => Ok(text),
-            other => Err(self.wrong("a string", other)),
-        }
+    pub(super) fn string(self) -> Result<&'t str, TextFault> {
+        let DeValue::String(text) = self.value else { return Err(self.wrong("a string")) };
+        Ok(text)
     }
 
-    pub(super) fn boolean(self) -> Fallible<bool> {
-        match self.value {
-            DeValue::Boolean(answer) => Ok(*answer),
-            other => Err(self.wrong("true or false", other)),
-        }
+    pub(super) fn boolean(self) -> Result<bool, TextFault> {
+        let DeValue::Boolean(answer) = self.value else { return Err(self.wrong("true or false")) };
+        Ok(*answer)
     }
 
-    pub(super) fn integer(self) -> Fallible<i64> {
-        match self.value {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| self.place.fault("a whole number is too large")),
-            other => Err(self.wrong("a whole number", other)),
-        }
+    pub(super) fn integer(self) -> Result<i64, TextFault> {
+        let DeValue::Integer(number) = self.value else { return Err(self.wrong("a whole number")) };
+        i64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| self.place.fault("the number does not fit 64 bits"))
     }
 
     /// A string, a whole number or a boolean, as the value that it is.
-    pub(super) fn scalar(self) -> Fallible<Value> {
-        match self.value {
-            DeValue::String(text) => {
-                Value::text(text.as_ref()).map_err(|fault| self.place.fault(fault.to_string()))
-            }
-            DeValue::Integer(_) => self.integer().map(Value::Int),
-            DeValue::Boolean(answer) => Ok(Value::Bool(*answer)),
-            other => Err(self.wrong("a string, a whole number or a boolean", other)),
+    pub(super) fn scalar(self) -> Result<Value, TextFault> {
+        if let DeValue::Boolean(answer) = self.value {
+            return Ok(Value::Bool(*answer));
         }
+        if matches!(self.value, DeValue::Integer(_)) {
+            return self.integer().map(Value::Int);
+        }
+        if matches!(self.value, DeValue::String(_)) {
+            return self.text().map(Value::Text);
+        }
+        Err(self.wrong("a string, a whole number or a boolean"))
     }
 
-    pub(super) fn text(self) -> Fallible<Text> {
+    pub(super) fn text(self) -> Result<Text, TextFault> {
         Text::new(self.string()?).map_err(|fault| self.place.fault(fault.to_string()))
     }
 
     /// A string that is a checked name.
-    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(self) -> Fallible<T> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(self) -> Result<T, TextFault> {
         self.string()?.parse().map_err(|fault: T::Err| self.place.fault(fault.to_string()))
     }
 
-    fn wrong(self, wanted: &str, found: &DeValue<'_>) -> Box<TextFault> {
-        self.place.fault(format!("{wanted} is wanted here, not {}", found.type_str()))
+    fn wrong(self, wanted: &str) -> TextFault {
+        self.place.fault(format!("{wanted} is wanted here, not {}", self.value.type_str()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::document::{Entry, Fallible, Node, Place, Table, parse};
+use super::document::{Entry, Node, Place, Table, parse};
 use super::limits;
 use super::units;
 use super::verbs::{Declared, DeclaredVerb, named};
@@ -15,7 +15,7 @@ use crate::rulebook::Rulebook;
 use crate::scope::{Capability, Scope};
 
 /// No share outlives this from its first opening, whatever a rule says.
-const HARD_STOP: Duration = Duration::from_secs(30 * 60);
+const HARD_STOP: Duration = Duration::from_mins(30);
 
 pub(super) fn read(sources: &[Source], catalog: &Declared) -> Result<Rulebook, Vec<TextFault>> {
     let mut book = Rulebook::default();
@@ -41,12 +41,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn file(&mut self, file: Table<'_>) {
         if let Err(fault) = file.only(&["agent", "allow", "deny", "delegate"]) {
-            self.faults.push(*fault);
+            self.faults.push(fault);
         }
         for entry in file.entries() {
             match entry.node.array() {
                 Ok(rules) => rules.into_iter().for_each(|rule| self.rule(entry.key, rule)),
-                Err(fault) => self.faults.push(*fault),
+                Err(fault) => self.faults.push(fault),
             }
         }
     }
@@ -59,10 +59,10 @@ impl Reader<'_> {
             "delegate" => self.delegate(table).map(|rule| self.book.delegates.push(rule)),
             _ => Ok(()),
         });
-        self.faults.extend(read.err().map(|fault| *fault));
+        self.faults.extend(read.err());
     }
 
-    fn agent(&mut self, table: Table<'_>) -> Fallible<()> {
+    fn agent(&mut self, table: Table<'_>) -> Result<(), TextFault> {
         table.only(&["name", "user"])?;
         let name = table.need("name")?;
         let agent: AgentName = name.parsed()?;
@@ -74,13 +74,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn grant(&self, table: Table<'_>) -> Fallible<Grant> {
+    fn grant(&self, table: Table<'_>) -> Result<Grant, TextFault> {
         table.only(&["agent", "user", "verbs"])?;
         let (selector, scope) = (selector(table)?, self.scope(table.need("verbs")?)?);
         Ok(Grant { site: table.place.site(), selector, scope })
     }
 
-    fn delegate(&self, table: Table<'_>) -> Fallible<Delegate> {
+    fn delegate(&self, table: Table<'_>) -> Result<Delegate, TextFault> {
         table.only(&["agent", "user", "verbs", "to", "max_ttl", "bearer"])?;
         let rule = Delegate {
             site: table.place.site(),
@@ -97,7 +97,7 @@ impl Reader<'_> {
         Ok(rule)
     }
 
-    fn scope(&self, node: Node<'_>) -> Fallible<Scope> {
+    fn scope(&self, node: Node<'_>) -> Result<Scope, TextFault> {
         let capabilities =
             if node.is_array() { self.listed(node)? } else { self.limited(node.table()?)? };
         if capabilities.is_empty() {
@@ -106,7 +106,7 @@ impl Reader<'_> {
         Ok(Scope::new(capabilities))
     }
 
-    fn listed(&self, node: Node<'_>) -> Fallible<Vec<Capability>> {
+    fn listed(&self, node: Node<'_>) -> Result<Vec<Capability>, TextFault> {
         let mut capabilities = Vec::new();
         for item in node.array()? {
             let named = self.matching(item.string()?, item.place)?;
@@ -115,7 +115,7 @@ impl Reader<'_> {
         Ok(capabilities)
     }
 
-    fn limited(&self, table: Table<'_>) -> Fallible<Vec<Capability>> {
+    fn limited(&self, table: Table<'_>) -> Result<Vec<Capability>, TextFault> {
         let mut capabilities = Vec::new();
         for entry in table.entries() {
             let limits = entry.node.table()?;
@@ -127,14 +127,14 @@ impl Reader<'_> {
     }
 
     /// The verbs that a name or a glob means; none is a fault.
-    fn matching(&self, text: &str, place: Place<'_>) -> Fallible<Vec<&DeclaredVerb>> {
+    fn matching(&self, text: &str, place: Place<'_>) -> Result<Vec<&DeclaredVerb>, TextFault> {
         let glob = Glob::new(text);
         let means = |(name, _): &(&VerbName, &DeclaredVerb)| glob.matches(name.as_str());
         let found: Vec<_> = self.catalog.verbs.iter().filter(means).map(|(_, one)| one).collect();
         if found.is_empty() { Err(self.unknown(text, place)) } else { Ok(found) }
     }
 
-    fn unknown(&self, text: &str, place: Place<'_>) -> Box<TextFault> {
+    fn unknown(&self, text: &str, place: Place<'_>) -> TextFault {
         if text.contains('*') {
             return place.fault(format!("`{}` matches no verb in the catalog", shown(text)));
         }
@@ -145,7 +145,7 @@ impl Reader<'_> {
     }
 }
 
-fn capability(declared: &DeclaredVerb, limits: Table<'_>) -> Fallible<Capability> {
+fn capability(declared: &DeclaredVerb, limits: Table<'_>) -> Result<Capability, TextFault> {
     let verb = &declared.verb;
     let limit = |entry: Entry<'_>| {
         let name: ParameterName = named(entry)?;
@@ -156,11 +156,11 @@ fn capability(declared: &DeclaredVerb, limits: Table<'_>) -> Fallible<Capability
         })?;
         Ok((name, limits::in_rule(entry.node, parameter)?))
     };
-    let limits = limits.entries().map(limit).collect::<Fallible<Vec<_>>>()?;
+    let limits = limits.entries().map(limit).collect::<Result<Vec<_>, TextFault>>()?;
     Ok(Capability::new(verb.name.clone(), limits))
 }
 
-fn selector(table: Table<'_>) -> Fallible<Selector> {
+fn selector(table: Table<'_>) -> Result<Selector, TextFault> {
     let (agent, user_node) = (table.get("agent"), table.get("user"));
     if agent.is_none() && user_node.is_none() {
         let hint = "say `agent`, `user`, or `user = \"*\"` for everyone".to_owned();
@@ -171,12 +171,15 @@ fn selector(table: Table<'_>) -> Fallible<Selector> {
     Ok(Selector { agent, user })
 }
 
-fn selected<'t, T>(node: Node<'t>, read: fn(Node<'t>) -> Fallible<T>) -> Fallible<Selected<T>> {
+fn selected<'t, T>(
+    node: Node<'t>,
+    read: fn(Node<'t>) -> Result<T, TextFault>,
+) -> Result<Selected<T>, TextFault> {
     if node.string()? == "*" { Ok(Selected::Everyone) } else { read(node).map(Selected::Only) }
 }
 
 /// An OS user's name, which is the system's business; only what no system has is refused.
-fn user(node: Node<'_>) -> Fallible<String> {
+fn user(node: Node<'_>) -> Result<String, TextFault> {
     let name = node.string()?;
     let wrong = name.is_empty()
         || name.len() > 64
@@ -187,11 +190,11 @@ fn user(node: Node<'_>) -> Fallible<String> {
     Ok(name.to_owned())
 }
 
-fn recipients(node: Node<'_>) -> Fallible<Vec<Glob>> {
+fn recipients(node: Node<'_>) -> Result<Vec<Glob>, TextFault> {
     node.array()?.into_iter().map(recipient).collect()
 }
 
-fn recipient(node: Node<'_>) -> Fallible<Glob> {
+fn recipient(node: Node<'_>) -> Result<Glob, TextFault> {
     let text = node.string()?;
     let alias = text.strip_prefix("own/").unwrap_or(text);
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b);
@@ -205,7 +208,7 @@ fn recipient(node: Node<'_>) -> Fallible<Glob> {
     Ok(Glob::new(text))
 }
 
-fn max_ttl(node: Node<'_>) -> Fallible<Duration> {
+fn max_ttl(node: Node<'_>) -> Result<Duration, TextFault> {
     let ttl = units::duration(node)?;
     if ttl > HARD_STOP {
         return Err(node.place.fault("no share lives longer than 30m"));
@@ -213,6 +216,6 @@ fn max_ttl(node: Node<'_>) -> Fallible<Duration> {
     Ok(ttl)
 }
 
-fn bearer(node: Node<'_>) -> Fallible<Bearer> {
+fn bearer(node: Node<'_>) -> Result<Bearer, TextFault> {
     node.boolean().map(|allowed| if allowed { Bearer::Allowed } else { Bearer::Refused })
 }

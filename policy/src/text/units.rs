@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::document::{Fallible, Node};
+use super::TextFault;
+use super::document::Node;
 use crate::name::shown;
 
 /// `500ms`, `20s`, `5m` or `1h`, never zero.
-pub(super) fn duration(node: Node<'_>) -> Fallible<Duration> {
+pub(super) fn duration(node: Node<'_>) -> Result<Duration, TextFault> {
     let text = node.string()?;
     let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
     let millis = scaled(text, &units).map(Duration::from_millis);
@@ -16,7 +17,7 @@ pub(super) fn duration(node: Node<'_>) -> Fallible<Duration> {
 }
 
 /// `512B`, `64KiB`, `8MiB` or `1GiB`, never zero.
-pub(super) fn size(node: Node<'_>) -> Fallible<u64> {
+pub(super) fn size(node: Node<'_>) -> Result<u64, TextFault> {
     let text = node.string()?;
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
     scaled(text, &units).filter(|bytes| *bytes > 0).ok_or_else(|| {

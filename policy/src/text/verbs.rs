@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Entry, Fallible, Node, Table, parse};
+use super::document::{Entry, Node, Table, parse};
 use super::{Source, TextFault, limits, units};
 use crate::name::{ParameterName, VerbName, shown};
 use crate::nearest::nearest;
@@ -38,16 +38,16 @@ impl Declared {
         let verbs =
             file.only(&["verb"]).and_then(|()| file.get("verb").map(Node::table).transpose());
         match verbs {
-            Err(fault) => faults.push(*fault),
+            Err(fault) => faults.push(fault),
             Ok(verbs) => {
                 for entry in verbs.into_iter().flat_map(Table::entries) {
-                    self.add_one(entry).unwrap_or_else(|fault| faults.push(*fault));
+                    self.add_one(entry).unwrap_or_else(|fault| faults.push(fault));
                 }
             }
         }
     }
 
-    fn add_one(&mut self, entry: Entry<'_>) -> Fallible<()> {
+    fn add_one(&mut self, entry: Entry<'_>) -> Result<(), TextFault> {
         let name: VerbName = named(entry)?;
         if let Some(before) = self.verbs.get(&name) {
             let message = format!("`{name}` is already declared in {}", before.source);
@@ -60,11 +60,13 @@ impl Declared {
 }
 
 /// A key that is a checked name.
-pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(entry: Entry<'_>) -> Fallible<T> {
+pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
+    entry: Entry<'_>,
+) -> Result<T, TextFault> {
     entry.key.parse().map_err(|fault: T::Err| entry.place.fault(fault.to_string()))
 }
 
-fn verb(name: VerbName, table: Table<'_>) -> Fallible<Verb> {
+fn verb(name: VerbName, table: Table<'_>) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
     let parameters = parameters(table)?;
     let run = run(table.need("run")?)?;
@@ -80,7 +82,7 @@ fn verb(name: VerbName, table: Table<'_>) -> Fallible<Verb> {
     })
 }
 
-fn summary(node: Node<'_>) -> Fallible<String> {
+fn summary(node: Node<'_>) -> Result<String, TextFault> {
     const MOST: usize = 200;
     let text = node.string()?;
     if text.len() > MOST || text.contains(char::is_control) {
@@ -89,7 +91,7 @@ fn summary(node: Node<'_>) -> Fallible<String> {
     Ok(text.to_owned())
 }
 
-fn effect(node: Node<'_>) -> Fallible<Effect> {
+fn effect(node: Node<'_>) -> Result<Effect, TextFault> {
     match node.string()? {
         "read" => Ok(Effect::Read),
         "write" => Ok(Effect::Write),
@@ -97,26 +99,26 @@ fn effect(node: Node<'_>) -> Fallible<Effect> {
     }
 }
 
-fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> Box<TextFault> {
+fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
     let message = format!("`{}` is not an {what}: known here: {}", shown(given), known.join(", "));
     let near = nearest(given, known.iter().copied());
     node.place.hinted(message, near.map(|name| format!("did you mean `{name}`?")))
 }
 
-fn output_max(table: Table<'_>) -> Fallible<Option<u64>> {
+fn output_max(table: Table<'_>) -> Result<Option<u64>, TextFault> {
     let Some(output) = table.get("output") else { return Ok(None) };
     let output = output.table()?;
     output.only(&["max"])?;
     output.need("max").and_then(units::size).map(Some)
 }
 
-fn parameters(table: Table<'_>) -> Fallible<BTreeMap<ParameterName, Parameter>> {
+fn parameters(table: Table<'_>) -> Result<BTreeMap<ParameterName, Parameter>, TextFault> {
     let Some(params) = table.get("params") else { return Ok(BTreeMap::new()) };
     let declared = params.table()?.entries();
     declared.map(|entry| Ok((named(entry)?, parameter(entry.node.table()?)?))).collect()
 }
 
-fn parameter(table: Table<'_>) -> Fallible<Parameter> {
+fn parameter(table: Table<'_>) -> Result<Parameter, TextFault> {
     let own = ["type", "default", "required", "summary"];
     table.only(&[own.as_slice(), limits::FIELDS.as_slice()].concat())?;
     let kind = kind(table.need("type")?)?;
@@ -142,7 +144,7 @@ fn parameter(table: Table<'_>) -> Fallible<Parameter> {
     Ok(Parameter { kind, constraint, default, required, summary })
 }
 
-fn kind(node: Node<'_>) -> Fallible<Kind> {
+fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
     match node.string()? {
         "string" => Ok(Kind::Text),
         "int" => Ok(Kind::Int),
@@ -151,7 +153,7 @@ fn kind(node: Node<'_>) -> Fallible<Kind> {
     }
 }
 
-fn run(node: Node<'_>) -> Fallible<Run> {
+fn run(node: Node<'_>) -> Result<Run, TextFault> {
     let table = node.table()?;
     if let Some(stray) = table.entries().find(|entry| entry.key != "exec") {
         let message = format!("`{}` is not an executor: known here: exec", shown(stray.key));
@@ -160,13 +162,15 @@ fn run(node: Node<'_>) -> Fallible<Run> {
     exec(table.need("exec")?.table()?).map(Run::Exec)
 }
 
-fn exec(table: Table<'_>) -> Fallible<Exec> {
+fn exec(table: Table<'_>) -> Result<Exec, TextFault> {
     table.only(&["argv", "dir", "env"])?;
     let argv = table.need("argv")?;
     let elements = argv.array()?;
     let program = elements.first().ok_or_else(|| argv.place.fault("`argv` names no program"))?;
-    let parsed =
-        elements.iter().map(|element| element.parsed()).collect::<Fallible<Vec<Template>>>()?;
+    let parsed = elements
+        .iter()
+        .map(|element| element.parsed())
+        .collect::<Result<Vec<Template>, TextFault>>()?;
     if !parsed.first().and_then(Template::literal).is_some_and(|path| path.starts_with('/')) {
         let message = "the program must be an absolute path without parameters";
         return Err(program.place.fault(message));
@@ -178,7 +182,7 @@ fn exec(table: Table<'_>) -> Fallible<Exec> {
     })
 }
 
-fn directory(node: Node<'_>) -> Fallible<String> {
+fn directory(node: Node<'_>) -> Result<String, TextFault> {
     let path = node.text()?;
     if !path.starts_with('/') {
         return Err(node.place.fault("`dir` must be an absolute path"));
@@ -186,7 +190,7 @@ fn directory(node: Node<'_>) -> Fallible<String> {
     Ok(path.to_string())
 }
 
-fn environment(table: Table<'_>) -> Fallible<BTreeMap<String, String>> {
+fn environment(table: Table<'_>) -> Result<BTreeMap<String, String>, TextFault> {
     let Some(env) = table.get("env") else { return Ok(BTreeMap::new()) };
     let variable = |entry: Entry<'_>| {
         let first = entry.key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -206,7 +210,7 @@ fn check_use(
     table: Table<'_>,
     parameters: &BTreeMap<ParameterName, Parameter>,
     Run::Exec(exec): &Run,
-) -> Fallible<()> {
+) -> Result<(), TextFault> {
     let used = exec.parameters();
     if let Some(name) = used.iter().find(|name| !parameters.contains_key(**name)) {
         let near = nearest(name.as_str(), parameters.keys().map(ParameterName::as_str));
