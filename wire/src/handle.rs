@@ -15,6 +15,8 @@ pub use recipient::{RecipientFault, RecipientKey};
 pub use sealed::Sealed;
 pub use secret::{BearerSecret, Secret};
 
+use std::fmt;
+
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use policy::{Passport, PassportFault, Timestamp};
 
@@ -25,7 +27,7 @@ use crate::fingerprint::Fingerprint;
 pub const MAX_HANDLE: usize = 16 * 1024;
 
 /// What a handle holds, once open.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle {
     /// Seed of the key that proves to the relay a right to meet the daemon.
     pub rendezvous: Secret,
@@ -35,6 +37,12 @@ pub struct Handle {
     pub daemon_key: [u8; 32],
     /// The passport, signed by that key.
     pub passport: Vec<u8>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle of {}", self.fingerprint())
+    }
 }
 
 /// Why a handle cannot be used. Each is found before anything is sent to anybody.

@@ -276,3 +276,54 @@ impl ClientCertVerifier for AnyHolder {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey, KeypairBytes};
+
+    fn spki(key: [u8; 32]) -> Vec<u8> {
+        [SPKI_PREFIX.as_slice(), &key].concat()
+    }
+
+    #[test]
+    fn keys_are_encoded_as_the_standard_says() {
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let public = key.verifying_key().to_public_key_der().unwrap();
+        assert_eq!(spki(key.verifying_key().to_bytes()), public.as_bytes());
+        let bare = KeypairBytes { secret_key: [5; 32], public_key: None };
+        let private = bare.to_pkcs8_der().unwrap();
+        assert_eq!([PKCS8_PREFIX.as_slice(), &[5; 32]].concat(), private.as_bytes());
+    }
+
+    #[test]
+    fn a_strong_ed25519_key_is_read_and_nothing_else() {
+        let key = public(&[5; 32]);
+        assert_eq!(raw_key(&spki(key)), Some(key));
+        let mut longer = spki(key);
+        longer.push(0);
+        assert_eq!(raw_key(&longer), None);
+        assert_eq!(raw_key(spki(key).get(..43).unwrap()), None);
+        let mut x25519 = spki(key);
+        x25519[8] = 0x6e;
+        assert_eq!(raw_key(&x25519), None);
+    }
+
+    #[test]
+    fn a_key_for_which_everybody_can_sign_is_refused() {
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        assert_eq!(raw_key(&spki(identity_point)), None);
+        assert_eq!(raw_key(&spki([0; 32])), None);
+    }
+
+    #[test]
+    fn nothing_lets_the_relay_link_two_connections() {
+        let client = client_tls(&HolderKey::from_seed([1; 32]), [2; 32]).unwrap();
+        assert_eq!(client.alpn_protocols, [ALPN]);
+        assert!(!client.enable_early_data);
+        let server = server_tls(&ChannelKey::from_seed([1; 32])).unwrap();
+        assert_eq!((server.send_tls13_tickets, server.max_early_data_size), (0, 0));
+        assert!(!server.session_storage.can_cache());
+    }
+}

@@ -78,3 +78,58 @@ pub(super) fn read(bytes: &[u8]) -> Result<Handle, HandleFault> {
         passport: contents.4.to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle() -> Handle {
+        Handle {
+            rendezvous: Secret::new([1; 32]),
+            redeem: Secret::new([2; 32]),
+            daemon_key: [3; 32],
+            passport: vec![4; 3],
+        }
+    }
+
+    fn encoded(version: u8, padding: &[u8]) -> Vec<u8> {
+        let mut contents = Contents::of(&handle(), 0);
+        contents.0 = version;
+        contents.5 = ByteBuf::from(padding);
+        to_canonical(&contents).unwrap()
+    }
+
+    #[test]
+    fn the_contents_are_these_bytes() {
+        let strings = [[1u8; 32], [2; 32], [3; 32]].map(|key| [&[0x58, 0x20], &key[..]].concat());
+        let golden = [&[0x86, 1][..], &strings.concat(), &[0x43, 4, 4, 4], &[0x42, 0, 0]].concat();
+        assert_eq!(*write(&handle(), |length| length == golden.len()).unwrap(), golden);
+        assert_eq!(read(&golden).unwrap().passport, [4; 3]);
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let fault = read(&encoded(2, &[])).unwrap_err();
+        assert!(matches!(fault, HandleFault::OtherVersion { version } if version == "2"));
+    }
+
+    #[test]
+    fn padding_is_of_zeros_and_bounded() {
+        assert!(read(&encoded(VERSION, &[0; MAX_PADDING])).is_ok());
+        assert!(read(&encoded(VERSION, &[0; MAX_PADDING + 1])).is_err());
+        assert!(read(&encoded(VERSION, &[0, 1])).is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_changed_lengthened_or_cut_are_refused_or_read_differently() {
+        let good = encoded(VERSION, &[]);
+        assert!(read(&[good.as_slice(), &[0]].concat()).is_err());
+        for place in 0..good.len() {
+            assert!(read(good.get(..place).unwrap()).is_err());
+            let mut changed = good.clone();
+            changed[place] ^= 1;
+            let same = read(&changed).is_ok_and(|other| *write(&other, |_| true).unwrap() == good);
+            assert!(!same, "byte {place}");
+        }
+    }
+}
