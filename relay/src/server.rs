@@ -20,3 +20,6 @@ mod tally;
 pub use bind::{BindFault, Server};
 pub use drain::Report;
 pub use identity::{Identity, IdentityFault};
+
+#[cfg(test)]
+mod tests;

@@ -243,14 +243,14 @@ mod tests {
         assert_eq!(
             golden(&|| write(&RelayMessage::FlowOpened(FlowOpened { flow: flow(), rendezvous: key() })).unwrap()),
             format!(
-                "0044a16b666c6f775f6f70656e6564a264666c6f771a0a0b0c0d6a72656e64657a766f75735820{}",
+                "0045a16b666c6f775f6f70656e6564a264666c6f771a0a0b0c0d6a72656e64657a766f75735820{}",
                 "07".repeat(32)
             )
         );
         assert_eq!(
             golden(&|| write(&LegMessage::Guest(GuestHello { signature: [3; 64], rendezvous: key() })).unwrap()),
             format!(
-                "0083a1656775657374a2697369676e61747572655840{}6a72656e64657a766f75735820{}",
+                "0081a1656775657374a2697369676e61747572655840{}6a72656e64657a766f75735820{}",
                 "03".repeat(64),
                 "07".repeat(32)
             )

@@ -252,9 +252,10 @@ mod tests {
 
     #[test]
     fn a_token_says_what_was_minted() {
-        assert_eq!(verify(&token(), &[operator(2).public(), operator(1).public()]), Ok(TERMS));
-        assert_eq!(token().to_string().parse(), Ok(token()));
-        assert!(token().as_bytes().len() < 512);
+        let token = token();
+        assert_eq!(verify(&token, &[operator(2).public(), operator(1).public()]), Ok(TERMS));
+        assert_eq!(token.to_string().parse(), Ok(token.clone()));
+        assert!(token.as_bytes().len() < 512);
     }
 
     #[test]

@@ -29,8 +29,6 @@ pub(crate) enum Verdict {
     Prove,
     /// It is told that the relay is full.
     Refuse,
-    /// It is told nothing.
-    Ignore,
 }
 
 /// The counts, and the bounds on them.
@@ -76,11 +74,11 @@ impl Admission {
         let neighbourhood = Neighbourhood::of(address);
         let mut counts = lock(&self.counts);
         let here = counts.by_neighbourhood.get(&neighbourhood).copied().unwrap_or_default();
-        if self.is_full(counts.all, here) {
-            return if validated { Verdict::Refuse } else { Verdict::Ignore };
-        }
         if !validated && self.is_crowded(counts.all, here) {
             return Verdict::Prove;
+        }
+        if self.is_full(counts.all, here) {
+            return Verdict::Refuse;
         }
         counts.all.handshakes += 1;
         counts.by_neighbourhood.entry(neighbourhood).or_default().handshakes += 1;
@@ -97,6 +95,7 @@ impl Admission {
     fn is_crowded(&self, all: Count, here: Count) -> bool {
         all.handshakes >= self.limits.handshakes / 2
             || here.handshakes >= self.limits.handshakes_per_address / 2
+            || self.is_full(all, here)
     }
 }
 
@@ -182,7 +181,7 @@ mod tests {
         let admission = admission();
         let mut entries: Vec<_> = (0..4).map(|_| enter(&admission, 1)).collect();
         assert!(matches!(admission.arrive(peer(1), true), Verdict::Refuse));
-        assert!(matches!(admission.arrive(peer(1), false), Verdict::Ignore));
+        assert!(matches!(admission.arrive(peer(1), false), Verdict::Prove));
         assert!(matches!(admission.arrive(peer(2), true), Verdict::Enter(_)));
         entries.pop();
         assert!(matches!(admission.arrive(peer(1), true), Verdict::Enter(_)));

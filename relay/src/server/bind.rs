@@ -10,9 +10,9 @@ use quinn::{
     TransportConfig, ValidationTokenConfig, VarInt,
 };
 use quinn_proto::HashedConnectionIdGenerator;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::admission::Verdict;
 use super::attend::attend;
@@ -101,7 +101,7 @@ impl Server {
     /// future.
     pub async fn run(self, shutdown: CancellationToken) -> Report {
         let Self { relay, endpoint, drain, .. } = self;
-        let tasks = TaskTracker::new();
+        let mut legs = JoinSet::new();
         let (mut tick, mut summary) = (interval(TICK), interval(SUMMARY));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         summary.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,14 +110,15 @@ impl Server {
                 biased;
                 () = shutdown.cancelled() => break,
                 incoming = endpoint.accept() => match incoming {
-                    Some(incoming) => receive(&relay, &tasks, incoming),
+                    Some(incoming) => receive(&relay, &mut legs, incoming),
                     None => break,
                 },
+                Some(_) = legs.join_next() => {}
                 _ = tick.tick() => relay.tick(),
                 _ = summary.tick() => summarise(&relay),
             }
         }
-        let report = drain::drain(&relay, &endpoint, &tasks, drain).await;
+        let report = drain::drain(&relay, &endpoint, &mut legs, drain).await;
         summarise(&relay);
         report
     }
@@ -135,11 +136,11 @@ fn summarise(relay: &Relay) {
 }
 
 /// Judges a connection that begins, and attends to it if it may.
-pub(crate) fn receive(relay: &Arc<Relay>, tasks: &TaskTracker, incoming: Incoming) {
+pub(crate) fn receive(relay: &Arc<Relay>, legs: &mut JoinSet<()>, incoming: Incoming) {
     let peer = incoming.remote_address().ip();
     match relay.admission.arrive(peer, incoming.remote_address_validated()) {
         Verdict::Enter(entry) => {
-            tasks.spawn(attend(Arc::clone(relay), incoming, entry));
+            legs.spawn(attend(Arc::clone(relay), incoming, entry));
         }
         Verdict::Prove => {
             // A peer that cannot be asked any more has proved its address.
@@ -150,10 +151,6 @@ pub(crate) fn receive(relay: &Arc<Relay>, tasks: &TaskTracker, incoming: Incomin
         Verdict::Refuse => {
             relay.tally.turned_away();
             incoming.refuse();
-        }
-        Verdict::Ignore => {
-            relay.tally.turned_away();
-            incoming.ignore();
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Endpoint;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::task::TaskTracker;
 
 use super::bind::receive;
 use super::forward::Relay;
@@ -25,13 +25,13 @@ pub struct Report {
 pub(crate) async fn drain(
     relay: &Arc<Relay>,
     endpoint: &Endpoint,
-    tasks: &TaskTracker,
+    legs: &mut JoinSet<()>,
     longest: Duration,
 ) -> Report {
     let (hosts, guests) = relay.size();
     tracing::info!(hosts, guests, seconds = longest.as_secs(), "draining");
     relay.change(super::flows::Table::drain);
-    let _ = timeout_at(Instant::now() + longest, all_gone(relay, endpoint, tasks)).await;
+    let _ = timeout_at(Instant::now() + longest, all_gone(relay, endpoint, legs)).await;
     let cut_off = relay.close_all(Refusal::Draining);
     endpoint.close(Refusal::Draining.code().into(), b"");
     let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
@@ -40,16 +40,15 @@ pub(crate) async fn drain(
 }
 
 /// New legs are still heard, so that they learn why they are refused.
-async fn all_gone(relay: &Arc<Relay>, endpoint: &Endpoint, tasks: &TaskTracker) {
+async fn all_gone(relay: &Arc<Relay>, endpoint: &Endpoint, legs: &mut JoinSet<()>) {
     loop {
-        tasks.close();
         tokio::select! {
             biased;
             incoming = endpoint.accept() => match incoming {
-                Some(incoming) => receive(relay, tasks, incoming),
+                Some(incoming) => receive(relay, legs, incoming),
                 None => return,
             },
-            () = tasks.wait() => return,
+            gone = legs.join_next() => if gone.is_none() { return },
         }
     }
 }
