@@ -80,7 +80,7 @@ enum Asked {
 
 impl Keeper {
     fn keep(&mut self) -> io::Result<u8> {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = None;
         loop {
             let begun = Instants::now().boot;
             let status = Life::begin(self)?.watch(self)?;
@@ -89,16 +89,14 @@ impl Keeper {
                 self.tidy();
                 return Ok(code);
             }
-            if Instants::now().boot.saturating_sub(begun) >= LONG_LIFE {
-                pause = FIRST_PAUSE;
-            }
-            say(&format!("openscoped: the monitor ended ({}); next in {pause:?}", told(status)));
-            self.pause(pause)?;
+            let next = pause_after(pause, Instants::now().boot.saturating_sub(begun));
+            pause = Some(next);
+            say(&format!("openscoped: the monitor ended ({}); next in {next:?}", told(status)));
+            self.pause(next)?;
             if self.asked == Asked::Stop {
                 self.tidy();
                 return Ok(0);
             }
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
@@ -244,6 +242,14 @@ fn last_word(status: WaitStatus, asked: Asked) -> Option<u8> {
     }
 }
 
+/// After a life of this length, with this pause before it.
+fn pause_after(before: Option<Duration>, lived: Duration) -> Duration {
+    match before {
+        Some(before) if lived < LONG_LIFE => LONGEST_PAUSE.min(before * 2),
+        Some(_) | None => FIRST_PAUSE,
+    }
+}
+
 fn told(status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("exit status {code}"),
@@ -304,3 +310,6 @@ impl AsFd for KeeperLine {
         self.0.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

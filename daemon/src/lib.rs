@@ -4,7 +4,12 @@ pub mod broker;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod exit;
 pub mod keeper;
+mod logging;
 pub mod monitor;
 pub mod run;
+mod roles;
 mod strict;
+
+pub use roles::main;

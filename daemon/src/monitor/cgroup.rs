@@ -306,3 +306,93 @@ fn unescaped(text: &str) -> PathBuf {
     let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
     PathBuf::from(plain.replace("\\134", "\\"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        34 31 0:31 / /sys/fs/cgroup/cpuset rw shared:4 - cgroup cgroup rw,cpuset\n\
+        41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+    const PURE: &str = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n";
+
+    fn place(mounts: &str, cgroups: &str) -> Option<String> {
+        Some(located(mounts, cgroups)?.to_str().unwrap().trim_end_matches('/').to_owned())
+    }
+
+    #[test]
+    fn the_own_cgroup_is_found_on_pure_and_on_hybrid_hosts() {
+        let service = "0::/system.slice/openscoped.service\n";
+        assert_eq!(place(PURE, service).unwrap(), "/sys/fs/cgroup/system.slice/openscoped.service");
+        let legacy_first = "4:memory:/a\n1:name=systemd:/\n0::/b\n";
+        assert_eq!(place(HYBRID, legacy_first).unwrap(), "/sys/fs/cgroup/unified/b");
+        assert_eq!(place(HYBRID, "0::/\n").unwrap(), "/sys/fs/cgroup/unified");
+    }
+
+    #[test]
+    fn a_container_that_sees_a_part_of_the_tree_finds_itself_in_it() {
+        let mounts = "30 23 0:26 /docker/1f /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(place(mounts, "0::/docker/1f/x\n").unwrap(), "/sys/fs/my cgroup/x");
+        assert_eq!(place(mounts, "0::/docker/2e\n"), None, "not shown by this mount");
+    }
+
+    #[test]
+    fn no_cgroup_v2_is_none() {
+        assert_eq!(place("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n", "0::/\n"), None);
+        assert_eq!(place(PURE, "4:memory:/a\n"), None);
+        assert_eq!(place("", ""), None);
+        assert_eq!(place("garbage - cgroup2", "0::/\n"), None);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_way_out_is_named() {
+        let fault = make(Path::new("/proc/openscope-00000000")).unwrap_err();
+        assert!(matches!(fault, CgroupFault::NotWritable(..)));
+        assert!(fault.to_string().contains("set `kill = \"subreaper\"`"), "{fault}");
+        let place = tempfile::tempdir().unwrap();
+        let fault = make(&place.path().join("openscope-00000000")).unwrap_err();
+        assert!(matches!(fault, CgroupFault::NoKill), "no cgroup at all: {fault}");
+    }
+
+    #[test]
+    fn each_daemon_has_its_own_and_keeps_it() {
+        assert_eq!(name(Path::new("/var/lib/openscope")), name(Path::new("/var/lib/openscope")));
+        assert_ne!(name(Path::new("/var/lib/openscope")), name(Path::new("/var/lib/openscope2")));
+        assert_eq!(name(Path::new("/x")).len(), PREFIX.len() + 8);
+    }
+
+    #[test]
+    fn a_record_of_what_is_not_ours_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        for named in ["/sys/fs/cgroup", "/sys/fs/cgroup/openscope-00000000", "openscope", ""] {
+            fs::write(state.path().join(RECORD), named).unwrap();
+            let fault = end_recorded(state.path()).unwrap_err();
+            assert!(matches!(fault, CgroupFault::Foreign { .. }), "{named}: {fault}");
+        }
+        assert!(state.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn a_record_of_what_is_gone_is_forgotten() {
+        let state = tempfile::tempdir().unwrap();
+        end_recorded(state.path()).unwrap();
+        let gone = Path::new("/sys/fs/cgroup").join(name(state.path()));
+        fs::write(state.path().join(RECORD), gone.as_os_str().as_bytes()).unwrap();
+        end_recorded(state.path()).unwrap();
+        assert!(!state.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn p12_nothing_of_an_instance_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let mut instance = Instance::open(state.path()).unwrap();
+        let path = instance.path().to_owned();
+        let leaf = instance.leaf().unwrap();
+        assert!(path.join("call-1").exists());
+        drop(leaf);
+        assert!(!path.join("call-1").exists());
+        let _left = instance.leaf().unwrap();
+        end_recorded(state.path()).unwrap();
+        assert!(!path.exists());
+    }
+}

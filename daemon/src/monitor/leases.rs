@@ -1,1 +1,395 @@
-//! leases
+//! Leases: the daemon's durable record of its shares. Public keys and dates; no secret of a share.
+
+use std::path::{Path, PathBuf};
+
+use policy::{AgentName, Recipient, Scope, SeatId, ShareId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::audit::{Event, Record};
+use crate::clock::{BootId, Instants};
+
+/// The store's name in the state directory.
+const STORE: &str = "leases";
+
+/// Leases are few and small.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Whose authority a share hands on.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Owner {
+    /// As the kernel told it.
+    pub(crate) uid: u32,
+    /// The user's name then.
+    pub(crate) user: String,
+    /// The agent that they acted as.
+    pub(crate) agent: AgentName,
+}
+
+/// How a share, or one seat of it, came to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum How {
+    /// A person ended the share.
+    Revoked,
+    /// Its time was over, or policy withdrew it.
+    Expired,
+    /// A person ended this seat.
+    Kicked,
+    /// It never began: opening it failed half-way.
+    Failed,
+}
+
+/// When and how something ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ended {
+    pub(crate) at: Timestamp,
+    pub(crate) how: How,
+}
+
+/// One recipient's place in a share.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seat {
+    pub(crate) id: SeatId,
+    /// For whom it was made.
+    pub(crate) recipient: Recipient,
+    /// The public key by which the relay pairs it.
+    pub(crate) rendezvous: [u8; 32],
+    /// The public key that signs its redemption.
+    pub(crate) redeem: [u8; 32],
+    /// The key that holds it, once it is redeemed.
+    pub(crate) holder: Option<[u8; 32]>,
+    /// SHA-256 of the passport that it was given.
+    pub(crate) passport: [u8; 32],
+    pub(crate) ended: Option<Ended>,
+}
+
+/// One share, as it has to survive a crash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lease {
+    pub(crate) id: ShareId,
+    pub(crate) owner: Owner,
+    /// When it was opened, on both clocks.
+    pub(crate) opened: Instants,
+    /// The boot that it was opened in, and that it ends with.
+    pub(crate) boot: BootId,
+    /// When it ends as it stands.
+    pub(crate) deadline: Timestamp,
+    /// Past which it is never extended.
+    pub(crate) hard_stop: Timestamp,
+    /// What is shared as it stands.
+    pub(crate) scope: Scope,
+    /// How often a seat may be handed on.
+    pub(crate) depth: u8,
+    /// Calls that may be made.
+    pub(crate) calls_max: u64,
+    /// The relays that its handles name.
+    pub(crate) relays: Vec<String>,
+    /// Where in the audit log it begins.
+    pub(crate) recorded_from: u64,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) ended: Option<Ended>,
+}
+
+impl Lease {
+    /// Whether it still stands in `boot`. Its deadline is the share clock's to judge.
+    pub(crate) fn is_live(&self, boot: &BootId) -> bool {
+        self.ended.is_none() && self.boot == *boot
+    }
+}
+
+/// Why a lease was not kept or not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseFault {
+    #[error("the leases in `{}` cannot be opened", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: Box<sled::Error>,
+    },
+    #[error("the leases cannot be written")]
+    Write(#[source] Box<sled::Error>),
+    #[error("the leases cannot be read")]
+    Read(#[source] Box<sled::Error>),
+    #[error("a lease cannot be encoded")]
+    Encode(#[source] serde_cbor::Error),
+}
+
+/// The store. What `put` has returned from is on the disk.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    path: PathBuf,
+    /// None after a write error, until it could be opened again.
+    store: Option<sled::Db>,
+}
+
+impl Leases {
+    /// Opens the store in `state`, or makes it.
+    pub(crate) fn open(state: &Path) -> Result<Self, LeaseFault> {
+        let path = state.join(STORE);
+        let store = Some(open(&path)?);
+        Ok(Self { path, store })
+    }
+
+    /// Keeps `lease`, over what was kept for its share before.
+    pub(crate) fn put(&mut self, lease: &Lease) -> Result<(), LeaseFault> {
+        let bytes = serde_cbor::to_vec(lease).map_err(LeaseFault::Encode)?;
+        self.write(|store| store.insert(lease.id.as_bytes(), bytes.as_slice()).map(drop))
+    }
+
+    /// Forgets a share.
+    pub(crate) fn forget(&mut self, share: ShareId) -> Result<(), LeaseFault> {
+        self.write(|store| store.remove(share.as_bytes()).map(drop))
+    }
+
+    /// Every lease, and how many could not be read: those are over, since nobody knows them.
+    pub(crate) fn all(&mut self) -> Result<(Vec<Lease>, usize), LeaseFault> {
+        let (mut leases, mut unreadable) = (Vec::new(), 0);
+        for entry in self.store()?.iter() {
+            let (key, bytes) = entry.map_err(|error| LeaseFault::Read(Box::new(error)))?;
+            match serde_cbor::from_slice::<Lease>(&bytes) {
+                Ok(lease) if key == lease.id.as_bytes() => leases.push(lease),
+                Ok(_) | Err(_) => unreadable += 1,
+            }
+        }
+        Ok((leases, unreadable))
+    }
+
+    /// The leases that still stand in `boot`.
+    #[cfg(test)]
+    fn live(&mut self, boot: &BootId) -> Result<Vec<Lease>, LeaseFault> {
+        Ok(self.all()?.0.into_iter().filter(|lease| lease.is_live(boot)).collect())
+    }
+
+    fn write(
+        &mut self,
+        act: impl FnOnce(&sled::Db) -> Result<(), sled::Error>,
+    ) -> Result<(), LeaseFault> {
+        let store = self.store()?;
+        let written = act(store).and_then(|()| store.flush().map(drop));
+        // After a failed write sled's memory and the disk may differ: only the disk is trusted.
+        written.map_err(|error| {
+            self.store = None;
+            LeaseFault::Write(Box::new(error))
+        })
+    }
+
+    fn store(&mut self) -> Result<&sled::Db, LeaseFault> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => open(&self.path)?,
+        };
+        Ok(self.store.insert(store))
+    }
+}
+
+fn open(path: &Path) -> Result<sled::Db, LeaseFault> {
+    sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None)
+        .open()
+        .map_err(|error| LeaseFault::Open { path: path.to_owned(), source: Box::new(error) })
+}
+
+/// The leases as the record leaves them: an ending on record counts although its lease could not
+/// be written, and so does a redemption.
+pub(crate) fn overrule(
+    mut leases: Vec<Lease>,
+    records: impl IntoIterator<Item = Record>,
+) -> Vec<Lease> {
+    for record in records {
+        let Some(share) = record.event.share() else { continue };
+        if let Some(lease) = leases.iter_mut().find(|lease| lease.id == share) {
+            apply(lease, &record);
+        }
+    }
+    leases
+}
+
+fn apply(lease: &mut Lease, record: &Record) {
+    let ended = |how| Some(Ended { at: record.time, how });
+    match &record.event {
+        Event::ShareRevoked { .. } => lease.ended = lease.ended.or(ended(How::Revoked)),
+        Event::ShareExpired { .. } => lease.ended = lease.ended.or(ended(How::Expired)),
+        Event::SeatKicked { seat, .. } => {
+            if let Some(seat) = lease.seats.iter_mut().find(|known| known.id == *seat) {
+                seat.ended = seat.ended.or(ended(How::Kicked));
+            }
+        }
+        Event::SeatRedeemed { at, .. } => {
+            if let Some(seat) = lease.seats.iter_mut().find(|known| known.id == at.seat) {
+                seat.holder.get_or_insert(at.holder.0);
+            }
+        }
+        Event::DaemonStarted { .. }
+        | Event::DaemonStopped { .. }
+        | Event::MonitorRestarted { .. }
+        | Event::BrokerRestarted { .. }
+        | Event::PolicyReloaded { .. }
+        | Event::PolicyRejected { .. }
+        | Event::ShareOpened { .. }
+        | Event::OpenRefused { .. }
+        | Event::ShareExtended { .. }
+        | Event::RedeemRefused { .. }
+        | Event::CallStarted { .. }
+        | Event::CallRefused { .. }
+        | Event::CallEnded { .. }
+        | Event::ContactAdded { .. }
+        | Event::ContactRemoved { .. }
+        | Event::AdminUsed { .. }
+        | Event::AuditRecovered { .. }
+        | Event::EndingsDropped { .. }
+        | Event::UnsignedFailures { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::audit::{Expiry, Hex, Holder, Said, Who};
+    use std::time::Duration;
+
+    fn boot(name: &str) -> BootId {
+        BootId::named(name)
+    }
+
+    fn seat(id: u8) -> Seat {
+        Seat {
+            id: SeatId(id),
+            recipient: Recipient::Bearer,
+            rendezvous: [1; 32],
+            redeem: [2; 32],
+            holder: None,
+            passport: [3; 32],
+            ended: None,
+        }
+    }
+
+    fn lease(id: u8) -> Lease {
+        Lease {
+            id: ShareId::from_random([id; 8]),
+            owner: Owner { uid: 1000, user: "alice".into(), agent: "you".parse().unwrap() },
+            opened: Instants { wall: Timestamp(5), boot: Duration::from_millis(1) },
+            boot: boot("a"),
+            deadline: Timestamp(1_000),
+            hard_stop: Timestamp(2_000),
+            scope: Scope::default(),
+            depth: 0,
+            calls_max: 7,
+            relays: vec!["relay.example.com:443".into()],
+            recorded_from: 99,
+            seats: vec![seat(0), seat(1)],
+            ended: None,
+        }
+    }
+
+    fn record(event: Event) -> Record {
+        Record { seq: 1, time: Timestamp(50), event }
+    }
+
+    fn who() -> Who {
+        Who { uid: 1000, user: "alice".into(), agent: Some("you".parse().unwrap()) }
+    }
+
+    #[test]
+    fn p11_a_lease_is_there_after_the_store_was_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut leases = Leases::open(dir.path()).unwrap();
+        leases.put(&lease(1)).unwrap();
+        let mut redeemed = lease(2);
+        redeemed.seats[0].holder = Some([9; 32]);
+        leases.put(&lease(2)).unwrap();
+        leases.put(&redeemed).unwrap();
+        drop(leases);
+        let mut leases = Leases::open(dir.path()).unwrap();
+        assert_eq!(leases.all().unwrap(), (vec![lease(1), redeemed], 0));
+        leases.forget(lease(1).id).unwrap();
+        assert_eq!(leases.all().unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn p11_what_put_returned_from_survives_a_process_that_never_closes() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut leases = Leases::open(from.path()).unwrap();
+        leases.put(&lease(1)).unwrap();
+        // What is in the files now is what a kill -9 would leave.
+        std::fs::create_dir(to.path().join(STORE)).unwrap();
+        for entry in std::fs::read_dir(from.path().join(STORE)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), to.path().join(STORE).join(entry.file_name())).unwrap();
+            }
+        }
+        assert_eq!(Leases::open(to.path()).unwrap().all().unwrap().0, [lease(1)]);
+    }
+
+    #[test]
+    fn p11_a_lease_of_another_boot_or_one_that_ended_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut leases = Leases::open(dir.path()).unwrap();
+        let mut ended = lease(2);
+        ended.ended = Some(Ended { at: Timestamp(9), how: How::Revoked });
+        leases.put(&lease(1)).unwrap();
+        leases.put(&ended).unwrap();
+        assert_eq!(leases.live(&boot("a")).unwrap(), [lease(1)]);
+        assert_eq!(leases.live(&boot("b")).unwrap(), []);
+    }
+
+    #[test]
+    fn a_lease_that_cannot_be_read_is_counted_and_never_live() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut leases = Leases::open(dir.path()).unwrap();
+        leases.put(&lease(1)).unwrap();
+        let other = serde_cbor::to_vec(&lease(3)).unwrap();
+        leases.write(|store| store.insert(lease(2).id.as_bytes(), other.as_slice()).map(drop)).unwrap();
+        leases.write(|store| store.insert([7; 8], &b"junk"[..]).map(drop)).unwrap();
+        assert_eq!(leases.all().unwrap(), (vec![lease(1)], 2));
+    }
+
+    #[test]
+    fn after_a_failed_write_the_store_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut leases = Leases::open(dir.path()).unwrap();
+        leases.put(&lease(1)).unwrap();
+        let failed = leases.write(|_| Err(sled::Error::Io(std::io::Error::other("full"))));
+        assert!(matches!(failed, Err(LeaseFault::Write(_))));
+        assert!(leases.store.is_none());
+        leases.put(&lease(2)).unwrap();
+        assert_eq!(leases.all().unwrap().0.len(), 2);
+    }
+
+    #[test]
+    fn p11_an_ending_on_record_counts_although_its_lease_could_not_be_written() {
+        let (one, two, three) = (lease(1), lease(2), lease(3));
+        let revoked = Event::ShareRevoked {
+            by: who(),
+            share: one.id,
+            reason: Said::default(),
+            calls: 0,
+            alive: vec![],
+        };
+        let expired = Event::ShareExpired { share: two.id, why: Expiry::Deadline, calls: 0 };
+        let leases = overrule(vec![one, two, three.clone()], [record(revoked), record(expired)]);
+        let ended = |how| Some(Ended { at: Timestamp(50), how });
+        assert_eq!(leases[0].ended, ended(How::Revoked));
+        assert_eq!(leases[1].ended, ended(How::Expired));
+        assert_eq!(leases[2], three);
+    }
+
+    #[test]
+    fn p11_a_kick_and_a_redemption_on_record_count_for_their_seat_alone() {
+        let kicked = Event::SeatKicked { by: who(), share: lease(1).id, seat: SeatId(1), calls: 0 };
+        let at = Holder { share: lease(1).id, seat: SeatId(0), holder: Hex([8; 32]) };
+        let redeemed = Event::SeatRedeemed { at, recipient: Recipient::Bearer };
+        let leases = overrule(vec![lease(1)], [record(kicked), record(redeemed)]);
+        let [first, second] = &leases[0].seats[..] else { panic!("two seats") };
+        assert_eq!((first.holder, first.ended), (Some([8; 32]), None));
+        assert_eq!(second.holder, None);
+        assert!(matches!(second.ended, Some(Ended { how: How::Kicked, .. })));
+        assert!(leases[0].is_live(&boot("a")));
+    }
+}

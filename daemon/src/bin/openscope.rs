@@ -1,0 +1,7 @@
+//! The owner's command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    daemon::cli::main()
+}

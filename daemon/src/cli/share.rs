@@ -1,0 +1,57 @@
+//! `openscope share`: open, watch and end shares.
+
+use clap::Subcommand;
+use policy::ShareId;
+
+use super::HELP;
+use super::fault::Fault;
+use super::output::Output;
+use super::socket::Daemon;
+use super::ttl::Ttl;
+use crate::exit::Exit;
+
+mod extend;
+mod list;
+mod open;
+mod revoke;
+mod show;
+mod view;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Share {
+    /// Share verbs of yours, and get what to forward
+    #[command(help_template = HELP, before_help = open::EXAMPLES)]
+    Open(open::Open),
+    /// Your live shares
+    #[command(help_template = HELP)]
+    List(list::List),
+    /// One share: its seats, its scope, what runs now
+    #[command(help_template = HELP)]
+    Show(One),
+    /// Move a share's end, never past its hard stop
+    #[command(help_template = HELP)]
+    Extend(extend::Extend),
+    /// End shares, and every process of theirs
+    #[command(help_template = HELP, before_help = revoke::EXAMPLES)]
+    Revoke(revoke::Revoke),
+}
+
+/// One share.
+#[derive(Debug, clap::Args)]
+pub(super) struct One {
+    /// Which share: osp_…
+    #[arg(value_name = "ID")]
+    id: ShareId,
+}
+
+impl Share {
+    pub(super) fn run(self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
+        match self {
+            Self::Open(open) => open.run(daemon, out),
+            Self::List(list) => list.run(daemon, out),
+            Self::Show(one) => show::run(one.id, daemon, out),
+            Self::Extend(extend) => extend.run(daemon, out),
+            Self::Revoke(revoke) => revoke.run(daemon, out),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reads the whole configuration: all of it is good, or nothing of it counts.
+
+use std::path::{Path, PathBuf};
+
+use policy::{Policy, Run, Source};
+use relay::protocol::DeploymentToken;
+use sha2::{Digest, Sha256};
+
+use super::written::{Written, WrittenRelay};
+use super::{Config, ConfigFault, Mode, Places, RelayEntry, parse};
+use crate::monitor::contacts::Contacts;
+use crate::strict::{Above, Judge};
+
+/// The largest configuration file.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The largest token file.
+const MAX_TOKEN: u64 = 8 * 1024;
+
+/// Everything that was read, and is good.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `openscoped.toml`.
+    pub config: Config,
+    /// `verbs.d` and `policy.d`.
+    pub policy: Policy,
+    /// `contacts.toml`.
+    pub contacts: Contacts,
+    /// The files, in the order that they were read.
+    pub files: Vec<PathBuf>,
+    /// SHA-256 over the files.
+    pub digest: [u8; 32],
+    /// What is not wrong, but will disappoint; a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration at `path` and what lies beside it.
+///
+/// Which account may run it is [`Mode::fits`]'s to say.
+///
+/// # Errors
+/// Every fault that was found.
+pub fn load(path: &Path, asked: Option<Mode>) -> Result<Loaded, Vec<ConfigFault>> {
+    let mut reading = Reading::new(path);
+    let config = reading.config(path, asked);
+    let verbs = reading.sources("verbs.d");
+    let rules = reading.sources("policy.d");
+    let policy = policy::load(&verbs, &rules).map_err(|faults| reading.faults(faults)).ok();
+    let contacts = reading.contacts();
+    let warnings = policy.as_ref().map(|policy| reading.programs(policy)).unwrap_or_default();
+    match (config, policy, contacts) {
+        (Some(config), Some(policy), Some(contacts)) if reading.faults.is_empty() => {
+            let digest = reading.digest.finalize().into();
+            Ok(Loaded { config, policy, contacts, files: reading.files, digest, warnings })
+        }
+        _ => Err(reading.faults),
+    }
+}
+
+/// `state` as the configuration says it, without looking at anything else.
+pub(super) fn state(path: &Path, asked: Option<Mode>) -> Result<PathBuf, ConfigFault> {
+    let text = judge().text(path, MAX_FILE)?;
+    let written: Written = parse(&path.display().to_string(), &text)?;
+    let mode = mode(path, &written, asked)?;
+    Ok(written.state.map_or_else(|| Places::of(mode).state, |state| state.0))
+}
+
+/// A process that is not root cannot run in system mode, so for it a sticky directory will do.
+pub(crate) fn judge() -> Judge {
+    let above = if rustix::process::geteuid().is_root() { Above::Refuse } else { Above::AllowSticky };
+    Judge::of_process(above)
+}
+
+struct Reading {
+    judge: Judge,
+    directory: PathBuf,
+    files: Vec<PathBuf>,
+    digest: Sha256,
+    faults: Vec<ConfigFault>,
+}
+
+impl Reading {
+    fn new(path: &Path) -> Self {
+        Self {
+            judge: judge(),
+            directory: path.parent().unwrap_or(Path::new("/")).to_owned(),
+            files: Vec::new(),
+            digest: Sha256::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn config(&mut self, path: &Path, asked: Option<Mode>) -> Option<Config> {
+        let text = self.text(path)?;
+        let written = self.kept(parse::<Written>(&self.shown(path), &text))?;
+        let mode = mode(path, &written, asked);
+        let mode = self.kept(mode)?;
+        let places = Places::of(mode);
+        let relays: Vec<_> = written.relay.into_iter().map(|relay| self.relay(relay)).collect();
+        Some(Config {
+            name: written.name,
+            mode,
+            state: written.state.map_or(places.state, |state| state.0),
+            socket: written.socket.map_or(places.socket, |socket| socket.0),
+            broker_user: written.broker_user.map_or_else(|| "openscope".into(), |user| user.0),
+            admin_group: written.admin_group.map(|group| group.0),
+            kill: written.kill.unwrap_or_default(),
+            relays: relays.into_iter().collect::<Option<_>>()?,
+            limits: written.limits.check(),
+        })
+    }
+
+    fn relay(&mut self, written: WrittenRelay) -> Option<RelayEntry> {
+        let path = self.directory.join(&written.token_file);
+        let secret = self.judge.secret(&path, MAX_TOKEN);
+        let secret = self.kept(secret.map_err(ConfigFault::from))?;
+        let text = String::from_utf8_lossy(&secret);
+        let token = text.trim().parse::<DeploymentToken>().map_err(|_| {
+            let hint = "put the line there that `openscope-relay token mint` prints";
+            ConfigFault::written(&path.display().to_string(), "is not a relay's token", Some(hint))
+        });
+        Some(RelayEntry { address: written.address, token: self.kept(token)? })
+    }
+
+    fn sources(&mut self, directory: &str) -> Vec<Source> {
+        let names = self.judge.names(&self.directory.join(directory), "toml");
+        let names = self.kept(names.map_err(ConfigFault::from)).unwrap_or_default();
+        names.iter().filter_map(|path| {
+            Some(Source { text: self.text(path)?, name: self.shown(path) })
+        }).collect()
+    }
+
+    /// Root's contacts. There need not be any.
+    fn contacts(&mut self) -> Option<Contacts> {
+        let path = self.directory.join("contacts.toml");
+        match self.judge.text(&path, MAX_FILE) {
+            Err(fault) if fault.is_missing() && fault.path() == path => Some(Contacts::default()),
+            Err(fault) => self.kept(Err(fault.into())),
+            Ok(text) => {
+                self.read(&path, &text);
+                let contacts = Contacts::parse(&self.shown(&path), &text);
+                self.kept(contacts)
+            }
+        }
+    }
+
+    /// Programs are judged now so that a bad one is known before somebody calls it. One that is not
+    /// there may come: its verb is refused until then.
+    fn programs(&mut self, policy: &Policy) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for verb in policy.catalog().verbs() {
+            let Run::Exec(exec) = &verb.run;
+            match self.judge.program(Path::new(exec.program())) {
+                Err(fault) if fault.is_missing() => warnings.push(format!(
+                    "`{}` cannot be called: there is no `{}`", verb.name, fault.path().display()
+                )),
+                Err(fault) => {
+                    let place = format!("the program of `{}`", verb.name);
+                    self.faults.push(ConfigFault::written(&place, &fault.to_string(), None));
+                }
+                Ok(_) => {}
+            }
+        }
+        warnings
+    }
+
+    fn text(&mut self, path: &Path) -> Option<String> {
+        let text = self.judge.text(path, MAX_FILE);
+        let text = self.kept(text.map_err(ConfigFault::from))?;
+        self.read(path, &text);
+        Some(text)
+    }
+
+    fn read(&mut self, path: &Path, text: &str) {
+        self.files.push(path.to_owned());
+        self.digest.update(Sha256::digest(text));
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.directory).unwrap_or(path).display().to_string()
+    }
+
+    fn kept<T>(&mut self, result: Result<T, ConfigFault>) -> Option<T> {
+        result.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    fn faults(&mut self, faults: Vec<policy::TextFault>) {
+        self.faults.extend(faults.into_iter().map(ConfigFault::from));
+    }
+}
+
+fn mode(path: &Path, written: &Written, asked: Option<Mode>) -> Result<Mode, ConfigFault> {
+    match (asked, written.mode) {
+        (Some(asked), Some(mode)) if asked != mode => Err(ConfigFault::written(
+            &path.display().to_string(),
+            &format!("says `mode = \"{mode}\"`, and the daemon was started with `--{asked}`"),
+            Some("leave out one of them"),
+        )),
+        (asked, mode) => Ok(asked.or(mode).unwrap_or(Mode::System)),
+    }
+}

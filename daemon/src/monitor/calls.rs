@@ -1,0 +1,209 @@
+//! The calls that run now, and a turn's decisions on new ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Passport, SeatId, ShareId, Timestamp};
+use wire::call::{CallId, Ending, Signed};
+use wire::frame::Refusal;
+use wire::privsep::{CallRef, ChannelId, ToBroker};
+
+use super::Monitor;
+use super::audit::{Durability, Hex, Holder};
+use super::share::Current;
+use super::spawn::{Ended, Running};
+use super::start_call::Start;
+use crate::clock::Instants;
+
+/// Signed calls that one turn looks at: what must end is never behind more than these.
+pub(super) const CALLS_PER_TURN: usize = 32;
+
+/// A run of a verb, as the monitor numbers them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Run(u64);
+
+/// The calls that run now.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) active: BTreeMap<Run, Active>,
+    by_ref: BTreeMap<CallRef, Run>,
+    next: u64,
+}
+
+/// One call that runs, or whose output is still on its way.
+pub(super) struct Active {
+    pub(super) at: At,
+    pub(super) to: CallRef,
+    pub(super) channel: ChannelId,
+    pub(super) call: policy::Call,
+    pub(super) passport: Arc<Passport>,
+    pub(super) started: Timestamp,
+    /// Boot time by which it must be done, and what it is then.
+    pub(super) deadline: (Duration, Ending),
+    pub(super) running: Running,
+    /// Why we ended it, if we did.
+    pub(super) why: Option<Ending>,
+    /// Boot time when it was killed.
+    pub(super) killed: Option<Duration>,
+    /// How its tree ended, and the boot time when none of it was left.
+    pub(super) gone: Option<(Ended, Duration)>,
+    /// Bytes of stdout and stderr that were passed on, once the broker has said.
+    pub(super) drained: Option<(u64, u64)>,
+}
+
+/// Which call of which seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub(super) share: ShareId,
+    pub(super) seat: SeatId,
+    pub(super) holder: [u8; 32],
+    pub(super) id: CallId,
+    pub(super) content: [u8; 32],
+}
+
+impl At {
+    pub(super) fn holder(&self) -> Holder {
+        Holder { share: self.share, seat: self.seat, holder: Hex(self.holder) }
+    }
+}
+
+impl Calls {
+    pub(super) fn find(&self, to: CallRef) -> Option<Run> {
+        self.by_ref.get(&to).copied()
+    }
+
+    pub(super) fn number(&mut self) -> Run {
+        self.next = self.next.wrapping_add(1);
+        Run(self.next)
+    }
+
+    pub(super) fn add(&mut self, run: Run, active: Active) {
+        self.by_ref.insert(active.to, run);
+        self.active.insert(run, active);
+    }
+
+    pub(super) fn remove(&mut self, run: Run) -> Option<Active> {
+        let active = self.active.remove(&run)?;
+        self.by_ref.remove(&active.to);
+        Some(active)
+    }
+
+    /// Sends a call's output elsewhere from now on; where it went before.
+    pub(super) fn redirect(
+        &mut self,
+        run: Run,
+        to: CallRef,
+        channel: ChannelId,
+    ) -> Option<CallRef> {
+        let active = self.active.get_mut(&run)?;
+        let from = std::mem::replace(&mut active.to, to);
+        active.channel = channel;
+        self.by_ref.remove(&from);
+        self.by_ref.insert(to, run);
+        Some(from)
+    }
+}
+
+/// What a turn has decided, and acts on once its records are written.
+#[derive(Default)]
+pub(super) struct Batch {
+    starts: Vec<Start>,
+    answers: Vec<ToBroker>,
+    urgent: bool,
+}
+
+impl Batch {
+    /// Whether the turn has looked at as many calls as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.starts.len().saturating_add(self.answers.len()) >= CALLS_PER_TURN
+    }
+
+    /// Sends `answer` once the records are written.
+    pub(super) fn answer(&mut self, answer: ToBroker) {
+        self.answers.push(answer);
+    }
+
+    /// Demands that the records are on the disk before anything is acted on.
+    pub(super) fn demand_sync(&mut self) {
+        self.urgent = true;
+    }
+}
+
+impl Monitor {
+    /// Takes one signed call from the broker: what it decides waits in `batch` for the record.
+    pub(super) fn take_call(
+        &mut self,
+        channel: ChannelId,
+        to: CallRef,
+        signed: &Signed,
+        batch: &mut Batch,
+        now: Instants,
+    ) {
+        if self.calls.find(to).is_some() || batch.starts.iter().any(|start| start.to == to) {
+            return tracing::error!("the broker used a call's number twice; the second is ignored");
+        }
+        match self.decide(channel, to, signed, batch, now) {
+            Ok(()) => {}
+            Err(refusal) => batch.answer(ToBroker::Refused { call: to, refusal }),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        channel: ChannelId,
+        to: CallRef,
+        signed: &Signed,
+        batch: &mut Batch,
+        now: Instants,
+    ) -> Result<(), Refusal> {
+        let asked = self.verify(channel, signed, now)?;
+        if let Some(answer) = self.repeat(&asked, channel, to, now)? {
+            batch.answer(answer);
+            return Ok(());
+        }
+        self.check_bounds(&asked, now)?;
+        let (at, passport, asked_at) = (asked.at, Arc::clone(&asked.passport), asked.now);
+        let permit = self.permit(asked, now)?;
+        let run = self.calls.number();
+        if let Some(share) = self.shares.get_mut(&at.share) {
+            share.running.insert((at.seat, at.id), Current { content: at.content, run });
+        }
+        batch.urgent |= permit.verb().effect == policy::Effect::Write;
+        batch.starts.push(Start { permit, run, at, to, channel, passport, asked_at });
+        Ok(())
+    }
+
+    /// Writes the turn's records, then does what they say. What is not on record does not start.
+    pub(super) fn settle(&mut self, batch: Batch, now: Instants) {
+        let durability = if batch.urgent { Durability::Now } else { Durability::Soon };
+        let written = self.audit.commit(durability, now);
+        if let Err(fault) = &written {
+            tracing::error!(%fault, "the audit log cannot be written: nothing starts");
+        }
+        for answer in batch.answers {
+            match (&written, &answer) {
+                (Err(_), ToBroker::Joined { channel, .. }) => {
+                    self.forget_channel(*channel);
+                    let refusal = Refusal::Unrecorded;
+                    self.broker.send(&ToBroker::NotJoined { channel: *channel, refusal }, &[]);
+                }
+                _ => self.broker.send(&answer, &[]),
+            }
+        }
+        for start in batch.starts {
+            match &written {
+                Ok(()) => self.start_call(start, now),
+                Err(_) => self.abandon(&start),
+            }
+        }
+    }
+
+    fn abandon(&mut self, start: &Start) {
+        if let Some(share) = self.shares.get_mut(&start.at.share) {
+            share.running.remove(&(start.at.seat, start.at.id));
+        }
+        let refusal = Refusal::Unrecorded;
+        self.broker.send(&ToBroker::Refused { call: start.to, refusal }, &[]);
+    }
+}

@@ -1,0 +1,174 @@
+//! How calls end: killed or by themselves, drained, and put on record with a receipt.
+
+use std::time::Duration;
+
+use policy::{Timestamp, still_permitted};
+use wire::call::{Ending, OutcomeStatement, Signed};
+use wire::privsep::ToBroker;
+
+use super::Monitor;
+use super::audit::{Event, Hex};
+use super::calls::{At, Run};
+use super::share::Past;
+use super::start_call::ending;
+use crate::clock::Instants;
+
+/// How long the broker may take to read what is left in a dead call's pipes.
+const DRAIN: Duration = Duration::from_secs(2);
+
+impl Monitor {
+    /// Kills a call's whole tree. The first reason given is the one that counts.
+    pub(super) fn kill(&mut self, run: Run, why: Ending, now: Instants) {
+        let Some(active) = self.calls.active.get_mut(&run) else { return };
+        if active.gone.is_some() {
+            return;
+        }
+        active.why.get_or_insert(why);
+        active.killed.get_or_insert(now.boot);
+        if let Err(fault) = active.running.kill() {
+            tracing::error!(call = %active.at.id, %fault, "a call cannot be killed");
+        }
+    }
+
+    /// Ends what runs past its time.
+    pub(super) fn end_late_calls(&mut self, now: Instants) {
+        let late: Vec<(Run, Ending)> = self
+            .calls
+            .active
+            .iter()
+            .filter(|(_, active)| active.killed.is_none() && active.deadline.0 <= now.boot)
+            .map(|(run, active)| (*run, active.deadline.1.clone()))
+            .collect();
+        for (run, why) in late {
+            self.kill(run, why, now);
+        }
+    }
+
+    /// Ends the calls that policy, the share or the contact no longer permits.
+    pub(super) fn recheck(&mut self, now: Instants) {
+        let withdrawn: Vec<Run> = self
+            .calls
+            .active
+            .iter()
+            .filter(|(_, active)| active.why.is_none())
+            .filter(|(_, active)| !self.still_permitted(active, now))
+            .map(|(run, _)| *run)
+            .collect();
+        for run in withdrawn {
+            self.kill(run, Ending::Withdrawn, now);
+        }
+    }
+
+    fn still_permitted(&self, active: &super::calls::Active, now: Instants) -> bool {
+        let Some(share) = self.shares.get(&active.at.share) else { return false };
+        let Some(seat) = share.seat(active.at.seat) else { return false };
+        let share_now = share.clock.clone().read(now);
+        let recipient = seat.recipient.clone();
+        let standing = share.standing(recipient);
+        let permitted =
+            still_permitted(&self.policy, &standing, &active.passport, &active.call, share_now);
+        !share.unreachable.contains(&active.at.seat) && permitted.is_ok()
+    }
+
+    /// Looks at one call whose processes have stirred.
+    pub(super) fn reap(&mut self, run: Run, now: Instants) {
+        let Some(active) = self.calls.active.get_mut(&run) else { return };
+        if active.gone.is_some() {
+            return;
+        }
+        match active.running.try_reap() {
+            Ok(None) => {}
+            Ok(Some(ended)) => {
+                active.gone = Some((ended, now.boot));
+                let call = active.to;
+                self.broker.send(&ToBroker::Exited { call }, &[]);
+            }
+            Err(fault) => tracing::error!(call = %active.at.id, %fault, "a call cannot be waited for"),
+        }
+    }
+
+    /// Puts the calls that are over on record, and sends their receipts.
+    pub(super) fn finish_calls(&mut self, now: Instants) {
+        let broker_up = self.broker.is_up();
+        let done: Vec<Run> = self
+            .calls
+            .active
+            .iter()
+            .filter(|(_, active)| {
+                active.gone.as_ref().is_some_and(|(_, at)| {
+                    active.drained.is_some() || !broker_up || now.boot.saturating_sub(*at) >= DRAIN
+                })
+            })
+            .map(|(run, _)| *run)
+            .collect();
+        for run in done {
+            self.finish(run, now);
+        }
+    }
+
+    fn finish(&mut self, run: Run, now: Instants) {
+        let Some(active) = self.calls.remove(run) else { return };
+        let by_itself = active.gone.as_ref().map(|(ended, _)| ending(ended));
+        // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
+        let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
+        let counts = active.drained.unwrap_or((0, 0));
+        let outcome = self.close_call(active.at, ending, counts, active.started, now);
+        if let Some(outcome) = outcome {
+            self.broker.send(&ToBroker::Outcome { call: active.to, outcome }, &[]);
+        }
+    }
+
+    /// Records the end of a call and makes its receipt. Endings never wait for the log.
+    pub(super) fn close_call(
+        &mut self,
+        at: At,
+        ending: Ending,
+        (stdout, stderr): (u64, u64),
+        started: Timestamp,
+        now: Instants,
+    ) -> Option<Signed> {
+        let share = self.shares.get_mut(&at.share)?;
+        let ended = share.now(now);
+        let event = Event::CallEnded {
+            at: at.holder(),
+            call: Hex(at.id.0),
+            statement: Hex(at.content),
+            ending: ending.clone(),
+            stdout,
+            stderr,
+            started,
+            ended,
+        };
+        if let Err(fault) = self.audit.record(event, now) {
+            tracing::error!(%fault, "the end of a call is not on record");
+        }
+        let ending = told(ending);
+        let (share_id, id, call) = (at.share, at.id, at.content);
+        let statement =
+            OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
+        let outcome = Signed::new(&statement, self.identity.signing_key()).ok()?;
+        share.running.remove(&(at.seat, at.id));
+        let past = Past { content: at.content, outcome: outcome.clone() };
+        share.past.insert((at.seat, at.id), past);
+        Some(outcome)
+    }
+}
+
+/// What the recipient is told of an ending: why a program could not be started names paths of
+/// this machine, and stays in the record.
+pub(super) fn told(ending: Ending) -> Ending {
+    match ending {
+        Ending::NotStarted(_) => {
+            Ending::NotStarted("the program could not be started; its owner can see why".into())
+        }
+        other @ (Ending::Exited(_)
+        | Ending::Signaled(_)
+        | Ending::TimedOut
+        | Ending::OutputLimit
+        | Ending::Cancelled
+        | Ending::Revoked
+        | Ending::Expired
+        | Ending::Withdrawn
+        | Ending::Interrupted) => other,
+    }
+}

@@ -1,0 +1,207 @@
+//! How shares end: at once for whoever holds them, provably for whoever asked.
+
+use std::time::Duration;
+
+use policy::ShareId;
+use wire::call::Ending;
+use wire::control::{Reply, RevokedShare, Told};
+use wire::frame::ShareEnd;
+use wire::privsep::ToBroker;
+
+use super::Monitor;
+use super::audit::{Event, Expiry, Said, Who};
+use super::leases::{Ended, How};
+use super::owner_socket::Caller;
+use super::share::Over;
+use crate::clock::Instants;
+use crate::config::HARD_STOP;
+
+/// How long a recipient may take to acknowledge that a share is over.
+pub(super) const TELL: Duration = Duration::from_millis(300);
+
+/// Why a share is ended.
+pub(super) enum Cause {
+    /// A person ended it.
+    Revoked { by: Who, reason: Option<String> },
+    /// It has refused more than it may.
+    Tripped,
+    /// Its time is over.
+    Expired,
+}
+
+/// Somebody who waits until shares are gone.
+pub(super) struct Waiter {
+    caller: Caller,
+    left: Vec<ShareId>,
+    done: Vec<RevokedShare>,
+}
+
+impl Monitor {
+    /// Ends a share: first its processes, then its holders' knowledge, then the record. What of this
+    /// fails does not keep the share alive.
+    pub(super) fn end_share(&mut self, id: ShareId, cause: Cause, now: Instants) {
+        let Some(share) = self.shares.get(&id).filter(|share| share.over.is_none()) else { return };
+        let runs = share.runs();
+        let expired = matches!(cause, Cause::Expired);
+        let why = if expired { Ending::Expired } else { Ending::Revoked };
+        for run in &runs {
+            self.kill(*run, why.clone(), now);
+        }
+        let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+        let (how, end, event) = self.describe(id, cause, calls);
+        self.broker.send(&ToBroker::Retire { share: id, end }, &[]);
+        let told = if self.broker.is_up() { None } else { Some(Told::NoChannel) };
+        if let Err(fault) = self.audit.record(event, now) {
+            tracing::error!(%fault, share = %id, "the end of a share is not on record");
+        }
+        self.sync_this_turn = true;
+        let Some(share) = self.shares.get_mut(&id) else { return };
+        share.over = Some(Over { since: now.boot, told, ended_calls: calls });
+        share.lease.ended = Some(Ended { at: share.clock.read(now), how });
+        if let Err(fault) = self.leases.put(&share.lease) {
+            tracing::error!(%fault, share = %id, "a lease's end is only in the audit log");
+        }
+        tracing::info!(share = %id, ?how, calls, "a share is over");
+    }
+
+    fn describe(&self, id: ShareId, cause: Cause, calls: u32) -> (How, ShareEnd, Event) {
+        match cause {
+            Cause::Revoked { by, reason } => {
+                let said = Said::new(reason.as_deref().unwrap_or_default());
+                let alive = Vec::new();
+                let event = Event::ShareRevoked { by, share: id, reason: said, calls, alive };
+                (How::Revoked, ShareEnd::Revoked { reason }, event)
+            }
+            Cause::Tripped => {
+                let event = Event::ShareExpired { share: id, why: Expiry::Refusals, calls };
+                let reason = Some("too many of its calls were refused".to_owned());
+                (How::Failed, ShareEnd::Revoked { reason }, event)
+            }
+            Cause::Expired => {
+                let hard = self.shares.get(&id).is_some_and(|share| {
+                    share.lease.deadline >= share.lease.hard_stop
+                });
+                let why = if hard { Expiry::HardStop } else { Expiry::Deadline };
+                (How::Expired, ShareEnd::Expired, Event::ShareExpired { share: id, why, calls })
+            }
+        }
+    }
+
+    /// Ends the shares whose time is over, and those that have refused too much.
+    pub(super) fn end_due_shares(&mut self, now: Instants) {
+        let due: Vec<ShareId> = self
+            .shares
+            .iter_mut()
+            .filter_map(|(id, share)| (share.over.is_none() && share.is_due(now)).then_some(*id))
+            .collect();
+        for id in due {
+            self.end_share(id, Cause::Expired, now);
+        }
+        for id in std::mem::take(&mut self.tripped) {
+            self.end_share(id, Cause::Tripped, now);
+        }
+    }
+
+    /// Notes that the broker has told a share's holders.
+    pub(super) fn take_told(&mut self, id: ShareId, told: Told) {
+        let over = self.shares.get_mut(&id).and_then(|share| share.over.as_mut());
+        if let Some(over) = over {
+            over.told.get_or_insert(told);
+        }
+    }
+
+    /// Answers `caller` once every one of `shares` is gone.
+    pub(super) fn wait_for_ends(&mut self, caller: Caller, shares: Vec<ShareId>) {
+        self.waiters.push(Waiter { caller, left: shares, done: Vec::new() });
+    }
+
+    /// Forgets the shares of which nothing is left, and answers whoever waited for that.
+    pub(super) fn clear_ended_shares(&mut self, now: Instants) {
+        let gone: Vec<RevokedShare> = self
+            .shares
+            .iter()
+            .filter_map(|(id, share)| Some((*id, share, share.over.as_ref()?)))
+            .filter_map(|(id, share, over)| self.verdict(id, share.runs().len(), over, now))
+            .collect();
+        for ended in gone {
+            for waiter in &mut self.waiters {
+                if waiter.left.contains(&ended.id) {
+                    waiter.left.retain(|id| *id != ended.id);
+                    waiter.done.push(ended.clone());
+                }
+            }
+            if ended.alive.is_empty() {
+                self.forget_share(ended.id);
+            }
+        }
+        self.answer_waiters();
+    }
+
+    /// What can be said of a share that is over: nothing yet, that it is gone, or who will not die.
+    fn verdict(
+        &self,
+        id: ShareId,
+        running: usize,
+        over: &Over,
+        now: Instants,
+    ) -> Option<RevokedShare> {
+        let passed = now.boot.saturating_sub(over.since);
+        let told = over.told.or_else(|| (passed >= TELL).then_some(Told::TimedOut))?;
+        let alive = match running {
+            0 => Vec::new(),
+            _ if passed >= self.config.limits.kill_wait => self.survivors(id),
+            _ => return None,
+        };
+        if running > 0 && alive.is_empty() {
+            return None;
+        }
+        Some(RevokedShare { id, told, ended_calls: over.ended_calls, alive })
+    }
+
+    fn survivors(&self, id: ShareId) -> Vec<String> {
+        let of_share = self.calls.active.values().filter(|active| active.at.share == id);
+        of_share
+            .filter(|active| active.gone.is_none())
+            .flat_map(|active| {
+                let verb = active.call.verb.clone();
+                let name = move |pid| format!("process {pid} of {verb}");
+                active.running.survivors().into_iter().map(name)
+            })
+            .collect()
+    }
+
+    fn forget_share(&mut self, id: ShareId) {
+        self.shares.remove(&id);
+        if let Err(fault) = self.leases.forget(id) {
+            tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
+        }
+    }
+
+    fn answer_waiters(&mut self) {
+        let (done, waiting) = std::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiter: &Waiter| waiter.left.is_empty());
+        self.waiters = waiting;
+        for Waiter { caller, done, .. } in done {
+            self.owners.reply(caller, &Reply::Revoked(done));
+        }
+    }
+
+    /// How long until something about shares has to be looked at again.
+    pub(super) fn next_deadline(&self, now: Instants) -> Duration {
+        let shares = self.shares.values().map(|share| match &share.over {
+            Some(_) => Duration::from_millis(10),
+            None => {
+                let over = share.lease.deadline.min(share.lease.hard_stop);
+                // The wall clock may jump; a second is how late that may be noticed.
+                share.clock.wait_until(over, now).min(Duration::from_secs(1))
+            }
+        });
+        let calls = self.calls.active.values().map(|active| {
+            let busy = active.killed.is_some() || active.gone.is_some();
+            let wait = active.deadline.0.saturating_sub(now.boot);
+            if busy { wait.min(Duration::from_millis(10)) } else { wait }
+        });
+        shares.chain(calls).min().unwrap_or(HARD_STOP)
+    }
+}

@@ -1,0 +1,144 @@
+//! The owner socket: connections, whose they are, and one request at a time on each.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use wire::control::{self, Reply, Request};
+
+/// A connection's number.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Caller(u64);
+
+/// The socket and its connections.
+pub(super) struct OwnerSocket {
+    path: PathBuf,
+    listener: UnixListener,
+    connections: BTreeMap<Caller, Connection>,
+    next: u64,
+    limit: usize,
+}
+
+struct Connection {
+    stream: UnixStream,
+    uid: u32,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    busy: bool,
+}
+
+/// Whose request it is, by the kernel's word.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) uid: u32,
+    pub(super) request: Request,
+}
+
+impl OwnerSocket {
+    /// Binds the socket for everybody on this machine: who may do what is decided by who they are.
+    pub(super) fn bind(path: &Path, limit: usize) -> io::Result<Self> {
+        remove_stale(path)?;
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        listener.set_nonblocking(true)?;
+        let connections = BTreeMap::new();
+        Ok(Self { path: path.to_owned(), listener, connections, next: 0, limit })
+    }
+
+    pub(super) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Each connection's descriptor, and whether it has something to send.
+    pub(super) fn interests(&self) -> impl Iterator<Item = (Caller, BorrowedFd<'_>, bool)> {
+        let all = self.connections.iter();
+        all.map(|(caller, one)| (*caller, one.stream.as_fd(), !one.outgoing.is_empty()))
+    }
+
+    /// Takes the connections that wait. Over the limit they are closed at once.
+    pub(super) fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { continue };
+            if self.connections.len() >= self.limit || stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let (incoming, outgoing) = (Vec::new(), Vec::new());
+            let uid = peer.uid.as_raw();
+            let connection = Connection { stream, uid, incoming, outgoing, busy: false };
+            self.connections.insert(Caller(self.next), connection);
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+
+    /// Reads from one connection; a request, when it is whole. A connection that talks nonsense is closed.
+    pub(super) fn read(&mut self, caller: Caller) -> Option<Asked> {
+        let connection = self.connections.get_mut(&caller)?;
+        match connection.read() {
+            Ok(request) => request.map(|request| Asked { caller, uid: connection.uid, request }),
+            Err(_) => {
+                self.connections.remove(&caller);
+                None
+            }
+        }
+    }
+
+    /// Sends the answer; to nobody when the caller has gone away.
+    pub(super) fn reply(&mut self, caller: Caller, reply: &Reply) {
+        let Some(connection) = self.connections.get_mut(&caller) else { return };
+        connection.busy = false;
+        match control::encode(reply) {
+            Ok(bytes) => connection.outgoing.extend_from_slice(&bytes),
+            Err(_) => drop(self.connections.remove(&caller)),
+        }
+        self.write(caller);
+    }
+
+    /// Sends what waits for one connection, as far as there is room.
+    pub(super) fn write(&mut self, caller: Caller) {
+        let Some(connection) = self.connections.get_mut(&caller) else { return };
+        match connection.stream.write(&connection.outgoing) {
+            Ok(count) => drop(connection.outgoing.drain(..count)),
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => drop(self.connections.remove(&caller)),
+        }
+    }
+}
+
+impl Connection {
+    fn read(&mut self) -> io::Result<Option<Request>> {
+        let mut piece = [0; 16 * 1024];
+        match self.stream.read(&mut piece) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.incoming.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(fault) => return Err(fault),
+        }
+        if self.busy && self.incoming.len() > control::MAX_MESSAGE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let request = if self.busy { None } else { control::take(&mut self.incoming)? };
+        self.busy = self.busy || request.is_some();
+        Ok(request)
+    }
+}
+
+impl Drop for OwnerSocket {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).unwrap_or_default();
+    }
+}
+
+/// Removes the socket that an earlier life left, but not one that somebody answers on.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers there"));
+    }
+    std::fs::remove_file(path)
+}

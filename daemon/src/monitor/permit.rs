@@ -1,0 +1,216 @@
+//! From signed bytes to a permit: the one place that decides a call, and it decides on the record.
+
+use std::sync::Arc;
+
+use policy::{Basis, Call, Decision, Passport, Permit, Recipient, Timestamp};
+use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
+use wire::frame::Refusal;
+use wire::privsep::{CallRef, ChannelId, ToBroker};
+
+use super::Monitor;
+use super::audit::{Event, Hex, Recorded, Said, Who};
+use super::calls::At;
+use super::share::Share;
+use crate::clock::Instants;
+
+/// A call whose signature is its holder's.
+pub(super) struct Asked {
+    pub(super) at: At,
+    pub(super) passport: Arc<Passport>,
+    /// The share's clock when it was looked at.
+    pub(super) now: Timestamp,
+    call: Call,
+    recipient: Recipient,
+}
+
+impl Monitor {
+    /// Decides one call, and puts the decision on record. What cannot be recorded is refused.
+    pub(super) fn permit(&mut self, asked: Asked, now: Instants) -> Result<Permit, Refusal> {
+        let Asked { at, passport, recipient, call, now: asked_at } = asked;
+        let share = self.shares.get(&at.share).ok_or(Refusal::NoSeat)?;
+        let owner = who(share);
+        let given = call.clone();
+        match self.decision(share, recipient.clone(), &passport, call, asked_at) {
+            Decision::Permit(permit) => {
+                let event = Event::CallStarted {
+                    at: at.holder(),
+                    owner,
+                    recipient,
+                    call: Hex(at.id.0),
+                    statement: Hex(at.content),
+                    passport: Hex(passport.digest()),
+                    verb: permit.call().verb.clone(),
+                    arguments: Recorded::of(&permit.call().arguments),
+                    basis: Said::new(&basis(permit.basis())),
+                };
+                self.audit.record(event, now).map_err(|_| Refusal::Unrecorded)?;
+                if let Some(share) = self.shares.get_mut(&at.share) {
+                    share.made = share.made.saturating_add(1);
+                    share.refused_in_a_row = 0;
+                }
+                Ok(permit)
+            }
+            Decision::Refuse(refusal) => {
+                self.refused(at, &given, &refusal.reason.to_string(), now);
+                Err(Refusal::Denied(refusal.public))
+            }
+        }
+    }
+
+    /// What policy, the share as it stands and the passport say of one call. Also asked again
+    /// when policy changes, of calls that run.
+    pub(super) fn decision(
+        &self,
+        share: &Share,
+        recipient: Recipient,
+        passport: &Passport,
+        call: Call,
+        now: Timestamp,
+    ) -> Decision {
+        let standing = share.standing(recipient);
+        #[expect(clippy::disallowed_methods, reason = "this is the chokepoint")]
+        policy::authorize(&self.policy, &standing, passport, call, now)
+    }
+
+    /// Checks who speaks, before anything that they say is looked at.
+    pub(super) fn verify(
+        &mut self,
+        channel: ChannelId,
+        signed: &Signed,
+        now: Instants,
+    ) -> Result<Asked, Refusal> {
+        let claimed = signed.read_unverified::<CallStatement>().map_err(|_| Refusal::BadCall)?;
+        let share = self.shares.get_mut(&claimed.share).filter(|share| share.over.is_none());
+        let share = share.ok_or(Refusal::NoSeat)?;
+        if share.channels.get(&channel) != Some(&claimed.seat) {
+            return Err(Refusal::NoSeat);
+        }
+        if !share.admits(claimed.seat, &self.config.limits, now.boot) {
+            return Err(busy("calls_per_second_per_seat"));
+        }
+        let seat = share.seat(claimed.seat).ok_or(Refusal::NoSeat)?;
+        let (holder, recipient) = (seat.holder.ok_or(Refusal::NoSeat)?, seat.recipient.clone());
+        let Ok(statement) = signed.verify::<CallStatement>(&holder) else {
+            self.count_stranger(claimed.share, 1);
+            return Err(Refusal::BadCall);
+        };
+        self.examine(statement, holder, recipient, now)
+    }
+
+    /// Checks what a genuine statement says of itself. From here on each refusal is on record.
+    fn examine(
+        &mut self,
+        statement: CallStatement,
+        holder: [u8; 32],
+        recipient: Recipient,
+        now: Instants,
+    ) -> Result<Asked, Refusal> {
+        let content = statement.content().map_err(|_| Refusal::BadCall)?;
+        let CallStatement { daemon, share, seat, passport, id, verb, arguments, not_after } =
+            statement;
+        let at = At { share, seat, holder, id, content };
+        let call = Call { verb, arguments };
+        let ours = self.identity.public_key().to_bytes();
+        let share = self.shares.get_mut(&share).ok_or(Refusal::NoSeat)?;
+        let share_now = share.now(now);
+        let latest = Timestamp(share_now.0.saturating_add(CALL_LIFE_MS));
+        let passport = share.passport(&passport, seat);
+        let wrong = match passport {
+            _ if daemon != ours => "made for another daemon",
+            _ if not_after <= share_now => "too late: its not-after has passed",
+            _ if not_after > latest => "its not-after is too far ahead",
+            _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
+            None => "names a passport that was not shown",
+            Some(passport) => {
+                return Ok(Asked { at, passport, now: share_now, call, recipient });
+            }
+        };
+        self.refused(at, &call, wrong, now);
+        Err(Refusal::BadCall)
+    }
+
+    /// The answer to a call that was asked for before: its outcome, or the rest of its output.
+    pub(super) fn repeat(
+        &mut self,
+        asked: &Asked,
+        channel: ChannelId,
+        to: CallRef,
+        now: Instants,
+    ) -> Result<Option<ToBroker>, Refusal> {
+        let (at, key) = (asked.at, (asked.at.seat, asked.at.id));
+        let Some(share) = self.shares.get(&at.share) else { return Ok(None) };
+        let (content, answer) = match (share.past.get(&key), share.running.get(&key)) {
+            (Some(past), _) => {
+                (past.content, Ok(ToBroker::Outcome { call: to, outcome: past.outcome.clone() }))
+            }
+            (None, Some(current)) => (current.content, Err(current.run)),
+            (None, None) => return Ok(None),
+        };
+        if content != at.content {
+            self.refused(at, &asked.call, "its id was used for another call", now);
+            return Err(Refusal::Reused);
+        }
+        let run = match answer {
+            Ok(outcome) => return Ok(Some(outcome)),
+            Err(run) => run,
+        };
+        if self.calls.active.get(&run).is_none_or(|active| active.channel == channel) {
+            return Err(Refusal::Running);
+        }
+        let from = self.calls.redirect(run, to, channel);
+        Ok(from.map(|from| ToBroker::Reattach { from, to }))
+    }
+
+    /// The bounds of one share and one seat.
+    pub(super) fn check_bounds(&mut self, asked: &Asked, now: Instants) -> Result<(), Refusal> {
+        let share = self.shares.get(&asked.at.share).ok_or(Refusal::NoSeat)?;
+        let limits = &self.config.limits;
+        let reached = if share.made >= share.lease.calls_max {
+            "calls_per_share"
+        } else if share.in_flight(asked.at.seat) >= limits.calls_in_flight_per_seat {
+            "calls_in_flight_per_seat"
+        } else {
+            return Ok(());
+        };
+        self.refused(asked.at, &asked.call, &format!("limits.{reached} is reached"), now);
+        Err(busy(reached))
+    }
+
+    /// Puts a refusal of a signed call on record, and ends a share that has had too many.
+    fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
+        let event = Event::CallRefused {
+            at: at.holder(),
+            call: Hex(at.id.0),
+            statement: Hex(at.content),
+            verb: call.verb.clone(),
+            arguments: Recorded::of(&call.arguments),
+            reason: Said::new(reason),
+        };
+        if let Err(fault) = self.audit.record(event, now) {
+            tracing::error!(%fault, "a refusal is not on record");
+        }
+        let Some(share) = self.shares.get_mut(&at.share) else { return };
+        share.refused = share.refused.saturating_add(1);
+        share.refused_in_a_row = share.refused_in_a_row.saturating_add(1);
+        let limits = &self.config.limits;
+        if share.refused >= limits.refusals_per_share
+            || share.refused_in_a_row >= limits.refusals_in_a_row
+        {
+            self.tripped.insert(at.share);
+        }
+    }
+}
+
+pub(super) fn busy(limit: &str) -> Refusal {
+    Refusal::Busy { limit: format!("limits.{limit}") }
+}
+
+fn basis(basis: &Basis) -> String {
+    format!("allowed by {}, shared by {}", basis.allowed_by, basis.delegated_by)
+}
+
+/// The owner of a share, as the record names them.
+pub(super) fn who(share: &Share) -> Who {
+    let owner = &share.lease.owner;
+    Who { uid: owner.uid, user: owner.user.clone(), agent: Some(owner.agent.clone()) }
+}

@@ -1,0 +1,97 @@
+//! New policy for a running daemon: all of it, or nothing. It counts from the next call, and for
+//! the calls that run.
+
+use policy::{Recipient, SeatId, ShareId};
+use wire::control::{Failure, Reply};
+
+use super::Monitor;
+use super::audit::{Event, Hex, Said, Who};
+use super::contacts;
+use super::failure::{refused, unavailable};
+use super::resolver::Person;
+use crate::clock::Instants;
+use crate::config::{self, Config, Loaded, RelayEntry};
+
+impl Monitor {
+    pub(super) fn reload_for(&mut self, person: &Person, now: Instants) -> Result<Reply, Failure> {
+        let rootless = self.config.mode == config::Mode::Rootless;
+        if !rootless && !self.is_admin(person) {
+            return Err(refused("a reload is for root and the admin group", "ask one of them"));
+        }
+        let by = Self::person(person);
+        self.reload(Some(by), now)
+            .map(Reply::Done)
+            .map_err(|faults| unavailable(&faults, "nothing was changed; mend it and reload again"))
+    }
+
+    /// Reads the configuration again. A fault anywhere leaves everything as it was.
+    pub(super) fn reload(&mut self, by: Option<Who>, now: Instants) -> Result<String, String> {
+        match config::load(&self.config_path, Some(self.config.mode)) {
+            Ok(loaded) => Ok(self.adopt(loaded, by, now)),
+            Err(faults) => {
+                let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                let first = Said::new(said.first().map_or("", String::as_str));
+                self.note(Event::PolicyRejected { by, faults: said.len(), first }, now);
+                let said = said.join("\n");
+                tracing::warn!("the new configuration is not taken:\n{said}");
+                Err(said)
+            }
+        }
+    }
+
+    fn adopt(&mut self, loaded: Loaded, by: Option<Who>, now: Instants) -> String {
+        let Loaded { config, policy, contacts, digest, warnings, .. } = loaded;
+        let relays = |config: &Config| -> Vec<(String, String)> {
+            let of = |relay: &RelayEntry| (relay.address.to_string(), relay.token.to_string());
+            config.relays.iter().map(of).collect()
+        };
+        let kept = config.state != self.config.state
+            || config.socket != self.config.socket
+            || relays(&config) != relays(&self.config)
+            || config.kill != self.config.kill
+            || config.name != self.config.name;
+        self.config.limits = config.limits;
+        self.config.admin_group = config.admin_group;
+        self.policy = policy;
+        self.contacts = contacts;
+        self.config_warnings = warnings;
+        let verbs = self.policy.catalog().verbs().count();
+        self.note(Event::PolicyReloaded { by, digest: Hex(digest), verbs }, now);
+        self.check_recipients(now);
+        let restart = "; name, state, socket, relays and kill count from the next start";
+        let said = format!("policy is reloaded: {verbs} verbs{}", if kept { restart } else { "" });
+        tracing::info!("{said}");
+        said
+    }
+
+    /// Looks again at who is still a contact, at what runs, and tells holders what changed.
+    pub(super) fn check_recipients(&mut self, now: Instants) {
+        let gone: Vec<(ShareId, SeatId, bool)> = self
+            .shares
+            .iter()
+            .flat_map(|(id, share)| share.lease.seats.iter().map(move |seat| (id, share, seat)))
+            .map(|(id, share, seat)| {
+                let stands = self.is_contact(share.lease.owner.uid, &seat.recipient);
+                (*id, seat.id, !stands)
+            })
+            .collect();
+        for (id, seat, gone) in gone {
+            let Some(share) = self.shares.get_mut(&id) else { continue };
+            if gone {
+                share.unreachable.insert(seat);
+            } else {
+                share.unreachable.remove(&seat);
+            }
+        }
+        self.recheck(now);
+        for id in self.shares.keys().copied().collect::<Vec<_>>() {
+            self.tell_standing(id);
+        }
+    }
+
+    fn is_contact(&self, uid: u32, recipient: &Recipient) -> bool {
+        let Recipient::Contact { alias, fingerprint } = recipient else { return true };
+        contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str())
+            .is_ok_and(|(_, contact)| contact.key.fingerprint() == *fingerprint)
+    }
+}

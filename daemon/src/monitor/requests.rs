@@ -1,0 +1,292 @@
+//! What owners ask over the owner socket, and what they get. Who asks comes from the kernel.
+
+use std::time::Duration;
+
+use policy::{Alias, ShareId};
+use wire::control::{ContactView, Failure, Reply, Request, Which};
+
+use super::Monitor;
+use super::audit::{Event, Said, Who};
+use super::contacts::{self, Added, Change, Contact};
+use super::failure::{not_found, refused, unavailable, usage};
+use super::over::Cause;
+use super::owner_socket::{Asked, Caller};
+use super::resolver::{PATIENCE, Person};
+use crate::clock::Instants;
+
+/// A request whose caller's name is still being looked up.
+pub(super) struct Unresolved {
+    asked: Asked,
+    until: Duration,
+}
+
+/// What becomes of a request.
+enum Answer {
+    Now(Reply),
+    Later,
+}
+
+impl Monitor {
+    /// Takes a request: answered at once when the caller's name is known.
+    pub(super) fn take_request(&mut self, asked: Asked, now: Instants) {
+        match self.resolver.known(asked.uid, now.boot) {
+            Some(person) => {
+                let person = person.cloned();
+                self.answer(asked, person, now);
+            }
+            None => {
+                self.resolver.ask(asked.uid);
+                let until = now.boot.saturating_add(PATIENCE);
+                self.unresolved.push(Unresolved { asked, until });
+            }
+        }
+    }
+
+    /// Answers the requests whose callers are known by now, and those that have waited too long.
+    pub(super) fn answer_resolved(&mut self, now: Instants) {
+        for Unresolved { asked, until } in std::mem::take(&mut self.unresolved) {
+            match self.resolver.known(asked.uid, now.boot) {
+                Some(person) => {
+                    let person = person.cloned();
+                    self.answer(asked, person, now);
+                }
+                None if until <= now.boot => {
+                    self.resolver.end();
+                    let message = format!("the name of uid {} cannot be looked up", asked.uid);
+                    let failure = unavailable(&message, "the name service does not answer; try again");
+                    self.owners.reply(asked.caller, &Reply::Failed(failure));
+                }
+                None => self.unresolved.push(Unresolved { asked, until }),
+            }
+        }
+    }
+
+    /// When the next lookup is given up.
+    pub(super) fn resolver_due(&self) -> Option<Duration> {
+        self.unresolved.iter().map(|unresolved| unresolved.until).min()
+    }
+
+    fn answer(&mut self, asked: Asked, person: Option<Person>, now: Instants) {
+        let Asked { caller, uid, request } = asked;
+        let answer = match person {
+            Some(person) => self.act(caller, &person, request, now),
+            None => Err(refused(
+                &format!("uid {uid} has no name on this machine"),
+                "policy is written for names: give the account one",
+            )),
+        };
+        match answer {
+            Ok(Answer::Later) => {}
+            Ok(Answer::Now(reply)) => self.owners.reply(caller, &reply),
+            Err(failure) => self.owners.reply(caller, &Reply::Failed(failure)),
+        }
+    }
+
+    fn act(
+        &mut self,
+        caller: Caller,
+        person: &Person,
+        request: Request,
+        now: Instants,
+    ) -> Result<Answer, Failure> {
+        match request {
+            Request::Open(open) => {
+                self.open(caller, person, &open, now)?;
+                Ok(Answer::Later)
+            }
+            Request::List { all } => self.list(person, all, now).map(Answer::Now),
+            Request::Show { share } => self.show(person, share, now).map(Answer::Now),
+            Request::Extend { share, ttl_ms } => {
+                self.extend(person, share, Duration::from_millis(ttl_ms), now).map(Answer::Now)
+            }
+            Request::Revoke { which, reason } => self.revoke(caller, person, which, reason, now),
+            Request::ContactAdd { alias, key, replace } => {
+                self.add_contact(person, &alias, &key, replace, now).map(Answer::Now)
+            }
+            Request::ContactList => Ok(Answer::Now(Reply::Contacts(self.contacts_of(person)))),
+            Request::ContactRemove { alias } => {
+                self.remove_contact(person, &alias, now).map(Answer::Now)
+            }
+            Request::Capabilities { agent } => {
+                self.capabilities(person, agent.as_ref()).map(Answer::Now)
+            }
+            Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),
+            Request::Reload => self.reload_for(person, now).map(Answer::Now),
+        }
+    }
+
+    pub(super) fn is_admin(&self, person: &Person) -> bool {
+        let group = self.config.admin_group.as_ref();
+        person.uid == 0 || group.is_some_and(|group| person.groups.contains(group))
+    }
+
+    /// The caller as the record names them, when no agent is in play.
+    pub(super) fn person(person: &Person) -> Who {
+        Who { uid: person.uid, user: person.user.clone(), agent: None }
+    }
+
+    fn list(&mut self, person: &Person, all: bool, now: Instants) -> Result<Reply, Failure> {
+        if all && !self.is_admin(person) {
+            return Err(refused("`--all` is for root and the admin group", "leave it out to see your own"));
+        }
+        if all {
+            let what = Said::new("list --all");
+            self.note(Event::AdminUsed { by: Self::person(person), what, share: None }, now);
+        }
+        let uid = person.uid;
+        let mut shares = std::mem::take(&mut self.shares);
+        let views = shares
+            .values_mut()
+            .filter(|share| share.over.is_none() && (all || share.lease.owner.uid == uid))
+            .map(|share| self.view(share, now))
+            .collect();
+        self.shares = shares;
+        Ok(Reply::Shares(views))
+    }
+
+    fn show(&mut self, person: &Person, id: ShareId, now: Instants) -> Result<Reply, Failure> {
+        self.theirs(person, id, "show", now)?;
+        let mut share = self.shares.remove(&id).ok_or_else(|| no_share(id))?;
+        let view = self.view(&mut share, now);
+        self.shares.insert(id, share);
+        Ok(Reply::Share(Box::new(view)))
+    }
+
+    /// Refuses a share that is not the caller's as if it did not exist; an admin's look is on record.
+    fn theirs(
+        &mut self,
+        person: &Person,
+        id: ShareId,
+        what: &str,
+        now: Instants,
+    ) -> Result<(), Failure> {
+        let live = self.shares.get(&id).filter(|share| share.over.is_none());
+        let owner = live.ok_or_else(|| no_share(id))?.lease.owner.uid;
+        if owner == person.uid {
+            return Ok(());
+        }
+        if !self.is_admin(person) {
+            return Err(no_share(id));
+        }
+        let what = Said::new(what);
+        self.note(Event::AdminUsed { by: Self::person(person), what, share: Some(id) }, now);
+        Ok(())
+    }
+
+    fn extend(
+        &mut self,
+        person: &Person,
+        id: ShareId,
+        ttl: Duration,
+        now: Instants,
+    ) -> Result<Reply, Failure> {
+        if ttl.is_zero() {
+            return Err(usage("a share of no time is none", "say how long from now, or revoke it"));
+        }
+        self.theirs(person, id, "extend", now)?;
+        let mut share = self.shares.remove(&id).ok_or_else(|| no_share(id))?;
+        let extended = self.extended(person, &mut share, ttl, now);
+        self.shares.insert(id, share);
+        let reply = extended?;
+        self.tell_standing(id);
+        Ok(reply)
+    }
+
+    /// Ends shares; the answer comes when everything of them is dead.
+    fn revoke(
+        &mut self,
+        caller: Caller,
+        person: &Person,
+        which: Which,
+        reason: Option<String>,
+        now: Instants,
+    ) -> Result<Answer, Failure> {
+        let shares = match which {
+            Which::Share(id) => {
+                self.theirs(person, id, "revoke", now)?;
+                vec![id]
+            }
+            Which::All => self.shares_of(person, None),
+            Which::To(alias) => self.shares_of(person, Some(&alias)),
+        };
+        for id in &shares {
+            let cause = Cause::Revoked { by: Self::person(person), reason: reason.clone() };
+            self.end_share(*id, cause, now);
+        }
+        self.wait_for_ends(caller, shares);
+        Ok(Answer::Later)
+    }
+
+    fn shares_of(&self, person: &Person, to: Option<&Alias>) -> Vec<ShareId> {
+        let live = self.shares.iter().filter(|(_, share)| share.over.is_none());
+        live.filter(|(_, share)| share.lease.owner.uid == person.uid)
+            .filter(|(_, share)| to.is_none_or(|alias| share.is_for(alias)))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    fn add_contact(
+        &mut self,
+        person: &Person,
+        alias: &Alias,
+        key: &str,
+        replace: bool,
+        now: Instants,
+    ) -> Result<Reply, Failure> {
+        if person.uid == 0 && self.config.mode == crate::config::Mode::System {
+            return Err(refused("root's contacts are in contacts.toml", "edit it, then `openscope reload`"));
+        }
+        let change = if replace { Change::Confirmed } else { Change::Refuse };
+        let added = self
+            .own_contacts
+            .add(person.uid, alias.as_str(), key, "", change)
+            .map_err(|fault| usage(&fault.to_string(), "`openscope contact list` shows whom you know"))?;
+        let own = format!("own/{alias}");
+        let (alias, contact) = contacts::resolve(&self.contacts, &self.own_contacts, person.uid, &own)
+            .map_err(|fault| unavailable(&fault.to_string(), "try again"))?;
+        let fingerprint = contact.key.fingerprint();
+        let replaced = match added {
+            Added::Replaced { fingerprint } => Some(fingerprint),
+            Added::New | Added::Same => None,
+        };
+        let said = format!("{alias} is {fingerprint}");
+        let by = Self::person(person);
+        self.note(Event::ContactAdded { by, alias, fingerprint, replaced }, now);
+        self.check_recipients(now);
+        Ok(Reply::Done(said))
+    }
+
+    fn remove_contact(
+        &mut self,
+        person: &Person,
+        alias: &Alias,
+        now: Instants,
+    ) -> Result<Reply, Failure> {
+        let removed = self
+            .own_contacts
+            .remove(person.uid, alias.as_str())
+            .map_err(|fault| not_found(&fault.to_string(), "`openscope contact list` shows yours"))?;
+        let event = Event::ContactRemoved { by: Self::person(person), alias: removed.clone() };
+        self.note(event, now);
+        self.check_recipients(now);
+        Ok(Reply::Done(format!("{removed} is forgotten")))
+    }
+
+    fn contacts_of(&self, person: &Person) -> Vec<ContactView> {
+        let roots = self.contacts.iter().map(|(alias, contact)| view(alias.clone(), contact));
+        let own = self.own_contacts.list(person.uid).unwrap_or_default();
+        let own = own.iter().filter_map(|(alias, contact)| {
+            Some(view(format!("own/{alias}").parse().ok()?, contact))
+        });
+        roots.chain(own).collect()
+    }
+}
+
+fn view(alias: Alias, contact: &Contact) -> ContactView {
+    let fingerprint = contact.key.fingerprint();
+    ContactView { alias, fingerprint, key: contact.key.to_string() }
+}
+
+pub(super) fn no_share(id: ShareId) -> Failure {
+    not_found(&format!("you have no live share `{id}`"), "`openscope share list` shows yours")
+}

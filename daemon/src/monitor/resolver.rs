@@ -1,0 +1,146 @@
+//! Who an owner is: names and groups, asked of a worker, because the name service may sit on a
+//! network that hangs, and the monitor must not hang with it. Late means no.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use serde::{Deserialize, Serialize};
+use wire::control;
+
+/// How long an answer may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is believed.
+const FRESH: Duration = Duration::from_secs(30);
+/// Users remembered at once.
+const REMEMBERED: usize = 1024;
+
+/// An OS user as the name service knows them.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub(super) struct Person {
+    /// The number, which is the identity.
+    pub(super) uid: u32,
+    /// The login name.
+    pub(super) user: String,
+    /// The groups they are in, by name.
+    pub(super) groups: BTreeSet<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    uid: u32,
+    person: Option<Person>,
+}
+
+/// The monitor's side.
+pub(super) struct Resolver {
+    worker: Option<(Child, UnixStream)>,
+    buffer: Vec<u8>,
+    known: BTreeMap<u32, (Duration, Option<Person>)>,
+}
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self { worker: None, buffer: Vec::new(), known: BTreeMap::new() }
+    }
+
+    /// What is known of `uid`, if it is fresh: `Some(None)` is a number without a name.
+    pub(super) fn known(&self, uid: u32, now: Duration) -> Option<Option<&Person>> {
+        let (at, person) = self.known.get(&uid)?;
+        (now.saturating_sub(*at) < FRESH).then_some(person.as_ref())
+    }
+
+    /// Asks the worker; the answer comes with [`Resolver::hear`].
+    pub(super) fn ask(&mut self, uid: u32) {
+        let asked = self.worker().and_then(|socket| socket.write_all(&uid.to_be_bytes()));
+        if let Err(fault) = asked {
+            tracing::warn!(%fault, "names cannot be looked up");
+            self.end();
+        }
+    }
+
+    pub(super) fn interest(&self) -> Option<BorrowedFd<'_>> {
+        self.worker.as_ref().map(|(_, socket)| socket.as_fd())
+    }
+
+    /// Takes the answers that have come.
+    pub(super) fn hear(&mut self, now: Duration) {
+        let Some((_, socket)) = &mut self.worker else { return };
+        let mut piece = [0; 4096];
+        match socket.read(&mut piece) {
+            Ok(0) => return self.end(),
+            Ok(count) => self.buffer.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) => return self.end(),
+        }
+        while let Ok(Some(Answer { uid, person })) = control::take(&mut self.buffer) {
+            if self.known.len() >= REMEMBERED {
+                self.known.clear();
+            }
+            self.known.insert(uid, (now, person));
+        }
+    }
+
+    /// Ends a worker that is late or broken; the next question starts another.
+    pub(super) fn end(&mut self) {
+        self.buffer.clear();
+        if let Some((mut child, _)) = self.worker.take() {
+            child.kill().unwrap_or_default();
+            child.wait().map(drop).unwrap_or_default();
+        }
+    }
+
+    fn worker(&mut self) -> io::Result<&mut UnixStream> {
+        if self.worker.is_none() {
+            self.worker = Some(spawn()?);
+        }
+        let worker = self.worker.as_mut().map(|(_, socket)| socket);
+        worker.ok_or_else(|| io::Error::other("no worker"))
+    }
+}
+
+fn spawn() -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    #[expect(clippy::disallowed_methods, reason = "the one place that starts a resolver")]
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--as-resolver").env_clear().current_dir("/");
+    let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+    Ok((child, ours))
+}
+
+/// The worker: reads numbers on descriptor 0, answers there, ends with it.
+#[must_use]
+pub fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn serve() -> io::Result<()> {
+    let socket = rustix::stdio::stdin().try_clone_to_owned()?;
+    let mut socket = UnixStream::from(socket);
+    let mut number = [0; 4];
+    while socket.read_exact(&mut number).is_ok() {
+        let uid = u32::from_be_bytes(number);
+        control::write(&mut socket, &Answer { uid, person: look_up(uid) })?;
+    }
+    Ok(())
+}
+
+fn look_up(uid: u32) -> Option<Person> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
+    let groups = groups(&user.name, user.gid).unwrap_or_default();
+    Some(Person { uid, user: user.name, groups })
+}
+
+fn groups(user: &str, gid: Gid) -> Option<BTreeSet<String>> {
+    let groups = getgrouplist(&CString::new(user).ok()?, gid).ok()?;
+    Some(groups.into_iter().filter_map(|gid| Some(Group::from_gid(gid).ok()??.name)).collect())
+}

@@ -1,0 +1,185 @@
+//! Joining: whoever shows the passport and the redeem key's word gets the seat, once and for good.
+
+use std::sync::Arc;
+
+use policy::{Passport, Recipient, SeatId, ShareId};
+use wire::call::{ClockStatement, Redemption, Signed};
+use wire::frame::{Join, Joined, Refusal, Update, VERSION};
+use wire::privsep::{ChannelId, ToBroker};
+
+use super::Monitor;
+use super::audit::{Event, Hex, Holder, Said};
+use super::calls::Batch;
+use super::permit::busy;
+use super::share::Share;
+use crate::clock::Instants;
+
+/// Somebody at the door, as the broker tells it.
+pub(super) struct Visitor {
+    pub(super) channel: ChannelId,
+    pub(super) share: ShareId,
+    pub(super) seat: SeatId,
+    pub(super) holder: [u8; 32],
+}
+
+impl Monitor {
+    /// Answers one join. A seat is bound durably before the answer leaves.
+    pub(super) fn take_join(&mut self, visitor: &Visitor, join: &Join, batch: &mut Batch, now: Instants) {
+        let channel = visitor.channel;
+        match self.join(visitor, join, batch, now) {
+            Ok(joined) => {
+                let joined = Box::new(joined);
+                batch.answer(ToBroker::Joined { channel, joined });
+            }
+            Err(refusal) => batch.answer(ToBroker::NotJoined { channel, refusal }),
+        }
+    }
+
+    fn join(
+        &mut self,
+        visitor: &Visitor,
+        join: &Join,
+        batch: &mut Batch,
+        now: Instants,
+    ) -> Result<Joined, Refusal> {
+        let share = self.shares.get_mut(&visitor.share).filter(|share| share.over.is_none());
+        let share = share.ok_or(Refusal::NoSeat)?;
+        if !share.admits(visitor.seat, &self.config.limits, now.boot) {
+            return Err(busy("calls_per_second_per_seat"));
+        }
+        let passport = self.check_passport(visitor, join)?;
+        self.check_holder(visitor, join, batch, now)?;
+        let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
+        if !share.remember(visitor.seat, Arc::clone(&passport)) {
+            return Err(Refusal::Busy { limit: "passports shown for one share".into() });
+        }
+        share.channels.insert(visitor.channel, visitor.seat);
+        let clock = ClockStatement { nonce: join.nonce, now: share.now(now) };
+        let clock = Signed::new(&clock, self.identity.signing_key()).map_err(|_| Refusal::Failed)?;
+        let standing = self.standing(visitor.share, visitor.seat, &passport)?;
+        Ok(Joined { share: visitor.share, seat: visitor.seat, clock, standing })
+    }
+
+    fn check_passport(&mut self, visitor: &Visitor, join: &Join) -> Result<Arc<Passport>, Refusal> {
+        let root = self.identity.public_key();
+        let passport = policy::passport::verify(&join.passport, &root);
+        let genuine = passport.ok().filter(|passport| {
+            let authority = passport.authority();
+            join.version == VERSION
+                && authority.share == visitor.share
+                && authority.seat == visitor.seat
+        });
+        if genuine.is_none() {
+            self.count_stranger(visitor.share, 1);
+        }
+        genuine.map(Arc::new).ok_or(Refusal::NoSeat)
+    }
+
+    fn check_holder(
+        &mut self,
+        visitor: &Visitor,
+        join: &Join,
+        batch: &mut Batch,
+        now: Instants,
+    ) -> Result<(), Refusal> {
+        let share = self.shares.get(&visitor.share).ok_or(Refusal::NoSeat)?;
+        let seat = share.seat(visitor.seat).filter(|seat| seat.ended.is_none());
+        let seat = seat.ok_or(Refusal::NoSeat)?;
+        let (redeem, bound, recipient) = (seat.redeem, seat.holder, seat.recipient.clone());
+        let wanted = Redemption {
+            daemon: self.identity.public_key().to_bytes(),
+            share: visitor.share,
+            seat: visitor.seat,
+            holder: visitor.holder,
+        };
+        let shown = join.redemption.as_ref().map(|signed| signed.verify::<Redemption>(&redeem));
+        match (shown, bound) {
+            (Some(Ok(redemption)), None) if redemption == wanted => {
+                self.bind(visitor, recipient, batch, now)
+            }
+            (Some(Ok(redemption)), Some(holder))
+                if redemption == wanted && holder == visitor.holder =>
+            {
+                Ok(())
+            }
+            (None, Some(holder)) if holder == visitor.holder => Ok(()),
+            (Some(Ok(redemption)), Some(_)) if redemption == wanted => {
+                self.turn_away(visitor, "the seat is held by another key", now);
+                if let Some(share) = self.shares.get_mut(&visitor.share) {
+                    share.second_redeemers = share.second_redeemers.saturating_add(1);
+                }
+                Err(Refusal::NoSeat)
+            }
+            (Some(_), _) => {
+                self.turn_away(visitor, "the redemption is not the redeem key's", now);
+                Err(Refusal::NoSeat)
+            }
+            (None, _) => {
+                self.turn_away(visitor, "nothing shows that the seat is theirs", now);
+                Err(Refusal::NoSeat)
+            }
+        }
+    }
+
+    /// Binds the seat to its holder's key. What cannot be kept is not given.
+    fn bind(
+        &mut self,
+        visitor: &Visitor,
+        recipient: Recipient,
+        batch: &mut Batch,
+        now: Instants,
+    ) -> Result<(), Refusal> {
+        let at = visitor.holder();
+        self.audit
+            .record(Event::SeatRedeemed { at, recipient }, now)
+            .map_err(|_| Refusal::Unrecorded)?;
+        let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
+        let mut lease = share.lease.clone();
+        for seat in lease.seats.iter_mut().filter(|seat| seat.id == visitor.seat) {
+            seat.holder = Some(visitor.holder);
+        }
+        if let Err(fault) = self.leases.put(&lease) {
+            tracing::error!(%fault, "a seat cannot be bound");
+            return Err(Refusal::Unrecorded);
+        }
+        share.lease = lease;
+        batch.demand_sync();
+        tracing::info!(share = %visitor.share, seat = %visitor.seat, "a seat was redeemed");
+        Ok(())
+    }
+
+    /// Puts on record that somebody was turned away: a few times a minute, then as a count.
+    fn turn_away(&mut self, visitor: &Visitor, reason: &str, now: Instants) {
+        let Some(share) = self.shares.get_mut(&visitor.share) else { return };
+        if !share.turned_away.admits(now.boot) {
+            return self.count_stranger(visitor.share, 1);
+        }
+        let (at, reason) = (visitor.holder(), Said::new(reason));
+        if let Err(fault) = self.audit.record(Event::RedeemRefused { at, reason }, now) {
+            tracing::error!(%fault, "a refused redemption is not on record");
+        }
+    }
+
+    /// What a holder is told of their seat.
+    pub(super) fn standing(
+        &self,
+        share: ShareId,
+        seat: SeatId,
+        passport: &Passport,
+    ) -> Result<Update, Refusal> {
+        let share = self.shares.get(&share).ok_or(Refusal::NoSeat)?;
+        let recipient = share.seat(seat).ok_or(Refusal::NoSeat)?.recipient.clone();
+        let menu = self.policy.menu(&share.standing(recipient), passport);
+        Ok(Update { deadline: deadline(share), passport: None, menu })
+    }
+}
+
+impl Visitor {
+    fn holder(&self) -> Holder {
+        Holder { share: self.share, seat: self.seat, holder: Hex(self.holder) }
+    }
+}
+
+fn deadline(share: &Share) -> policy::Timestamp {
+    share.lease.deadline.min(share.lease.hard_stop)
+}

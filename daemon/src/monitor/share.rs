@@ -1,0 +1,167 @@
+//! One live share as the monitor holds it: the lease, its clock, and what has been asked under it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Alias, Passport, Principal, Recipient, SeatId, Standing, Timestamp};
+use wire::call::{CallId, Signed};
+use wire::control::Told;
+use wire::privsep::ChannelId;
+
+use super::calls::Run;
+use super::leases::{Lease, Seat};
+use super::meter::Meter;
+use crate::clock::{Instants, ShareClock};
+use crate::config::Limits;
+
+/// Passports that one share remembers: a holder may narrow as often, and no stranger's are kept.
+const PASSPORTS_MAX: usize = 256;
+
+/// Refused redemptions a second that are recorded one by one; more are counted.
+const TURNED_AWAY: u32 = 2;
+
+/// A live share, or one that is ending.
+pub(super) struct Share {
+    pub(super) lease: Lease,
+    pub(super) clock: ShareClock,
+    pub(super) running: BTreeMap<(SeatId, CallId), Current>,
+    pub(super) past: BTreeMap<(SeatId, CallId), Past>,
+    pub(super) channels: BTreeMap<ChannelId, SeatId>,
+    pub(super) made: u64,
+    pub(super) refused: u64,
+    pub(super) refused_in_a_row: u32,
+    pub(super) second_redeemers: u64,
+    /// How many who were turned away are recorded one by one.
+    pub(super) turned_away: Meter,
+    /// Seats whose recipient is no longer a contact: they may call nothing.
+    pub(super) unreachable: BTreeSet<SeatId>,
+    pub(super) over: Option<Over>,
+    passports: BTreeMap<[u8; 32], (SeatId, Arc<Passport>)>,
+    meters: BTreeMap<SeatId, Meter>,
+}
+
+/// A call that runs.
+#[derive(Clone, Copy)]
+pub(super) struct Current {
+    /// What was asked.
+    pub(super) content: [u8; 32],
+    /// Which run.
+    pub(super) run: Run,
+}
+
+/// A call that has ended: its id does not run again.
+pub(super) struct Past {
+    /// What was asked.
+    pub(super) content: [u8; 32],
+    /// The receipt.
+    pub(super) outcome: Signed,
+}
+
+/// A share that is over, and is being cleared away.
+pub(super) struct Over {
+    /// Boot time when it ended.
+    pub(super) since: Duration,
+    /// Whether the holders know; `None` while the broker has not said.
+    pub(super) told: Option<Told>,
+    /// Calls that this has ended.
+    pub(super) ended_calls: u32,
+}
+
+impl Share {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self {
+            clock: ShareClock::opened(lease.opened),
+            running: BTreeMap::new(),
+            past: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            made: 0,
+            refused: 0,
+            refused_in_a_row: 0,
+            second_redeemers: 0,
+            turned_away: Meter::new(TURNED_AWAY, lease.opened.boot),
+            unreachable: BTreeSet::new(),
+            over: None,
+            passports: BTreeMap::new(),
+            meters: BTreeMap::new(),
+            lease,
+        }
+    }
+
+    /// The share's own time.
+    pub(super) fn now(&mut self, now: Instants) -> Timestamp {
+        self.clock.read(now)
+    }
+
+    /// Whether its deadline has come.
+    pub(super) fn is_due(&mut self, now: Instants) -> bool {
+        let now = self.now(now);
+        now >= self.lease.deadline.min(self.lease.hard_stop)
+    }
+
+    pub(super) fn seat(&self, seat: SeatId) -> Option<&Seat> {
+        self.lease.seats.iter().find(|candidate| candidate.id == seat)
+    }
+
+    /// Whether one more message of this seat may be looked at now.
+    pub(super) fn admits(&mut self, seat: SeatId, limits: &Limits, now: Duration) -> bool {
+        let rate = limits.calls_per_second_per_seat;
+        self.meters.entry(seat).or_insert_with(|| Meter::new(rate, now)).admits(now)
+    }
+
+    /// The share as it stands, for one recipient of it.
+    pub(super) fn standing(&self, recipient: Recipient) -> Standing {
+        Standing {
+            owner: self.principal(),
+            recipient,
+            scope: self.lease.scope.clone(),
+            deadline: self.lease.deadline.min(self.lease.hard_stop),
+        }
+    }
+
+    pub(super) fn principal(&self) -> Principal {
+        let owner = &self.lease.owner;
+        Principal { user: owner.user.clone(), agent: owner.agent.clone() }
+    }
+
+    /// A passport that was shown on a channel of `seat`.
+    pub(super) fn passport(&self, digest: &[u8; 32], seat: SeatId) -> Option<Arc<Passport>> {
+        let (of, passport) = self.passports.get(digest)?;
+        (*of == seat).then(|| Arc::clone(passport))
+    }
+
+    /// The passport that the holder of `seat` showed when they joined, the widest if several were.
+    pub(super) fn shown(&self, seat: SeatId) -> Option<[u8; 32]> {
+        let of_seat = self.passports.iter().filter(|(_, (of, _))| *of == seat);
+        of_seat.min_by_key(|(_, (_, passport))| passport.blocks().len()).map(|(digest, _)| *digest)
+    }
+
+    /// Remembers a verified passport. `false` when there are too many.
+    pub(super) fn remember(&mut self, seat: SeatId, passport: Arc<Passport>) -> bool {
+        let digest = passport.digest();
+        let room = self.passports.len() < PASSPORTS_MAX || self.passports.contains_key(&digest);
+        if room {
+            self.passports.insert(digest, (seat, passport));
+        }
+        room
+    }
+
+    /// Calls of `seat` that run now.
+    pub(super) fn in_flight(&self, seat: SeatId) -> usize {
+        self.running.keys().filter(|(of, _)| *of == seat).count()
+    }
+
+    /// Whether a seat of it is for `alias`; an owner's own contact may be named without `own/`.
+    pub(super) fn is_for(&self, alias: &Alias) -> bool {
+        let own = format!("own/{alias}");
+        self.lease.seats.iter().any(|seat| match &seat.recipient {
+            Recipient::Contact { alias: to, .. } => to == alias || to.as_str() == own,
+            Recipient::Bearer => false,
+        })
+    }
+
+    /// The runs of this share.
+    pub(super) fn runs(&self) -> Vec<Run> {
+        self.running.values().map(|current| current.run).collect()
+    }
+}

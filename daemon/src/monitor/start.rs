@@ -1,0 +1,250 @@
+//! Start-up: a list, read from top to bottom. What cannot be done ends it, by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Uid, User};
+use rustix::fs::Mode as Bits;
+
+use super::Monitor;
+use super::audit::{Audit, Durability, Event, Hex};
+use super::broker_link::{BrokerLink, BrokerUser};
+use super::calls::Calls;
+use super::cgroup::{self, Instance};
+use super::contacts::OwnContacts;
+use super::identity::Identity;
+use super::leases::Leases;
+use super::owner_socket::OwnerSocket;
+use super::resolver::Resolver;
+use super::resume::{self, Resumed};
+use super::spawn::{Containment, RunnerProgram, Runners};
+use crate::clock::{BootId, Instants};
+use crate::config::{self, Arguments, Config, Kill, Loaded, Mode};
+use crate::keeper::{CONFIGURATION, KeeperLine};
+use crate::strict::{Above, Judge};
+
+/// Why the monitor does not start.
+enum StartFault {
+    /// The configuration is wrong: another start would not mend it.
+    Configuration(String),
+    /// The machine is; it may be better next time.
+    Machine(Box<dyn Error>),
+}
+
+impl<E: Error + 'static> From<E> for StartFault {
+    fn from(fault: E) -> Self {
+        Self::Machine(Box::new(fault))
+    }
+}
+
+/// What `openscoped --as-monitor` does.
+#[must_use]
+pub fn main() -> ExitCode {
+    crate::logging::to_stderr();
+    let fault = match start() {
+        Ok(mut monitor) => match monitor.run() {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(fault) => StartFault::Machine(Box::new(fault)),
+        },
+        Err(fault) => fault,
+    };
+    match fault {
+        StartFault::Configuration(faults) => {
+            tracing::error!("the configuration is refused:\n{faults}");
+            ExitCode::from(CONFIGURATION)
+        }
+        StartFault::Machine(fault) => {
+            tracing::error!("openscoped cannot go on: {}", chain(fault.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<Monitor, StartFault> {
+    let keeper = KeeperLine::take()?;
+    let signals = signals()?;
+    rustix::process::umask(Bits::from_raw_mode(0o077));
+    let arguments = Arguments::parse_from(
+        std::env::args_os().filter(|argument| argument != crate::keeper::AS_MONITOR),
+    );
+    let config_path = arguments.path();
+    let loaded = config::load(&config_path, arguments.mode()).map_err(all)?;
+    let Loaded { config, policy, contacts, warnings, .. } = loaded;
+    config
+        .mode
+        .fits(rustix::process::geteuid().as_raw())
+        .map_err(|fault| StartFault::Configuration(fault.to_string()))?;
+    let judge = judge(&config);
+    make_directory(&config.state, 0o700)?;
+    judge.directory(&config.state)?;
+    let identity = Identity::load_or_create(&config.state, &judge)?;
+    let now = Instants::now();
+    let boot = BootId::read()?;
+    let (mut audit, _) = Audit::open(&config.state, identity.signing_key().clone(), now)?;
+    let containment = containment(&config, &keeper)?;
+    let mut leases = Leases::open(&config.state)?;
+    let Resumed { shares, interrupted } =
+        resume::resume(&mut leases, &mut audit, &identity, &config, &boot, now)?;
+    let started = Event::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: boot.clone(),
+        mode: mode(&config).to_owned(),
+        key: Hex(identity.public_key().to_bytes()),
+        resumed: u32::try_from(shares.len()).unwrap_or(u32::MAX),
+    };
+    if let Err(fault) = audit.record(started, now).and_then(|()| audit.commit(Durability::Now, now))
+    {
+        tracing::error!(%fault, "nothing can be recorded: no verb runs until it can");
+    }
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "calls were running when the daemon went down");
+    }
+    let runner = runner(&arguments, &judge)?;
+    let runners = Runners::new(runner, containment, config.limits.parked_runners);
+    if let Some(parent) = config.socket.parent() {
+        make_directory(parent, 0o755)?;
+    }
+    let owners = OwnerSocket::bind(&config.socket, config.limits.owner_connections)?;
+    let own_contacts = OwnContacts::new(&config.state, config.limits.contacts_per_owner);
+    let broker = BrokerLink::new(broker_user(&config)?);
+    let relays = config
+        .relays
+        .iter()
+        .map(|relay| (relay.address.to_string(), Some("not yet dialled".to_owned())))
+        .collect();
+    tracing::info!(name = %config.name, shares = shares.len(), "openscoped is up");
+    let mut monitor = Monitor {
+        keeper,
+        signals,
+        config_path,
+        config,
+        config_warnings: warnings,
+        policy,
+        contacts,
+        own_contacts,
+        identity,
+        audit,
+        leases,
+        runners,
+        judge,
+        home: home(),
+        boot,
+        broker,
+        confined: None,
+        relays,
+        resolver: Resolver::new(),
+        owners,
+        unresolved: Vec::new(),
+        shares,
+        openings: BTreeMap::new(),
+        calls: Calls::default(),
+        waiters: Vec::new(),
+        tripped: BTreeSet::new(),
+        strangers: BTreeMap::new(),
+        strangers_since: None,
+        sync_this_turn: false,
+        pool_short: true,
+    };
+    monitor.check_recipients(now);
+    Ok(monitor)
+}
+
+fn all(faults: Vec<config::ConfigFault>) -> StartFault {
+    let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    StartFault::Configuration(said.join("\n"))
+}
+
+fn chain(fault: &dyn Error) -> String {
+    let mut said = fault.to_string();
+    let mut cause = fault.source();
+    while let Some(next) = cause {
+        said = format!("{said}: {next}");
+        cause = next.source();
+    }
+    said
+}
+
+fn signals() -> io::Result<SignalFd> {
+    let mut wanted = SigSet::empty();
+    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT] {
+        wanted.add(signal);
+    }
+    wanted.thread_block()?;
+    Ok(SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+fn judge(config: &Config) -> Judge {
+    Judge::of_process(match config.mode {
+        Mode::System => Above::Refuse,
+        Mode::Rootless => Above::AllowSticky,
+    })
+}
+
+fn mode(config: &Config) -> &'static str {
+    match config.mode {
+        Mode::System => "system",
+        Mode::Rootless => "rootless",
+    }
+}
+
+fn make_directory(path: &Path, bits: u32) -> io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(bits).create(path)
+}
+
+/// Where calls are held; what an earlier life left there is dead before this returns.
+fn containment(config: &Config, keeper: &KeeperLine) -> Result<Containment, StartFault> {
+    match config.kill {
+        Kill::Cgroup => {
+            let instance = Instance::open(&config.state)?;
+            keeper.tell_instance(instance.path())?;
+            Ok(Containment::Cgroup(instance))
+        }
+        Kill::Subreaper => {
+            cgroup::end_recorded(&config.state)?;
+            Ok(Containment::Subreaper)
+        }
+    }
+}
+
+/// `openscope-run`: the file beside this program, or a descriptor that was handed down.
+fn runner(arguments: &Arguments, judge: &Judge) -> Result<RunnerProgram, StartFault> {
+    if let Some(number) = arguments.runner_fd {
+        let inherited = PathBuf::from(format!("/proc/self/fd/{number}"));
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        let program = rustix::fs::open(inherited, flags, Bits::empty()).map_err(io::Error::from)?;
+        return Ok(RunnerProgram::new(program));
+    }
+    let beside = std::env::current_exe()?.with_file_name("openscope-run");
+    Ok(RunnerProgram::new(judge.program(&beside)?))
+}
+
+fn broker_user(config: &Config) -> Result<BrokerUser, StartFault> {
+    if config.mode == Mode::Rootless {
+        return Ok(BrokerUser::Same);
+    }
+    let name = &config.broker_user;
+    let wrong = |what: &str| StartFault::Configuration(format!(
+        "`broker_user = \"{name}\"` {what}\n   = run `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`"
+    ));
+    let user = User::from_name(name)?.ok_or_else(|| wrong("names no account of this machine"))?;
+    if user.uid.is_root() || user.gid.as_raw() == 0 {
+        return Err(wrong("is root: the broker must not be"));
+    }
+    Ok(BrokerUser::Other { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+}
+
+/// Where rootless verbs start: the user's home, by the system's word.
+fn home() -> String {
+    let user = User::from_uid(Uid::effective()).ok().flatten();
+    user.map_or_else(|| "/".to_owned(), |user| user.dir.display().to_string())
+}

@@ -1,0 +1,154 @@
+//! From a permit to a running verb.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Exec, Passport, Permit, Run as How, Timestamp};
+use rustix::pipe::{PipeFlags, pipe_with};
+use wire::call::Ending;
+use wire::privsep::{CallRef, ChannelId, ToBroker};
+
+use super::Monitor;
+use super::calls::{Active, At, Run};
+use super::share::Share;
+use super::spawn::{Ended, Running};
+use crate::clock::Instants;
+use crate::config::Mode;
+use crate::run::{Account, Attached, Limits, Order};
+
+/// A permit and where its output goes, while its record is written.
+pub(super) struct Start {
+    pub(super) permit: Permit,
+    pub(super) run: Run,
+    pub(super) at: At,
+    pub(super) to: CallRef,
+    pub(super) channel: ChannelId,
+    pub(super) passport: Arc<Passport>,
+    pub(super) asked_at: Timestamp,
+}
+
+/// The read ends of a call's pipes.
+struct Output {
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Monitor {
+    /// Spends the permit. From here the call has a start on record, and gets an end.
+    pub(super) fn start_call(&mut self, start: Start, now: Instants) {
+        let Start { permit, run, at, to, channel, passport, asked_at } = start;
+        let (admitted, _) = permit.spend();
+        let Some(share) = self.shares.get(&at.share).filter(|share| share.over.is_none()) else {
+            return self.never_started(at, to, asked_at, Ending::Revoked, now);
+        };
+        let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
+        let deadline = deadline(share, &passport, timeout, now);
+        let How::Exec(exec) = &admitted.verb.run;
+        let account = self.account(share);
+        match self.spawn(account, exec, &admitted.call) {
+            Ok((running, output)) => {
+                let output_max = admitted.verb.output_max.unwrap_or(self.config.limits.output_max);
+                self.broker.send(
+                    &ToBroker::Started { call: to, output_max },
+                    &[output.stdout.as_fd(), output.stderr.as_fd()],
+                );
+                let active = Active {
+                    at,
+                    to,
+                    channel,
+                    call: admitted.call,
+                    passport,
+                    started: asked_at,
+                    deadline,
+                    running,
+                    why: None,
+                    killed: None,
+                    gone: None,
+                    drained: None,
+                };
+                self.calls.add(run, active);
+            }
+            Err(fault) => {
+                tracing::warn!(verb = %admitted.verb.name, %fault, "a verb could not be started");
+                self.never_started(at, to, asked_at, Ending::NotStarted(fault.to_string()), now);
+            }
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        account: Account,
+        exec: &Exec,
+        call: &policy::Call,
+    ) -> io::Result<(Running, Output)> {
+        let argv = exec.command(&call.arguments);
+        let program = argv.first().cloned().unwrap_or_default();
+        let descriptor = self.judge.program(Path::new(&program)).map_err(io::Error::other)?;
+        let order = Order {
+            account,
+            program,
+            arguments: argv,
+            environment: exec.env.clone(),
+            directory: exec.dir.clone(),
+            limits: Limits::default(),
+        };
+        let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let attached = Attached {
+            stdin: None,
+            stdout: stdout_end,
+            stderr: stderr_end,
+            program: Some(descriptor),
+        };
+        let running = self.runners.start(&order, attached).map_err(io::Error::other)?;
+        Ok((running, Output { stdout, stderr }))
+    }
+
+    fn account(&self, share: &Share) -> Account {
+        let name = share.lease.owner.user.clone();
+        match self.config.mode {
+            Mode::System => Account::Become { uid: share.lease.owner.uid, name },
+            Mode::Rootless => Account::Stay { name, home: self.home.clone() },
+        }
+    }
+
+    fn never_started(
+        &mut self,
+        at: At,
+        to: CallRef,
+        started: Timestamp,
+        ending: Ending,
+        now: Instants,
+    ) {
+        let outcome = self.close_call(at, ending, (0, 0), started, now);
+        if let Some(outcome) = outcome {
+            self.broker.send(&ToBroker::Outcome { call: to, outcome }, &[]);
+        }
+    }
+}
+
+/// When the call must be done, on the boot clock, and how it ends if it is not.
+fn deadline(
+    share: &Share,
+    passport: &Passport,
+    timeout: Duration,
+    now: Instants,
+) -> (Duration, Ending) {
+    let over = share.lease.deadline.min(share.lease.hard_stop).min(passport.not_after());
+    let left = share.clock.wait_until(over, now);
+    let (wait, ending) =
+        if timeout < left { (timeout, Ending::TimedOut) } else { (left, Ending::Expired) };
+    (now.boot.saturating_add(wait), ending)
+}
+
+/// How a tree that we did not end has ended.
+pub(super) fn ending(ended: &Ended) -> Ending {
+    match ended {
+        Ended::Exited(status) => Ending::Exited(u8::try_from(*status & 0xff).unwrap_or(u8::MAX)),
+        Ended::Signaled(signal) => Ending::Signaled(u8::try_from(*signal).unwrap_or(u8::MAX)),
+        Ended::NotStarted(why) => Ending::NotStarted(why.clone()),
+    }
+}

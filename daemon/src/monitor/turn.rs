@@ -1,0 +1,329 @@
+//! The monitor's one loop. Each turn first ends what must end, then decides what is new, writes the
+//! record, and only then acts.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wire::privsep::FromBroker;
+
+use super::Monitor;
+use super::audit::{Durability, Event, Said};
+use super::broker_link::Heard;
+use super::calls::{Batch, Run};
+use super::owner_socket::Caller;
+use super::seats::Visitor;
+use super::spawn::Pool;
+use wire::call::Ending;
+use crate::clock::Instants;
+
+/// Messages of the broker that one turn reads: none of them starts anything by itself.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// What woke the loop.
+#[derive(Default)]
+struct Woken {
+    listener: bool,
+    signals: bool,
+    keeper: bool,
+    broker: bool,
+    resolver: bool,
+    callers: Vec<(Caller, PollFlags)>,
+    runs: Vec<Run>,
+}
+
+/// Whether there is another turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Going {
+    On,
+    Stop,
+}
+
+impl Monitor {
+    /// Turns until told to stop.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        while self.turn()? == Going::On {}
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<Going> {
+        let woken = self.wait()?;
+        let now = Instants::now();
+        if woken.keeper && self.keeper.is_gone() {
+            self.stop("the keeper is gone", now);
+            return Ok(Going::Stop);
+        }
+        if woken.signals && self.take_signals(now) == Going::Stop {
+            return Ok(Going::Stop);
+        }
+        self.end_what_must_end(now);
+        self.take_owners(&woken, now);
+        for run in &woken.runs {
+            self.reap(*run, now);
+        }
+        let mut batch = Batch::default();
+        self.take_broker(&mut batch, now);
+        self.finish_calls(now);
+        self.clear_ended_shares(now);
+        if std::mem::take(&mut self.sync_this_turn) {
+            batch.demand_sync();
+        }
+        self.settle(batch, now);
+        self.keep_up(now);
+        Ok(Going::On)
+    }
+
+    fn end_what_must_end(&mut self, now: Instants) {
+        self.end_due_shares(now);
+        self.end_late_calls(now);
+        self.give_up_openings(now);
+    }
+
+    fn take_owners(&mut self, woken: &Woken, now: Instants) {
+        if woken.resolver {
+            self.resolver.hear(now.boot);
+        }
+        self.answer_resolved(now);
+        if woken.listener {
+            self.owners.accept();
+        }
+        for (caller, ready) in &woken.callers {
+            if ready.contains(PollFlags::OUT) {
+                self.owners.write(*caller);
+            }
+            if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+                && let Some(asked) = self.owners.read(*caller)
+            {
+                self.take_request(asked, now);
+            }
+        }
+    }
+
+    fn take_broker(&mut self, batch: &mut Batch, now: Instants) {
+        self.broker.flush();
+        for _ in 0..MESSAGES_PER_TURN {
+            if batch.is_full() {
+                return;
+            }
+            match self.broker.hear() {
+                Heard::Message(message) => self.take_message(message, batch, now),
+                Heard::Quiet => return,
+                Heard::Gone => return self.lose_broker(now),
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: FromBroker, batch: &mut Batch, now: Instants) {
+        match message {
+            FromBroker::Ready { landlock, seccomp } => self.broker_ready(landlock, seccomp),
+            FromBroker::Admitted { share, failure } => {
+                self.take_admitted(share, failure.as_deref(), batch, now);
+            }
+            FromBroker::Join { channel, share, seat, holder, join } => {
+                self.take_join(&Visitor { channel, share, seat, holder }, &join, batch, now);
+            }
+            FromBroker::Call { channel, call, signed } => {
+                self.take_call(channel, call, &signed, batch, now);
+            }
+            FromBroker::Cancel { call } => self.end_call(call, Ending::Cancelled, now),
+            FromBroker::Overflow { call } => self.end_call(call, Ending::OutputLimit, now),
+            FromBroker::Drained { call, stdout, stderr } => {
+                let run = self.calls.find(call);
+                let active = run.and_then(|run| self.calls.active.get_mut(&run));
+                if let Some(active) = active.filter(|active| active.gone.is_some()) {
+                    active.drained = Some((stdout, stderr));
+                }
+            }
+            FromBroker::Told { share, told } => self.take_told(share, told),
+            FromBroker::ChannelGone { channel } => self.forget_channel(channel),
+            FromBroker::Relay { address, down } => self.take_relay(address, down),
+            FromBroker::Strangers { share, count } => self.count_stranger(share, count),
+        }
+    }
+
+    fn end_call(&mut self, call: wire::privsep::CallRef, why: Ending, now: Instants) {
+        if let Some(run) = self.calls.find(call) {
+            self.kill(run, why, now);
+        }
+    }
+
+    /// Starts another broker for one that is gone; what ran for its channels ends.
+    fn lose_broker(&mut self, now: Instants) {
+        self.broker.bury(now.boot);
+        self.confined = None;
+        self.note(Event::BrokerRestarted { why: Said::new("its socket closed") }, now);
+        for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
+            self.kill(run, Ending::Interrupted, now);
+        }
+        for share in self.shares.values_mut() {
+            share.channels.clear();
+            if let Some(over) = &mut share.over {
+                over.told.get_or_insert(wire::control::Told::NoChannel);
+            }
+        }
+        for down in self.relays.values_mut() {
+            *down = Some("the broker is being started".to_owned());
+        }
+    }
+
+    /// What can wait until the turn's answers are out.
+    fn keep_up(&mut self, now: Instants) {
+        self.broker.flush();
+        if self.broker.due().is_some_and(|due| due <= now.boot) {
+            self.start_broker(now);
+        }
+        if self.audit.sync_due().is_some_and(|due| due <= now.boot)
+            && let Err(fault) = self.audit.sync()
+        {
+            tracing::error!(%fault, "the audit log cannot be synced");
+        }
+        self.report_strangers(now);
+        match self.runners.refill() {
+            Ok(Pool::Full) => self.pool_short = false,
+            Ok(Pool::Short) => self.pool_short = true,
+            Err(fault) => {
+                tracing::error!(%fault, "no runner can be parked");
+                self.pool_short = false;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<Woken> {
+        let now = Instants::now();
+        let timeout = if self.pool_short { Duration::ZERO } else { self.pause(now) };
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut polled = Polled::of(self);
+        match poll(&mut polled.descriptors, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(polled.woken()),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// How long nothing needs to be looked at.
+    fn pause(&self, now: Instants) -> Duration {
+        let due = [
+            self.broker.due(),
+            self.audit.sync_due(),
+            self.resolver_due(),
+            self.openings.values().map(super::open::Opening::until).min(),
+            self.strangers_due(),
+        ];
+        let soonest = due.into_iter().flatten().map(|due| due.saturating_sub(now.boot)).min();
+        let deadline = self.next_deadline(now);
+        // Poll counts in whole milliseconds: one more, so that what is due then is due.
+        soonest.map_or(deadline, |soonest| soonest.min(deadline)) + Duration::from_millis(1)
+    }
+
+    fn take_signals(&mut self, now: Instants) -> Going {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
+            match Signal::try_from(number) {
+                Ok(Signal::SIGHUP) => {
+                    let _unheard = self.reload(None, now);
+                }
+                Ok(Signal::SIGTERM | Signal::SIGINT) => {
+                    self.stop("told to", now);
+                    return Going::Stop;
+                }
+                _ => {}
+            }
+        }
+        Going::On
+    }
+
+    /// Ends every call, and puts that on record. Shares live on: the next start resumes them.
+    fn stop(&mut self, why: &str, now: Instants) {
+        for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
+            self.kill(run, Ending::Interrupted, now);
+        }
+        let until = now.boot.saturating_add(self.config.limits.kill_wait);
+        while !self.calls.active.is_empty() && Instants::now().boot < until {
+            let now = Instants::now();
+            for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
+                self.reap(run, now);
+            }
+            let mut unheard = Batch::default();
+            self.take_broker(&mut unheard, now);
+            self.finish_calls(now);
+            if self.wait().is_err() {
+                break;
+            }
+        }
+        let now = Instants::now();
+        self.note(Event::DaemonStopped { why: Said::new(why) }, now);
+        if let Err(fault) = self.audit.commit(Durability::Now, now) {
+            tracing::error!(%fault, "the end is not on record");
+        }
+    }
+}
+
+/// The descriptors of one wait, and what each is.
+struct Polled<'a> {
+    descriptors: Vec<PollFd<'a>>,
+    meanings: Vec<Meaning>,
+}
+
+enum Meaning {
+    Listener,
+    Signals,
+    Keeper,
+    Broker,
+    Resolver,
+    Caller(Caller),
+    Run(Run),
+}
+
+impl<'a> Polled<'a> {
+    fn of(monitor: &'a Monitor) -> Self {
+        let mut polled = Self { descriptors: Vec::new(), meanings: Vec::new() };
+        let read = PollFlags::IN;
+        let owners = &monitor.owners;
+        polled.add(Meaning::Listener, PollFd::from_borrowed_fd(owners.listener(), read));
+        polled.add(Meaning::Signals, PollFd::from_borrowed_fd(monitor.signals.as_fd(), read));
+        polled.add(Meaning::Keeper, PollFd::from_borrowed_fd(monitor.keeper.as_fd(), read));
+        if let Some((socket, full)) = monitor.broker.interest() {
+            polled.add(Meaning::Broker, PollFd::from_borrowed_fd(socket, flags(full)));
+        }
+        if let Some(socket) = monitor.resolver.interest() {
+            polled.add(Meaning::Resolver, PollFd::from_borrowed_fd(socket, read));
+        }
+        for (caller, socket, full) in owners.interests() {
+            polled.add(Meaning::Caller(caller), PollFd::from_borrowed_fd(socket, flags(full)));
+        }
+        for (run, active) in monitor.calls.active.iter().filter(|(_, a)| a.gone.is_none()) {
+            polled.add(Meaning::Run(*run), active.running.wakes());
+        }
+        polled
+    }
+
+    fn add(&mut self, meaning: Meaning, descriptor: PollFd<'a>) {
+        self.meanings.push(meaning);
+        self.descriptors.push(descriptor);
+    }
+
+    fn woken(self) -> Woken {
+        let mut woken = Woken::default();
+        for (descriptor, meaning) in self.descriptors.iter().zip(self.meanings) {
+            let ready = descriptor.revents();
+            if ready.is_empty() {
+                continue;
+            }
+            match meaning {
+                Meaning::Listener => woken.listener = true,
+                Meaning::Signals => woken.signals = true,
+                Meaning::Keeper => woken.keeper = true,
+                Meaning::Broker => woken.broker = true,
+                Meaning::Resolver => woken.resolver = true,
+                Meaning::Caller(caller) => woken.callers.push((caller, ready)),
+                Meaning::Run(run) => woken.runs.push(run),
+            }
+        }
+        woken
+    }
+}
+
+fn flags(full: bool) -> PollFlags {
+    if full { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+}

@@ -1,0 +1,140 @@
+//! What owners are shown.
+
+use policy::{AgentName, Recipient, VerbName};
+use wire::control::{
+    CapabilitiesView, CapabilityView, Failure, RelayView, Reply, RunningView, SeatView, ShareView,
+    StatusView,
+};
+use wire::fingerprint::Fingerprint;
+
+use super::Monitor;
+use super::failure::refused;
+use super::leases::Seat;
+use super::resolver::Person;
+use super::share::Share;
+use crate::clock::Instants;
+use crate::config::Mode;
+
+impl Monitor {
+    pub(super) fn view(&self, share: &mut Share, now: Instants) -> ShareView {
+        let share_now = share.now(now);
+        let lease = &share.lease;
+        ShareView {
+            id: lease.id,
+            user: lease.owner.user.clone(),
+            agent: lease.owner.agent.clone(),
+            opened: lease.opened.wall,
+            deadline: lease.deadline,
+            hard_stop: lease.hard_stop,
+            now: share_now,
+            scope: lease.scope.clone(),
+            seats: lease.seats.iter().map(|seat| seat_view(share, seat)).collect(),
+            calls: share.made,
+            refused: share.refused,
+            second_redeemers: share.second_redeemers,
+            running: self.running(share),
+        }
+    }
+
+    fn running(&self, share: &Share) -> Vec<RunningView> {
+        let runs = share.runs().into_iter().filter_map(|run| self.calls.active.get(&run));
+        runs.map(|active| RunningView {
+            id: active.at.id.to_string(),
+            call: shown(&active.call),
+            started: active.started,
+        })
+        .collect()
+    }
+
+    pub(super) fn capabilities(
+        &self,
+        person: &Person,
+        agent: Option<&AgentName>,
+    ) -> Result<Reply, Failure> {
+        let principal = self
+            .policy
+            .principal(&person.user, agent)
+            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
+        let surface = self.policy.surface(&principal);
+        let delegable = self.policy.delegable(&principal);
+        let verbs = surface
+            .scope()
+            .capabilities()
+            .iter()
+            .map(|capability| CapabilityView {
+                verb: capability.to_string(),
+                summary: self.summary(capability.verb()),
+                delegable: delegable.capabilities().iter().any(|held| held.intersect(capability).is_some()),
+            })
+            .collect();
+        Ok(Reply::Capabilities(Box::new(CapabilitiesView { agent: principal.agent, verbs })))
+    }
+
+    pub(super) fn status(&self) -> StatusView {
+        let fingerprint = Fingerprint::of(&self.identity.public_key().to_bytes());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let relays = self.relays.iter().map(|(address, down)| RelayView {
+            address: address.clone(),
+            up: down.is_none(),
+            why: down.clone(),
+        });
+        StatusView {
+            name: self.config.name.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: fingerprint.to_string(),
+            words: fingerprint.words().map(str::to_owned).to_vec(),
+            mode: match self.config.mode {
+                Mode::System => "system".to_owned(),
+                Mode::Rootless => "rootless".to_owned(),
+            },
+            relays: relays.collect(),
+            warnings: self.warnings(),
+            shares: count(self.shares.values().filter(|share| share.over.is_none()).count()),
+            calls: count(self.calls.active.len()),
+        }
+    }
+
+    fn summary(&self, verb: &VerbName) -> String {
+        self.policy.catalog().verb(verb).map(|verb| verb.summary.clone()).unwrap_or_default()
+    }
+
+    /// What does not hold here that the promises say.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.config_warnings.clone();
+        if let Some(confined) = self.confined {
+            if !confined.landlock {
+                warnings.push("the broker can open files: this kernel has no Landlock".to_owned());
+            }
+            if !confined.seccomp {
+                warnings.push("the broker can run programs: seccomp is not to be had".to_owned());
+            }
+            if self.config.mode == Mode::Rootless && !(confined.landlock && confined.seccomp) {
+                warnings.push(
+                    "P9 does not hold: without its sandbox, whoever takes over the broker is you"
+                        .to_owned(),
+                );
+            }
+        } else {
+            warnings.push("the broker is not up: nobody can be reached".to_owned());
+        }
+        warnings
+    }
+}
+
+/// A call as its caller would write it.
+fn shown(call: &policy::Call) -> String {
+    let arguments = call.arguments.iter().map(|(name, value)| format!(" {name}={}", value.shown()));
+    std::iter::once(call.verb.to_string()).chain(arguments).collect()
+}
+
+fn seat_view(share: &Share, seat: &Seat) -> SeatView {
+    SeatView {
+        id: seat.id,
+        alias: match &seat.recipient {
+            Recipient::Contact { alias, .. } => Some(alias.clone()),
+            Recipient::Bearer => None,
+        },
+        holder: seat.holder.map(|key| Fingerprint::of(&key).to_string()),
+        connected: share.channels.values().any(|connected| *connected == seat.id),
+    }
+}
