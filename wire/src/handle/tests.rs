@@ -18,6 +18,8 @@ const RSA_1024_PUB: &str = include_str!("tests/rsa1024.pub");
 const ECDSA: &str = include_str!("tests/ecdsa");
 const ECDSA_PUB: &str = include_str!("tests/ecdsa.pub");
 const PKCS8: &str = include_str!("tests/pkcs8");
+const GOLDEN: &str = include_str!("tests/golden");
+const GOLDEN_IDENTITY: &str = include_str!("tests/golden_identity");
 const NOT_AFTER: Timestamp = Timestamp(1_000_000);
 
 fn daemon() -> SigningKey {
@@ -85,6 +87,13 @@ fn pp1_a_handle_opens_with_each_kind_of_key_and_is_what_was_sealed() {
         assert_same(&opened, &handle());
         assert_eq!(opened.verify().unwrap().authority().owner, "alice");
     }
+}
+
+#[test]
+fn a_handle_that_was_given_away_once_opens_with_every_later_version() {
+    let handle = opened(GOLDEN, &identity(GOLDEN_IDENTITY)).unwrap();
+    assert_eq!((handle.rendezvous.expose(), handle.redeem.expose()), (&[1; 32], &[2; 32]));
+    assert_eq!((handle.daemon_key, handle.passport), ([3; 32], vec![4; 400]));
 }
 
 #[test]
