@@ -284,7 +284,11 @@ impl Judge {
 
     fn judge(&self, stat: &Stat) -> Result<(), Wrong> {
         self.owned(stat)?;
-        if stat.st_mode & 0o022 == 0 || self.tolerates(stat) { Ok(()) } else { Err(Wrong::Writable) }
+        if stat.st_mode & 0o022 == 0 || self.tolerates(stat) {
+            Ok(())
+        } else {
+            Err(Wrong::Writable)
+        }
     }
 
     fn owned(&self, stat: &Stat) -> Result<(), Wrong> {

@@ -52,7 +52,7 @@ limits! {
     /// Shares that one owner may have open.
     open_shares_per_owner: usize = 16, Count<1, 10_000>, Count::narrow;
     /// Recipients of one share.
-    seats_per_share: usize = 8, Count<1, 64>, Count::narrow;
+    seats_per_share: usize = 8, Count<1, 32>, Count::narrow;
     /// Calls of one seat that run at one time.
     calls_in_flight_per_seat: usize = 32, Count<1, 1_000>, Count::narrow;
     /// Calls that one share may make in its life; the daemon remembers each until it ends.

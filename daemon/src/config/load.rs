@@ -67,7 +67,8 @@ pub(super) fn state(path: &Path, asked: Option<Mode>) -> Result<PathBuf, ConfigF
 
 /// A process that is not root cannot run in system mode, so for it a sticky directory will do.
 pub(crate) fn judge() -> Judge {
-    let above = if rustix::process::geteuid().is_root() { Above::Refuse } else { Above::AllowSticky };
+    let above =
+        if rustix::process::geteuid().is_root() { Above::Refuse } else { Above::AllowSticky };
     Judge::of_process(above)
 }
 
@@ -125,9 +126,10 @@ impl Reading {
     fn sources(&mut self, directory: &str) -> Vec<Source> {
         let names = self.judge.names(&self.directory.join(directory), "toml");
         let names = self.kept(names.map_err(ConfigFault::from)).unwrap_or_default();
-        names.iter().filter_map(|path| {
-            Some(Source { text: self.text(path)?, name: self.shown(path) })
-        }).collect()
+        names
+            .iter()
+            .filter_map(|path| Some(Source { text: self.text(path)?, name: self.shown(path) }))
+            .collect()
     }
 
     /// Root's contacts. There need not be any.
@@ -152,7 +154,9 @@ impl Reading {
             let Run::Exec(exec) = &verb.run;
             match self.judge.program(Path::new(exec.program())) {
                 Err(fault) if fault.is_missing() => warnings.push(format!(
-                    "`{}` cannot be called: there is no `{}`", verb.name, fault.path().display()
+                    "`{}` cannot be called: there is no `{}`",
+                    verb.name,
+                    fault.path().display()
                 )),
                 Err(fault) => {
                     let place = format!("the program of `{}`", verb.name);

@@ -67,7 +67,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.limits.open_shares_per_owner, 16);
     assert_eq!(config.limits.calls_in_flight_per_seat, 32);
-    assert_eq!(config.limits.verb_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.verb_timeout, Duration::from_mins(1));
     assert_eq!(config.limits.output_max, 64 * 1024 * 1024);
     assert!(loaded.contacts.is_empty() && loaded.warnings.is_empty());
     assert_eq!(loaded.files.len(), 3);
@@ -121,9 +121,18 @@ fn lo7_an_unknown_field_is_refused_with_line_column_and_suggestion() {
 fn lo7_a_wrong_type_or_choice_is_refused_with_line_and_column() {
     for (config, wanted) in [
         (format!("{MINIMAL}[limits]\nopen_shares = \"many\"\n"), "openscoped.toml:6:15: "),
-        (format!("kill = \"sigkill\"\n{MINIMAL}"), "openscoped.toml:1:8: unknown variant `sigkill`"),
-        (format!("state = \"var\"\n{MINIMAL}"), "openscoped.toml:1:9: `var` is not an absolute path"),
-        (format!("broker_user = \"root\"\n{MINIMAL}"), "openscoped.toml:1:15: `root` is not the name"),
+        (
+            format!("kill = \"sigkill\"\n{MINIMAL}"),
+            "openscoped.toml:1:8: unknown variant `sigkill`",
+        ),
+        (
+            format!("state = \"var\"\n{MINIMAL}"),
+            "openscoped.toml:1:9: `var` is not an absolute path",
+        ),
+        (
+            format!("broker_user = \"root\"\n{MINIMAL}"),
+            "openscoped.toml:1:15: `root` is not the name",
+        ),
         (MINIMAL.replace("web-1", "Web 1"), "openscoped.toml:1:8: "),
         (MINIMAL.replace(":443", ""), "openscoped.toml:3:11: "),
         (MINIMAL.replace("name = \"web-1\"", ""), "missing field `name`"),
@@ -186,14 +195,22 @@ fn every_fault_of_every_file_is_said_and_nothing_is_taken() {
     put(&dir.path().join("policy.d/open.toml"), RULES, 0o666);
     put(&dir.path().join("contacts.toml"), "[contact.a]\nkey = \"x\"\n", 0o644);
     let said = faults(dir.path()).join("\n");
-    for wanted in ["openscoped.toml:1:1", "verbs.d/bad.toml", "open.toml` is writable", "contacts.toml:2:7"] {
+    for wanted in
+        ["openscoped.toml:1:1", "verbs.d/bad.toml", "open.toml` is writable", "contacts.toml:2:7"]
+    {
         assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
     }
 }
 
 #[test]
 fn lo5_every_kind_of_file_is_judged() {
-    for file in ["openscoped.toml", "relay.token", "verbs.d/web.toml", "policy.d/team.toml", "contacts.toml"] {
+    for file in [
+        "openscoped.toml",
+        "relay.token",
+        "verbs.d/web.toml",
+        "policy.d/team.toml",
+        "contacts.toml",
+    ] {
         let dir = place(MINIMAL);
         put(&dir.path().join("contacts.toml"), "", 0o644);
         read(dir.path()).unwrap();
@@ -228,7 +245,7 @@ fn a_token_that_others_may_read_or_that_is_none_is_refused_and_never_shown() {
     let path = dir.path().join("relay.token");
     put(&path, &token(), 0o640);
     assert!(faults(dir.path())[0].contains("chmod 600"));
-    put(&path, "osrt1_nonsense", 0o600);
+    put(&path, "nonsense", 0o600);
     let said = faults(dir.path())[0].clone();
     assert!(said.contains("is not a relay's token") && !said.contains("nonsense"), "{said}");
     put(&path, &format!("{}\n", token()), 0o600);
@@ -267,10 +284,15 @@ fn check_says_what_was_read_or_what_is_wrong() {
     let arguments = Arguments { config, ..Arguments::default() };
     let (report, good) = check(&arguments);
     assert!(good && report.contains("verbs.d/web.toml"), "{report}");
-    assert!(report.ends_with("OK: daemon `web-1`, system mode, 1 relay(s), 1 verb(s), 0 contact(s)\n"));
+    assert!(
+        report.ends_with("OK: daemon `web-1`, system mode, 1 relay(s), 1 verb(s), 0 contact(s)\n")
+    );
     put(&dir.path().join("openscoped.toml"), "nam = \"a\"\n", 0o644);
     let (report, good) = check(&arguments);
-    assert!(!good && report.starts_with("error: openscoped.toml:1:1: unknown field `nam`"), "{report}");
+    assert!(
+        !good && report.starts_with("error: openscoped.toml:1:1: unknown field `nam`"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -328,9 +350,11 @@ fn the_shipped_policy_lets_alice_hand_on_what_it_says_and_nothing_else() {
     };
     let derive = |request: &str| {
         let request: Request = request.parse().unwrap();
-        policy.surface(&alice).derive(&[request])
+        policy.surface(&alice).derive(&[request]).map_err(|fault| fault.to_string())
     };
-    for request in ["log.tail:service=web", "log.follow", "service.restart", "disk.usage", "host.uptime"] {
+    for request in
+        ["log.tail:service=web", "log.follow", "service.restart", "disk.usage", "host.uptime"]
+    {
         let scope = derive(request).unwrap();
         let half = Duration::from_mins(30);
         for alias in ["vendor-a", "own/vendor-b"] {

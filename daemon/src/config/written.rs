@@ -70,7 +70,10 @@ impl<'de> Deserialize<'de> for AccountName {
 fn one_to_three<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<WrittenRelay>, D::Error> {
     let relays = Vec::deserialize(from)?;
     if relays.is_empty() || relays.len() > MAX_RELAYS {
-        return Err(de::Error::custom(format!("{} relays: give one to {MAX_RELAYS}", relays.len())));
+        return Err(de::Error::custom(format!(
+            "{} relays: give one to {MAX_RELAYS}",
+            relays.len()
+        )));
     }
     Ok(relays)
 }

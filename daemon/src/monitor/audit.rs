@@ -156,8 +156,7 @@ impl Audit {
         let verifying = key.verifying_key();
         let told = Head::read(&head).filter(|head| head.seal.is_by(&verifying));
         let whole = recover::whole(&log, told.as_ref(), &verifying).map_err(AuditFault::Read)?;
-        let lost_records =
-            told.map_or(0, |head| head.seal.seq.saturating_sub(whole.link.seq));
+        let lost_records = told.map_or(0, |head| head.seal.seq.saturating_sub(whole.link.seq));
         let cut_bytes = set_aside(state, &log, &whole)?;
         let log = Log::new(log, whole.end).map_err(AuditFault::Write)?;
         let mut audit = Self {
@@ -191,7 +190,7 @@ impl Audit {
             return Err(AuditFault::TooLong { bytes: event.len() });
         }
         if weight != Weight::End {
-            self.admit(event.len())?;
+            self.ready()?;
         }
         self.pending_bytes += event.len() + line::MAX_LINE - MAX_EVENT;
         self.pending.push(Pending { time: now.wall, weight, event });
@@ -252,14 +251,11 @@ impl Audit {
     /// # Errors
     /// Why not.
     pub fn ready(&mut self) -> Result<(), AuditFault> {
-        self.admit(0)
-    }
-
-    fn admit(&mut self, event: usize) -> Result<(), AuditFault> {
         if self.unconfirmed {
             return Err(AuditFault::Unconfirmed);
         }
-        let more = self.pending_bytes + event + line::MAX_LINE - MAX_EVENT;
+        // Room for the longest line, so that the answer is the same for every event.
+        let more = self.pending_bytes + line::MAX_LINE;
         if self.log.has_room(more as u64) { Ok(()) } else { Err(AuditFault::Full) }
     }
 

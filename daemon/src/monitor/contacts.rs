@@ -301,7 +301,9 @@ pub fn resolve(
     given: &str,
 ) -> Result<(Alias, Contact), ContactFault> {
     let bare = bare(given)?;
-    if !given.starts_with(OWN) && let Some(contact) = contacts.lookup(&bare) {
+    if !given.starts_with(OWN)
+        && let Some(contact) = contacts.lookup(&bare)
+    {
         return Ok((bare, contact.clone()));
     }
     let owned = own_contacts.list(uid)?;
@@ -314,9 +316,8 @@ pub fn resolve(
 
 fn unknown(given: &str, known: impl Iterator<Item = String>) -> ContactFault {
     let given = given.strip_prefix(OWN).unwrap_or(given);
-    let distance = |name: &String| {
-        strsim::damerau_levenshtein(given, name.strip_prefix(OWN).unwrap_or(name))
-    };
+    let distance =
+        |name: &String| strsim::damerau_levenshtein(given, name.strip_prefix(OWN).unwrap_or(name));
     let nearest = known.min_by_key(distance).filter(|name| distance(name) <= 2);
     ContactFault::Unknown { alias: given.to_owned(), nearest }
 }

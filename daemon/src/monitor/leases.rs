@@ -345,7 +345,9 @@ mod tests {
         let mut leases = Leases::open(dir.path()).unwrap();
         leases.put(&lease(1)).unwrap();
         let other = serde_cbor::to_vec(&lease(3)).unwrap();
-        leases.write(|store| store.insert(lease(2).id.as_bytes(), other.as_slice()).map(drop)).unwrap();
+        leases
+            .write(|store| store.insert(lease(2).id.as_bytes(), other.as_slice()).map(drop))
+            .unwrap();
         leases.write(|store| store.insert([7; 8], &b"junk"[..]).map(drop)).unwrap();
         assert_eq!(leases.all().unwrap(), (vec![lease(1)], 2));
     }

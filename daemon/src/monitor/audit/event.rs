@@ -313,7 +313,7 @@ pub enum Event {
 }
 
 /// Processes that an ending names.
-const MAX_NAMED: usize = 16;
+const MAX_NAMED: usize = 8;
 
 impl Event {
     /// The same with every text and list that another fills cut to a length that fits a line.

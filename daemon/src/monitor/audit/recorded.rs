@@ -39,7 +39,9 @@ impl<const N: usize> std::str::FromStr for Hex<N> {
             return Err(HexFault { wanted: N * 2 });
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = pair.iter().try_fold(0, |sum, digit| Some(sum << 4 | nibble(*digit)?))
+            *byte = pair
+                .iter()
+                .try_fold(0, |sum, digit| Some(sum << 4 | nibble(*digit)?))
                 .ok_or(HexFault { wanted: N * 2 })?;
         }
         Ok(Self(bytes))
@@ -83,8 +85,11 @@ impl Said {
     /// Makes `text` harmless.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let mut said: String =
-            text.chars().take(MAX_SAID).map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect();
+        let mut said: String = text
+            .chars()
+            .take(MAX_SAID)
+            .map(|c| if is_harmless(c) { c } else { '\u{fffd}' })
+            .collect();
         if text.chars().nth(MAX_SAID).is_some() {
             said.push('…');
         }
@@ -199,7 +204,10 @@ mod tests {
 
     #[test]
     fn control_and_direction_characters_are_replaced() {
-        assert_eq!(Said::new("a\x1b[2Jb\u{202e}c\nd\0").as_str(), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}");
+        assert_eq!(
+            Said::new("a\x1b[2Jb\u{202e}c\nd\0").as_str(),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}"
+        );
         assert_eq!(Said::new("Grüße, 世界").as_str(), "Grüße, 世界");
     }
 
@@ -222,6 +230,9 @@ mod tests {
         let over = Recorded::of(&of(MAX_WHOLE - frame + 1));
         assert!(matches!(&over, Recorded::Hashed(hashed) if hashed.bytes == MAX_WHOLE + 1));
         let json = serde_json::to_string(&over).unwrap();
-        assert_eq!(serde_json::from_str::<Recorded<BTreeMap<String, String>>>(&json).unwrap(), over);
+        assert_eq!(
+            serde_json::from_str::<Recorded<BTreeMap<String, String>>>(&json).unwrap(),
+            over
+        );
     }
 }

@@ -129,7 +129,7 @@ impl Check<'_> {
         let told = self.head.map(|head| head.seal.seq);
         if let Some(told) = told.filter(|told| *told > self.sealed) {
             let what = format!("the log ends here, the head vouches for {told} records: cut off");
-            return self.found(self.sealed + 1, &what);
+            return self.found(self.link.seq + 1, &what);
         }
         // A line that is not one of ours ended the reading: more after it was not written by us.
         if !io::BufRead::fill_buf(rest).map_err(Break::Read)?.is_empty() {

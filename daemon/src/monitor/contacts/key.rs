@@ -18,7 +18,9 @@ pub struct RecipientKey(String);
 
 /// Not a key that a handle can be sealed to.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a public key that a handle can be sealed to\n   = give an age key (`age1…`) or an ssh key (`ssh-ed25519 AAAA…`, `ssh-rsa AAAA…`)")]
+#[error(
+    "not a public key that a handle can be sealed to\n   = give an age key (`age1…`) or an ssh key (`ssh-ed25519 AAAA…`, `ssh-rsa AAAA…`)"
+)]
 pub struct KeyFault;
 
 impl RecipientKey {
