@@ -62,7 +62,14 @@ impl ControllerFactory for Uncontrolled {
 }
 
 impl Controller for Uncontrolled {
-    fn on_congestion_event(&mut self, _now: Instant, _sent: Instant, _persistent: bool, _lost: u64) {}
+    fn on_congestion_event(
+        &mut self,
+        _now: Instant,
+        _sent: Instant,
+        _persistent: bool,
+        _lost: u64,
+    ) {
+    }
 
     fn on_mtu_update(&mut self, _mtu: u16) {}
 

@@ -7,7 +7,7 @@
 mod admission;
 mod attend;
 mod bind;
-mod clock;
+pub(crate) mod clock;
 mod drain;
 mod flows;
 mod forward;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The relay.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    relay::cli::main()
+}

@@ -75,9 +75,8 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
 }
 
 fn judge(path: &Path, file: &File) -> Result<(), KeyFileFault> {
-    let about = file
-        .metadata()
-        .map_err(|source| KeyFileFault::Read { path: path.to_owned(), source })?;
+    let about =
+        file.metadata().map_err(|source| KeyFileFault::Read { path: path.to_owned(), source })?;
     if !about.is_file() || about.len() > SIZE_MAX {
         return Err(KeyFileFault::NotKey(path.to_owned()));
     }
@@ -133,9 +132,10 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileFault>
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    written.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => KeyFileFault::Exists(path.to_owned()),
-        _ => KeyFileFault::Write { path: path.to_owned(), source },
+    written.map_err(|source| {
+        let path = path.to_owned();
+        let exists = source.kind() == io::ErrorKind::AlreadyExists;
+        if exists { KeyFileFault::Exists(path) } else { KeyFileFault::Write { path, source } }
     })
 }
 
@@ -196,7 +196,8 @@ mod tests {
     fn what_is_no_ed25519_key_is_refused() {
         let directory = directory();
         let path = directory.path().join("relay.key");
-        write_new(&path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600).unwrap();
+        write_new(&path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600)
+            .unwrap();
         assert!(matches!(read_seed(&path), Err(KeyFileFault::NotEd25519(_))));
         assert!(matches!(read_secret(directory.path()), Err(KeyFileFault::NotKey(_))));
         let absent = directory.path().join("absent");

@@ -13,10 +13,14 @@ pub struct Quantity(pub String);
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QuantityFault {
     /// Not a duration.
-    #[error("`{0}` is not a duration: write a whole number and a unit, as in `500ms`, `10s`, `5m`, `2h`, `90d`")]
+    #[error(
+        "`{0}` is not a duration: write a whole number and a unit, as in `500ms`, `10s`, `5m`, `2h`, `90d`"
+    )]
     Duration(String),
     /// Not a size.
-    #[error("`{0}` is not a size: write a whole number of bytes, or with a unit, as in `512KiB`, `256MiB`, `1GiB`")]
+    #[error(
+        "`{0}` is not a size: write a whole number of bytes, or with a unit, as in `512KiB`, `256MiB`, `1GiB`"
+    )]
     Size(String),
 }
 
@@ -69,17 +73,41 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        for (text, millis) in [("0s", 0), ("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("2h", 7_200_000), ("90d", 7_776_000_000)] {
+        for (text, millis) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+            ("90d", 7_776_000_000),
+        ] {
             assert_eq!(quantity(text).duration(), Ok(Duration::from_millis(millis)));
         }
-        for text in ["", "10", "s", "-5s", "1.5s", "10 s", "ten", "18446744073709551615d", "99999999999999999999s"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-5s",
+            "1.5s",
+            "10 s",
+            "ten",
+            "18446744073709551615d",
+            "99999999999999999999s",
+        ] {
             assert!(quantity(text).duration().is_err(), "{text}");
         }
     }
 
     #[test]
     fn sizes_may_have_a_unit() {
-        for (text, bytes) in [("0", 0), ("17", 17), ("17B", 17), ("2KiB", 2048), ("3MiB", 3 << 20), ("1GiB", 1 << 30)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("17B", 17),
+            ("2KiB", 2048),
+            ("3MiB", 3 << 20),
+            ("1GiB", 1 << 30),
+        ] {
             assert_eq!(quantity(text).size(), Ok(bytes));
         }
         for text in ["", "MiB", "1MB", "-1", "1.5GiB", "18446744073709551615KiB"] {

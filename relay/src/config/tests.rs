@@ -57,7 +57,8 @@ fn the_example_holds_and_states_the_defaults() {
 fn every_bound_of_the_example_is_read_under_its_own_name() {
     let example = include_str!("../../../examples/relay/openscope-relay.toml");
     let limits = example.split("[limits]").nth(1).unwrap();
-    let names = limits.lines().filter_map(|line| line.split(" = ").next()).filter(|n| !n.is_empty());
+    let names =
+        limits.lines().filter_map(|line| line.split(" = ").next()).filter(|n| !n.is_empty());
     for name in names {
         let fault = Place::new().fault(&format!("{GOOD}[limits]\n{name} = \"nonsense\"\n"));
         assert!(fault.contains("openscope-relay.toml"), "{fault}");
@@ -89,7 +90,13 @@ fn lo7_what_cannot_be_is_refused_by_its_key() {
         let fault = place.fault(&format!("{GOOD}[limits]\n{line}\n"));
         assert!(fault.contains(expected), "{fault}");
     }
-    for line in ["legs = 1", "hello_timeout = \"100ms\"", "wait = \"1h\"", "queue = \"16KiB\"", "waiting = 0"] {
+    for line in [
+        "legs = 1",
+        "hello_timeout = \"100ms\"",
+        "wait = \"1h\"",
+        "queue = \"16KiB\"",
+        "waiting = 0",
+    ] {
         assert!(place.load(&format!("{GOOD}[limits]\n{line}\n")).is_ok(), "{line}");
     }
 }
@@ -109,7 +116,8 @@ fn a_certificate_of_ones_own_is_used() {
     let signer = rcgen::KeyPair::from_pem(&pem(&[1; 32])).unwrap();
     let params = rcgen::CertificateParams::new(vec!["relay.example".into()]).unwrap();
     std::fs::write(place.path("c.pem"), params.self_signed(&signer).unwrap().pem()).unwrap();
-    let config = place.load(&GOOD.replace("self_signed = true", "certificate = \"c.pem\"")).unwrap();
+    let config =
+        place.load(&GOOD.replace("self_signed = true", "certificate = \"c.pem\"")).unwrap();
     assert_eq!(config.identity.pin(), Identity::self_signed(&[1; 32]).unwrap().pin());
 }
 

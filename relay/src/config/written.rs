@@ -84,7 +84,11 @@ impl File<'_> {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    fn quantity<T>(&self, key: &'static str, read: Result<T, QuantityFault>) -> Result<T, ConfigFault> {
+    fn quantity<T>(
+        &self,
+        key: &'static str,
+        read: Result<T, QuantityFault>,
+    ) -> Result<T, ConfigFault> {
         read.map_err(|fault| self.fault(key, format!("is wrong: {fault}")))
     }
 
@@ -189,7 +193,7 @@ impl File<'_> {
     ) -> Result<Duration, ConfigFault> {
         let Some(written) = written else { return Ok(or) };
         let time = self.quantity(key, written.duration())?;
-        let range = Duration::from_millis(100)..=Duration::from_secs(3600);
+        let range = Duration::from_millis(100)..=Duration::from_hours(1);
         let right = range.contains(&time);
         if right { Ok(time) } else { Err(self.fault(key, "must be between 100ms and 1h")) }
     }

@@ -67,7 +67,8 @@ impl FromStr for Pin {
     type Err = AddressFault;
 
     fn from_str(text: &str) -> Result<Self, AddressFault> {
-        let decoded = text.strip_prefix(PIN_PREFIX).and_then(|pin| URL_SAFE_NO_PAD.decode(pin).ok());
+        let decoded =
+            text.strip_prefix(PIN_PREFIX).and_then(|pin| URL_SAFE_NO_PAD.decode(pin).ok());
         let pin = decoded.and_then(|bytes| bytes.try_into().ok());
         pin.map(Self).ok_or_else(|| AddressFault::Pin(text.to_owned()))
     }
@@ -121,9 +122,10 @@ impl FromStr for RelayAddress {
 
 impl fmt::Display for RelayAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port)?,
-            false => write!(f, "{}:{}", self.host, self.port)?,
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)?;
+        } else {
+            write!(f, "{}:{}", self.host, self.port)?;
         }
         self.pin.map_or(Ok(()), |pin| write!(f, "#{pin}"))
     }
@@ -161,7 +163,9 @@ fn read_host(host: &str) -> Result<String, AddressFault> {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
     };
     let lower = host.to_ascii_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
@@ -202,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_port_is_required_and_between_1_and_65535() {
-        for text in ["relay", "relay:", "relay:0", "relay:65536", "relay:+1", "relay:01", "relay:http"] {
+        for text in
+            ["relay", "relay:", "relay:0", "relay:65536", "relay:+1", "relay:01", "relay:http"]
+        {
             assert!(matches!(read(text), Err(AddressFault::Port(_))), "{text}");
         }
         assert!(read("relay:65535").is_ok());
@@ -210,7 +216,9 @@ mod tests {
 
     #[test]
     fn a_host_is_a_name_or_an_address() {
-        for text in [":1", "::1:1", "[::1:1", "[1.2.3.4]:1", "a b:1", "-a:1", "a..b:1", "ä:1", "a/b:1"] {
+        for text in
+            [":1", "::1:1", "[::1:1", "[1.2.3.4]:1", "a b:1", "-a:1", "a..b:1", "ä:1", "a/b:1"]
+        {
             assert!(matches!(read(text), Err(AddressFault::Host(_))), "{text}");
         }
     }
@@ -227,7 +235,10 @@ mod tests {
     fn the_length_limit_is_at_256_bytes() {
         let host = |length: usize| format!("{}:1", ["a"; 200].join(".").get(..length - 2).unwrap());
         assert!(read(&host(255)).is_ok());
-        assert!(matches!(read(&format!("{}:{}", "a.".repeat(125), "1".repeat(7))), Err(AddressFault::TooLong)));
+        assert!(matches!(
+            read(&format!("{}:{}", "a.".repeat(125), "1".repeat(7))),
+            Err(AddressFault::TooLong)
+        ));
     }
 
     proptest! {

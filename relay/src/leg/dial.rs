@@ -186,10 +186,11 @@ async fn greet(
         let mut reader = ControlReader::new(reader, MAX_CONTROL);
         stream::write(&mut writer, &hello(exporter(connection)?)).await?;
         loop {
-            match reader.next().await? {
-                RelayMessage::Waiting => waits.set(true),
-                welcome => return Ok((writer, reader, welcome)),
+            let answer = reader.next().await?;
+            if answer != RelayMessage::Waiting {
+                return Ok((writer, reader, answer));
             }
+            waits.set(true);
         }
     };
     match timeout_at(deadline, talk).await {
@@ -230,10 +231,12 @@ async fn is_wide(connection: &Connection) -> bool {
         if connection.send_datagram(probe.clone()).is_err() {
             return false;
         }
-        let echo = async { while connection.read_datagram().await? != probe {} Ok::<_, quinn::ConnectionError>(()) };
-        match timeout(PROBE_EVERY, echo).await {
-            Ok(echoed) => return echoed.is_ok(),
-            Err(_) => {}
+        let echo = async {
+            while connection.read_datagram().await? != probe {}
+            Ok::<_, quinn::ConnectionError>(())
+        };
+        if let Ok(echoed) = timeout(PROBE_EVERY, echo).await {
+            return echoed.is_ok();
         }
     }
     false

@@ -60,7 +60,9 @@ pub enum DialFault {
         reason: String,
     },
     /// It is not the relay that the address names.
-    #[error("the relay at `{address}` does not hold the pinned key: either it was set up anew, or this is not it")]
+    #[error(
+        "the relay at `{address}` does not hold the pinned key: either it was set up anew, or this is not it"
+    )]
     Pin {
         /// Where.
         address: RelayAddress,
@@ -78,7 +80,9 @@ pub enum DialFault {
     #[error("the relay refuses the deployment token: it is bound to another leg key")]
     TokenUnbound,
     /// The token's time is over.
-    #[error("the relay refuses the deployment token: it has expired; ask the relay's operator for a new one")]
+    #[error(
+        "the relay refuses the deployment token: it has expired; ask the relay's operator for a new one"
+    )]
     TokenExpired,
     /// The daemon is not at this relay, or knows no such seat.
     #[error("nobody is there for this seat: its share is over, or its daemon is not connected")]
@@ -107,7 +111,9 @@ pub enum RegisterFault {
     #[error("another daemon holds this rendezvous key at the relay")]
     Taken,
     /// The token's number is used up.
-    #[error("the deployment token allows no more shares at this relay: end one, or ask the relay's operator for more (`--shares`)")]
+    #[error(
+        "the deployment token allows no more shares at this relay: end one, or ask the relay's operator for more (`--shares`)"
+    )]
     Shares,
     /// The relay is going away.
     #[error("the relay is shutting down")]
@@ -135,7 +141,8 @@ impl Lost {
     pub(crate) fn from_quic(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => {
-                Refusal::from_code(close.error_code.into_inner()).map_or(Self::Protocol, Self::Refused)
+                Refusal::from_code(close.error_code.into_inner())
+                    .map_or(Self::Protocol, Self::Refused)
             }
             ConnectionError::Reset => Self::Reset,
             ConnectionError::TimedOut => Self::TimedOut,

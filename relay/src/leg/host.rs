@@ -26,7 +26,7 @@ mod arrival;
 mod control;
 
 use arrival::Arrivals;
-use control::{Control, Order};
+use control::{Answer, Control, Order};
 
 /// A host learns of the relay's restart with its next keep-alive: guests wait for it.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
@@ -115,9 +115,9 @@ impl HostLeg {
     /// Why the relay does not.
     pub async fn register(&self, key: RendezvousKey) -> Result<(), RegisterFault> {
         let (answer, answered) = oneshot::channel();
-        let lost = |_| RegisterFault::Lost(self.lost());
-        self.0.orders.send(Order::Register(key, answer)).await.map_err(|_| lost(()))?;
-        answered.await.map_err(|_| lost(()))?
+        let lost = || RegisterFault::Lost(self.lost());
+        self.0.orders.send(Order::Register(key, Answer(answer))).await.map_err(|_| lost())?;
+        answered.await.map_err(|_| lost())?
     }
 
     /// Takes a seat's key back; its flows end.

@@ -28,7 +28,8 @@ pub(crate) struct Link {
     reading: Mutex<Option<Reading>>,
 }
 
-type Reading = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+/// A wait for a datagram that is remembered between polls.
+struct Reading(Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>);
 
 struct Outgoing {
     connection: Connection,
@@ -124,9 +125,9 @@ impl Link {
         }
         let future = reading.get_or_insert_with(|| {
             let connection = self.connection.clone();
-            Box::pin(async move { connection.read_datagram().await.ok() })
+            Reading(Box::pin(async move { connection.read_datagram().await.ok() }))
         });
-        let polled = future.as_mut().poll(cx);
+        let polled = future.0.as_mut().poll(cx);
         if polled.is_ready() {
             *reading = None;
         }
@@ -139,17 +140,16 @@ async fn pump(outgoing: Arc<Outgoing>) {
     let connection = &outgoing.connection;
     while connection.close_reason().is_none() {
         let first = lock(&outgoing.overflow).datagrams.front().cloned();
-        match first {
-            Some(datagram) => {
-                // A datagram that no longer fits the path is dropped, as the path would.
-                let _ = connection.send_datagram_wait(datagram).await;
-                outgoing.sent();
-            }
-            None => tokio::select! {
-                biased;
-                _ = connection.closed() => break,
-                () = outgoing.filled.notified() => {}
-            },
+        if let Some(datagram) = first {
+            // A datagram that no longer fits the path is dropped, as the path would.
+            let _ = connection.send_datagram_wait(datagram).await;
+            outgoing.sent();
+            continue;
+        }
+        tokio::select! {
+            biased;
+            _ = connection.closed() => break,
+            () = outgoing.filled.notified() => {}
         }
     }
     outgoing.end();

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// What a person has to mend is asked for no more often than this.
-const MENDED_BY_HAND: Duration = Duration::from_secs(60);
+const MENDED_BY_HAND: Duration = Duration::from_mins(1);
 
 /// A leg that lived this long was a good one: its loss is no reason to wait.
 const STABLE: Duration = Duration::from_secs(10);

@@ -8,7 +8,9 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 use super::address::Pin;
 use crate::protocol::limits::ALPN;
@@ -23,7 +25,9 @@ pub struct Trust {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFault {
     /// None was found.
-    #[error("no certificate authority is installed on this machine: install `ca-certificates`, or pin the relay's certificate in its address")]
+    #[error(
+        "no certificate authority is installed on this machine: install `ca-certificates`, or pin the relay's certificate in its address"
+    )]
     Empty,
     /// They do not make a verifier.
     #[error("the certificate authorities of this machine cannot be used")]

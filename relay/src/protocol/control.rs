@@ -196,7 +196,11 @@ mod tests {
 
     fn leg_messages() -> Vec<LegMessage> {
         vec![
-            LegMessage::Host(HostHello { token: vec![1; 300], leg_key: [2; 32], signature: [3; 64] }),
+            LegMessage::Host(HostHello {
+                token: vec![1; 300],
+                leg_key: [2; 32],
+                signature: [3; 64],
+            }),
             LegMessage::Guest(GuestHello { signature: [3; 64], rendezvous: key() }),
             LegMessage::Register(key()),
             LegMessage::Unregister(key()),
@@ -241,14 +245,22 @@ mod tests {
             format!("002ca16872656769737465725820{}", "07".repeat(32))
         );
         assert_eq!(
-            golden(&|| write(&RelayMessage::FlowOpened(FlowOpened { flow: flow(), rendezvous: key() })).unwrap()),
+            golden(&|| write(&RelayMessage::FlowOpened(FlowOpened {
+                flow: flow(),
+                rendezvous: key()
+            }))
+            .unwrap()),
             format!(
                 "0045a16b666c6f775f6f70656e6564a264666c6f771a0a0b0c0d6a72656e64657a766f75735820{}",
                 "07".repeat(32)
             )
         );
         assert_eq!(
-            golden(&|| write(&LegMessage::Guest(GuestHello { signature: [3; 64], rendezvous: key() })).unwrap()),
+            golden(&|| write(&LegMessage::Guest(GuestHello {
+                signature: [3; 64],
+                rendezvous: key()
+            }))
+            .unwrap()),
             format!(
                 "0081a1656775657374a2697369676e61747572655840{}6a72656e64657a766f75735820{}",
                 "03".repeat(64),

@@ -71,7 +71,10 @@ impl<T: Serialize + DeserializeOwned> ControlReader<T> {
 }
 
 /// Writes one message; an error means that the connection is going away.
-pub(crate) async fn write(stream: &mut SendStream, message: &impl Serialize) -> Result<(), ReadFault> {
+pub(crate) async fn write(
+    stream: &mut SendStream,
+    message: &impl Serialize,
+) -> Result<(), ReadFault> {
     let frame = control::write(message)?;
     stream.write_all(&frame).await.map_err(|_| ReadFault::Ended)
 }

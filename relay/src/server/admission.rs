@@ -15,7 +15,9 @@ impl Neighbourhood {
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(v4.into()),
-            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into()),
+            IpAddr::V6(v6) => {
+                Self(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into())
+            }
         }
     }
 }
@@ -82,7 +84,11 @@ impl Admission {
         }
         counts.all.handshakes += 1;
         counts.by_neighbourhood.entry(neighbourhood).or_default().handshakes += 1;
-        Verdict::Enter(Entry { admission: Arc::clone(self), neighbourhood, place: Place::Handshake })
+        Verdict::Enter(Entry {
+            admission: Arc::clone(self),
+            neighbourhood,
+            place: Place::Handshake,
+        })
     }
 
     fn is_full(&self, all: Count, here: Count) -> bool {
@@ -164,10 +170,9 @@ mod tests {
     }
 
     fn enter(admission: &Arc<Admission>, last: u8) -> Entry {
-        match admission.arrive(peer(last), true) {
-            Verdict::Enter(entry) => entry,
-            other => panic!("{other:?}"),
-        }
+        let verdict = admission.arrive(peer(last), true);
+        let Verdict::Enter(entry) = verdict else { panic!("{verdict:?}") };
+        entry
     }
 
     fn leg(admission: &Arc<Admission>, last: u8) -> Entry {

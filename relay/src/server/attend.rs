@@ -15,13 +15,13 @@ use super::clock;
 use super::flows::Grant;
 use super::forward::{Proved, Relay, Seat, random};
 use super::quota::Bucket;
+use crate::protocol::Refusal;
 use crate::protocol::control::{LegMessage, RelayMessage};
 use crate::protocol::flow::{self, Datagram};
 use crate::protocol::hello::{EXPORTER_LABEL, Exporter, GuestHello, HostHello};
 use crate::protocol::limits::{MAX_CONTROL, MAX_HELLO};
 use crate::protocol::stream::{self, ControlReader, ReadFault};
 use crate::protocol::token::{self, DeploymentToken, TokenFault};
-use crate::protocol::Refusal;
 
 /// Probes that one leg may have echoed: a dial sends eight.
 const PROBES_MAX: u32 = 64;
@@ -30,7 +30,7 @@ const PROBES_MAX: u32 = 64;
 const BATCH: usize = 64;
 
 /// No leg outlives this, whatever its token says; it keeps the arithmetic of time far from its end.
-const LEG_LIFE_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const LEG_LIFE_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// A leg whose hello is accepted.
 struct Leg {
@@ -86,7 +86,8 @@ async fn greet(
     let (role, proved) = match hello {
         LegMessage::Host(hello) => (Role::Host, Proved::Host(judge_host(relay, hello, exporter)?)),
         LegMessage::Guest(hello) => {
-            let proved = Proved::Guest(judge_guest(&hello, exporter)?.rendezvous, entry.neighbourhood());
+            let proved =
+                Proved::Guest(judge_guest(&hello, exporter)?.rendezvous, entry.neighbourhood());
             (Role::Guest, proved)
         }
         LegMessage::Register(_) | LegMessage::Unregister(_) | LegMessage::CloseFlow(_) => {
@@ -183,7 +184,8 @@ impl Leg {
 
     /// A leg that does not take in what it is told is not waited for: its packets would wait, too.
     async fn say(&mut self, message: &RelayMessage) -> Result<(), Refusal> {
-        let written = timeout(self.relay.limits.hello_timeout, stream::write(&mut self.writer, message));
+        let written =
+            timeout(self.relay.limits.hello_timeout, stream::write(&mut self.writer, message));
         match written.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Refusal::Bye),

@@ -31,7 +31,7 @@ const IDLE_MS: u32 = 30_000;
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often counts are logged.
-const SUMMARY: Duration = Duration::from_secs(60);
+const SUMMARY: Duration = Duration::from_mins(1);
 
 /// What a connection may send before it is accepted, in bytes: a client's first flight.
 const FIRST_FLIGHT: u64 = 8 << 10;
@@ -49,7 +49,9 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum BindFault {
     /// No socket there.
-    #[error("cannot listen on `{listen}`: is another relay running, and is the address this machine's?")]
+    #[error(
+        "cannot listen on `{listen}`: is another relay running, and is the address this machine's?"
+    )]
     Listen {
         /// As configured.
         listen: SocketAddr,

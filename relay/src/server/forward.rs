@@ -76,7 +76,8 @@ impl Relay {
         let state = &mut *lock(&self.state);
         state.next += 1;
         let leg = LegId(state.next);
-        let handle = Handle { connection: connection.clone(), outbox: Arc::clone(&outbox), queued: 0 };
+        let handle =
+            Handle { connection: connection.clone(), outbox: Arc::clone(&outbox), queued: 0 };
         state.legs.insert(leg, handle);
         let now = clock::now();
         let effects = match proved {

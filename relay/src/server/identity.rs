@@ -34,7 +34,9 @@ pub enum IdentityFault {
     #[error("cannot make a certificate")]
     Make(#[source] rcgen::Error),
     /// The certificate file does not hold one.
-    #[error("the certificate cannot be read: a PEM file with the chain, the relay's own first, is expected")]
+    #[error(
+        "the certificate cannot be read: a PEM file with the chain, the relay's own first, is expected"
+    )]
     Certificate,
     /// The key file does not hold one.
     #[error("the key cannot be read: a PEM file with one private key is expected")]
@@ -51,8 +53,7 @@ impl Identity {
     /// When none can be made.
     pub fn self_signed(seed: &[u8; 32]) -> Result<Self, IdentityFault> {
         let der = PrivatePkcs8KeyDer::from(crate::config::key_file::pkcs8(seed).to_vec());
-        let signer =
-            rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519);
+        let signer = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519);
         let names = vec![SELF_SIGNED_NAME.to_owned()];
         let certificate = rcgen::CertificateParams::new(names)
             .and_then(|params| params.self_signed(&signer?))

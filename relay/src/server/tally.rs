@@ -74,8 +74,19 @@ impl Tally {
             return;
         }
         tracing::info!(
-            hosts, guests, forwarded, forwarded_bytes, no_flow, over_quota, over_memory,
-            turned_away, full, proof, token, other, "in the last minute"
+            hosts,
+            guests,
+            forwarded,
+            forwarded_bytes,
+            no_flow,
+            over_quota,
+            over_memory,
+            turned_away,
+            full,
+            proof,
+            token,
+            other,
+            "in the last minute"
         );
     }
 }

@@ -138,13 +138,10 @@ impl Drop for World {
 }
 
 async fn opened(events: &mut HostEvents) -> FlowId {
-    match timeout(PATIENCE, events.next()).await.unwrap() {
-        HostEvent::FlowOpened { flow, rendezvous } => {
-            assert_eq!(rendezvous, RendezvousKey::of_seed(&SEED));
-            flow
-        }
-        other => panic!("{other:?}"),
-    }
+    let event = timeout(PATIENCE, events.next()).await.unwrap();
+    let HostEvent::FlowOpened { flow, rendezvous } = event else { panic!("{event:?}") };
+    assert_eq!(rendezvous, RendezvousKey::of_seed(&SEED));
+    flow
 }
 
 /// One packet each way.

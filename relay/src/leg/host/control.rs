@@ -15,7 +15,8 @@ use crate::protocol::control::{FlowOpened, LegMessage, RegisterCode, RelayMessag
 use crate::protocol::stream::{self, ControlReader, ReadFault};
 use crate::protocol::{FlowId, RendezvousKey};
 
-type Answer = oneshot::Sender<Result<(), RegisterFault>>;
+/// Where the answer to a registration goes.
+pub(super) struct Answer(pub(super) oneshot::Sender<Result<(), RegisterFault>>);
 
 /// What the leg's owner wants said.
 pub(super) enum Order {
@@ -78,7 +79,7 @@ impl Control {
         };
         close(&self.connection);
         for answer in self.asked.drain().flat_map(|(_, answers)| answers) {
-            let _ = answer.send(Err(RegisterFault::Lost(lost.clone())));
+            let _ = answer.0.send(Err(RegisterFault::Lost(lost.clone())));
         }
         let _ = self.events.send(HostEvent::Lost(lost)).await;
     }
@@ -142,9 +143,13 @@ impl Control {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "one of several ways in which a message is heard")]
-    fn answer(&mut self, key: RendezvousKey, answer: &Result<(), RegisterFault>) -> Result<(), Over> {
+    fn answer(
+        &mut self,
+        key: RendezvousKey,
+        answer: &Result<(), RegisterFault>,
+    ) -> Result<(), Over> {
         for asked in self.asked.remove(&key).into_iter().flatten() {
-            let _ = asked.send(answer.clone());
+            let _ = asked.0.send(answer.clone());
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ impl World {
     }
 
     fn host(&mut self, leg: LegId, leg_key: [u8; 32], shares: u32) -> Vec<Effect> {
-        let until = self.now + Duration::from_secs(3600);
+        let until = self.now + Duration::from_hours(1);
         self.table.admit_host(leg, &Grant { leg_key, shares, bandwidth: 1 << 20, until }, self.now)
     }
 
@@ -150,7 +150,13 @@ fn re7_waiting_guests_are_bounded_per_address_and_in_all() {
 fn a_guest_of_a_host_that_is_here_needs_no_place_among_the_waiting() {
     let mut world = World::with_host();
     for leg in 1..=3 {
-        world.table.join(LegId(leg), RendezvousKey([50 + u8::try_from(leg).unwrap(); 32]), here(u8::try_from(leg).unwrap()), 0, world.now);
+        world.table.join(
+            LegId(leg),
+            RendezvousKey([50 + u8::try_from(leg).unwrap(); 32]),
+            here(u8::try_from(leg).unwrap()),
+            0,
+            world.now,
+        );
     }
     assert_eq!(world.guest(9, KEY), [opened(HOST, 9, KEY), joined(LegId(9), 9)]);
 }
@@ -197,10 +203,7 @@ fn re7_the_shares_of_a_token_are_counted_over_its_legs() {
     world.host(HOST, ALICE, 1);
     world.host(LegId(101), ALICE, 1);
     world.table.register(HOST, OTHER);
-    assert_eq!(
-        world.table.register(LegId(101), KEY),
-        refused(LegId(101), RegisterCode::Shares)
-    );
+    assert_eq!(world.table.register(LegId(101), KEY), refused(LegId(101), RegisterCode::Shares));
     world.table.leave(HOST, world.now);
     assert_eq!(
         world.table.register(LegId(101), KEY),

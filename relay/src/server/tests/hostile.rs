@@ -39,12 +39,9 @@ async fn said(connection: &Connection, bytes: &[u8]) -> Refusal {
 }
 
 async fn closed(connection: &Connection) -> Refusal {
-    match timeout(PATIENCE, connection.closed()).await.unwrap() {
-        ConnectionError::ApplicationClosed(close) => {
-            Refusal::from_code(close.error_code.into_inner()).unwrap()
-        }
-        other => panic!("{other:?}"),
-    }
+    let error = timeout(PATIENCE, connection.closed()).await.unwrap();
+    let ConnectionError::ApplicationClosed(close) = error else { panic!("{error:?}") };
+    Refusal::from_code(close.error_code.into_inner()).unwrap()
 }
 
 #[tokio::test]
@@ -131,7 +128,10 @@ async fn re3_an_oversize_hello_is_refused_by_its_length() {
 
 #[tokio::test]
 async fn re3_a_truncated_hello_is_not_waited_for() {
-    let world = start(Limits { hello_timeout: Duration::from_millis(200), ..Limits::default() }, loopback());
+    let world = start(
+        Limits { hello_timeout: Duration::from_millis(200), ..Limits::default() },
+        loopback(),
+    );
     let (_endpoint, connection) = stranger(&world).await;
     assert_eq!(said(&connection, &[0, 100, 1]).await, Refusal::TooSlow);
     let (_endpoint, silent) = stranger(&world).await;

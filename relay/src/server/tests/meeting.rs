@@ -99,8 +99,8 @@ async fn another_leg_key_cannot_take_a_key_over() {
     let mallory = LegKey::from_seed([66; 32]);
     let token = minted(&Terms { leg_key: mallory.public(), ..terms() });
     let (thief, _) = HostLeg::dial(&dialer(), &world.address, &mallory, &token).await.unwrap();
-    let taken = thief.register(RendezvousKey::of_seed(&SEED)).await;
-    assert_eq!(taken, Err(RegisterFault::Taken));
+    let refused = thief.register(RendezvousKey::of_seed(&SEED)).await;
+    assert_eq!(refused, Err(RegisterFault::Taken));
 }
 
 #[tokio::test]
@@ -139,9 +139,7 @@ async fn re7_legs_of_one_address_are_bounded() {
     let guest = world.guest(&SEED).await.unwrap();
     assert!(matches!(world.guest(&SEED).await, Err(DialFault::Full)));
     drop(guest);
-    let again = async {
-        while world.guest(&SEED).await.is_err() {}
-    };
+    let again = async { while world.guest(&SEED).await.is_err() {} };
     timeout(PATIENCE, again).await.unwrap();
 }
 

@@ -12,9 +12,8 @@ async fn re5_legs_notice_a_restart_within_three_seconds_and_meet_again() {
     echo(&host, &guest, b"before").await;
     let world = start(Limits::default(), world.kill());
 
-    let lost = timeout(Duration::from_secs(3), async {
-        tokio::join!(events.next(), guest_events.next())
-    });
+    let lost =
+        timeout(Duration::from_secs(3), async { tokio::join!(events.next(), guest_events.next()) });
     let (host_lost, guest_lost) = lost.await.unwrap();
     assert_eq!(host_lost, HostEvent::Lost(Lost::Reset));
     assert_eq!(guest_lost, GuestEvent::Lost(Lost::Reset));
