@@ -1,9 +1,9 @@
 //! From an address to a connection that is known to carry full packets.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
@@ -180,7 +180,7 @@ async fn greet(
     deadline: Instant,
     address: &RelayAddress,
 ) -> Result<(SendStream, ControlReader<RelayMessage>, RelayMessage), DialFault> {
-    let waits = Cell::new(false);
+    let waits = AtomicBool::new(false);
     let talk = async {
         let (mut writer, reader) = connection.open_bi().await.map_err(|_| ReadFault::Ended)?;
         let mut reader = ControlReader::new(reader, MAX_CONTROL);
@@ -190,13 +190,13 @@ async fn greet(
             if answer != RelayMessage::Waiting {
                 return Ok((writer, reader, answer));
             }
-            waits.set(true);
+            waits.store(true, Ordering::Relaxed);
         }
     };
     match timeout_at(deadline, talk).await {
         Ok(Ok(talked)) => Ok(talked),
         Ok(Err(fault)) => Err(DialFault::from_lost(why(connection, &fault).await)),
-        Err(_) if waits.get() => Err(DialFault::NotHere),
+        Err(_) if waits.load(Ordering::Relaxed) => Err(DialFault::NotHere),
         Err(_) => Err(DialFault::Unreachable { address: address.clone() }),
     }
 }
