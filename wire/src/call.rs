@@ -95,7 +95,11 @@ impl Signed {
     /// Another kind's, or not canonical.
     pub fn read_unverified<S: Statement>(&self) -> Result<S, StatementFault> {
         let (label, statement): (String, S) = from_canonical(&self.bytes, MAX_STATEMENT)?;
-        if label == S::LABEL { Ok(statement) } else { Err(StatementFault::Label { wanted: S::LABEL }) }
+        if label == S::LABEL {
+            Ok(statement)
+        } else {
+            Err(StatementFault::Label { wanted: S::LABEL })
+        }
     }
 
     /// SHA-256 of the signed bytes: names this content in the record.
@@ -230,4 +234,123 @@ pub struct OutcomeStatement {
 
 impl Statement for OutcomeStatement {
     const LABEL: &'static str = "openscope outcome v1";
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use policy::{ParameterName, Value};
+    use proptest::prelude::*;
+
+    pub(crate) fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    pub(crate) fn statement() -> CallStatement {
+        let argument = |name: &str, value| (name.parse::<ParameterName>().unwrap(), value);
+        CallStatement {
+            daemon: [1; 32],
+            share: ShareId::from_random([2; 8]),
+            seat: SeatId(0),
+            passport: [3; 32],
+            id: CallId([4; 16]),
+            verb: "log.tail".parse().unwrap(),
+            arguments: [
+                argument("service", Value::text("web").unwrap()),
+                argument("lines", Value::Int(50)),
+            ]
+            .into_iter()
+            .collect(),
+            not_after: Timestamp(1_795_000_000_000),
+        }
+    }
+
+    #[test]
+    fn a_statement_verifies_by_its_key_and_by_no_other() {
+        let signed = Signed::new(&statement(), &key(9)).unwrap();
+        assert_eq!(
+            signed.verify::<CallStatement>(&key(9).verifying_key().to_bytes()).unwrap(),
+            statement()
+        );
+        let other = signed.verify::<CallStatement>(&key(8).verifying_key().to_bytes());
+        assert!(matches!(other, Err(StatementFault::Signature)));
+    }
+
+    #[test]
+    fn a_statement_of_one_kind_is_not_taken_for_another() {
+        let clock = ClockStatement { nonce: [7; 16], now: Timestamp(5) };
+        let signed = Signed::new(&clock, &key(9)).unwrap();
+        let read = signed.verify::<Redemption>(&key(9).verifying_key().to_bytes());
+        assert!(read.is_err());
+    }
+
+    #[test]
+    fn any_flipped_bit_is_noticed() {
+        let signed = Signed::new(&statement(), &key(9)).unwrap();
+        let public = key(9).verifying_key().to_bytes();
+        for at in 0..signed.bytes.len() {
+            let mut altered = signed.clone();
+            altered.bytes[at] ^= 1;
+            assert!(altered.verify::<CallStatement>(&public).is_err(), "byte {at}");
+        }
+        for at in 0..64 {
+            let mut altered = signed.clone();
+            altered.signature[at] ^= 1;
+            assert!(
+                altered.verify::<CallStatement>(&public).is_err(),
+                "byte {at} of the signature"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_of_small_order_signs_nothing() {
+        let signed = Signed::new(&statement(), &key(9)).unwrap();
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert!(signed.verify::<CallStatement>(&identity).is_err());
+    }
+
+    #[test]
+    fn the_bytes_of_a_call_are_fixed() {
+        let signed = Signed::new(&statement(), &key(9)).unwrap();
+        let hex: String = signed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = [
+            "82716f70656e73636f70652063616c6c207631a8626964500404040404040404040404040404",
+            "04046473656174006476657262686c6f672e7461696c657368617265746f73705f3032303230",
+            "3230323032303230323032666461656d6f6e5820010101010101010101010101010101010101",
+            "01010101010101010101010101016870617373706f7274582003030303030303030303030303",
+            "0303030303030303030303030303030303030369617267756d656e7473a2656c696e65731832",
+            "677365727669636563776562696e6f745f61667465721b000001a1ee565e00",
+        ];
+        assert_eq!(hex, expected.concat());
+    }
+
+    #[test]
+    fn content_is_the_same_whenever_it_is_asked_for_and_differs_by_argument() {
+        let later = CallStatement { not_after: Timestamp(9), ..statement() };
+        assert_eq!(statement().content().unwrap(), later.content().unwrap());
+        let mut other = statement();
+        other.arguments.0.insert("lines".parse().unwrap(), Value::Int(51));
+        assert_ne!(statement().content().unwrap(), other.content().unwrap());
+    }
+
+    #[test]
+    fn a_statement_over_the_limit_is_not_signed() {
+        let mut statement = statement();
+        for number in 0..20 {
+            let name = format!("p{number}").parse().unwrap();
+            statement.arguments.0.insert(name, Value::text(&"x".repeat(4000)).unwrap());
+        }
+        assert!(Signed::new(&statement, &key(9)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn perturbed_statements_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let signed = Signed { bytes, signature: [0; 64] };
+            prop_assert!(signed.read_unverified::<CallStatement>().is_err());
+            prop_assert!(signed.read_unverified::<OutcomeStatement>().is_err());
+        }
+    }
 }

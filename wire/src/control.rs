@@ -400,3 +400,78 @@ fn checked_length(prefix: [u8; 4]) -> io::Result<usize> {
 fn invalid(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn open() -> Request {
+        Request::Open(Open {
+            agent: Some("you".parse().unwrap()),
+            verbs: vec!["log.tail:service=web".into()],
+            to: To::Contacts(vec!["vendor-b".parse().unwrap()]),
+            ttl_ms: Some(60_000),
+        })
+    }
+
+    #[test]
+    fn messages_come_back_as_they_were_sent_and_leave_the_rest() {
+        let failure = Failure { kind: FailureKind::Refused, message: "no".into(), hint: None };
+        let replies = [Reply::Done("it is done".into()), Reply::Failed(failure)];
+        let mut buffer: Vec<u8> = replies.iter().flat_map(|reply| encode(reply).unwrap()).collect();
+        for reply in &replies {
+            assert_eq!(take::<Reply>(&mut buffer).unwrap().as_ref(), Some(reply));
+        }
+        assert!(buffer.is_empty());
+        assert_eq!(take::<Reply>(&mut buffer).unwrap(), None);
+        let bytes = encode(&open()).unwrap();
+        assert_eq!(read::<Request>(&mut bytes.as_slice()).unwrap(), open());
+    }
+
+    #[test]
+    fn the_bytes_of_a_request_are_fixed() {
+        let bytes = encode(&Request::ContactList).unwrap();
+        assert_eq!(bytes, [&[0, 0, 0, 13, 0x6c][..], b"contact_list"].concat());
+    }
+
+    #[test]
+    fn half_a_message_is_waited_for() {
+        let bytes = encode(&open()).unwrap();
+        for cut in 0..bytes.len() {
+            let mut buffer = bytes[..cut].to_vec();
+            assert_eq!(take::<Request>(&mut buffer).unwrap(), None, "cut at {cut}");
+            assert_eq!(buffer.len(), cut, "nothing is lost");
+        }
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_before_its_body_comes() {
+        let over = u32::try_from(MAX_MESSAGE + 1).unwrap().to_be_bytes();
+        assert!(take::<Request>(&mut over.to_vec()).is_err());
+        assert!(read::<Request>(&mut over.as_slice()).is_err());
+        let full = u32::try_from(MAX_MESSAGE).unwrap().to_be_bytes();
+        assert_eq!(take::<Request>(&mut full.to_vec()).unwrap(), None);
+        assert!(encode(&Reply::Done("x".repeat(MAX_MESSAGE))).is_err());
+    }
+
+    #[test]
+    fn a_seats_handle_is_not_in_its_debug() {
+        let handle = SeatHandle { seat: SeatId(0), handle: "osp1_secret".into(), second: None };
+        assert!(!format!("{handle:?}").contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn perturbed_requests_never_panic(
+            flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+        ) {
+            let mut bytes = encode(&open()).unwrap();
+            for (at, mask) in flips {
+                let at = at % bytes.len();
+                bytes[at] ^= mask;
+            }
+            let _ = take::<Request>(&mut bytes);
+        }
+    }
+}

@@ -335,3 +335,124 @@ impl Frames {
         self.buffer.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::tests::{key, statement};
+    use proptest::prelude::*;
+
+    fn samples() -> Vec<Frame> {
+        let signed = Signed::new(&statement(), &key(9)).unwrap();
+        let update = Update { deadline: Timestamp(7), passport: None, menu: Vec::new() };
+        let joined = Joined {
+            share: ShareId::from_random([2; 8]),
+            seat: SeatId(1),
+            clock: signed.clone(),
+            standing: update.clone(),
+        };
+        let join =
+            Join { version: VERSION, passport: vec![1, 2], redemption: None, nonce: [5; 16] };
+        vec![
+            Frame::Join(join),
+            Frame::Joined(Box::new(joined)),
+            Frame::Update(Box::new(update)),
+            Frame::Ended(ShareEnd::Expired),
+            Frame::Ended(ShareEnd::Revoked { reason: Some("done".into()) }),
+            Frame::EndSeen,
+            Frame::Call(signed.clone()),
+            Frame::Started,
+            Frame::Refused(Refusal::NoSeat),
+            Frame::Refused(Refusal::Busy { limit: "limits.calls_per_share".into() }),
+            Frame::Outcome(signed),
+            Frame::Stdout(Bytes::from_static(b"out\0\xff")),
+            Frame::Stderr(Bytes::new()),
+        ]
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Frame>, FrameFault> {
+        let mut frames = Frames::default();
+        frames.push(bytes);
+        let mut read = Vec::new();
+        while let Some(frame) = frames.next()? {
+            read.push(frame);
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn every_frame_comes_back_as_it_was_sent_however_it_is_cut() {
+        let sent = samples();
+        let bytes: Vec<u8> = sent.iter().flat_map(|frame| frame.encode().unwrap()).collect();
+        assert_eq!(read(&bytes).unwrap(), sent);
+        let mut frames = Frames::default();
+        let mut one_by_one = Vec::new();
+        for byte in bytes {
+            frames.push(&[byte]);
+            one_by_one.extend(frames.next().unwrap());
+        }
+        assert_eq!(one_by_one, sent);
+        assert!(frames.is_empty());
+    }
+
+    #[test]
+    fn the_bytes_of_simple_frames_are_fixed() {
+        assert_eq!(Frame::EndSeen.encode().unwrap(), [0x05, 0, 0, 0, 0]);
+        assert_eq!(Frame::Started.encode().unwrap(), [0x11, 0, 0, 0, 0]);
+        let stdout = Frame::Stdout(Bytes::from_static(b"hi"));
+        assert_eq!(stdout.encode().unwrap(), [0x20, 0, 0, 0, 2, b'h', b'i']);
+        let refused = Frame::Refused(Refusal::NoSeat).encode().unwrap();
+        assert_eq!(refused, [&[0x12, 0, 0, 0, 8, 0x67][..], b"no_seat"].concat());
+    }
+
+    #[test]
+    fn data_is_taken_at_the_limit_and_not_over_it() {
+        let full = Frame::Stdout(Bytes::from(vec![0; MAX_DATA]));
+        assert_eq!(read(&full.encode().unwrap()).unwrap(), [full]);
+        let over = Frame::Stdout(Bytes::from(vec![0; MAX_DATA + 1]));
+        assert!(matches!(over.encode(), Err(FrameFault::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_before_its_payload_comes() {
+        let announced = [0x20, 0, 1, 0, 1];
+        assert!(matches!(read(&announced), Err(FrameFault::TooLong { length: 65_537, .. })));
+        assert!(matches!(read(&[0x11, 0, 0, 0, 1]), Err(FrameFault::TooLong { limit: 0, .. })));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_at_its_first_bytes() {
+        assert!(matches!(read(&[0x7f, 0, 0, 0, 0]), Err(FrameFault::Kind(0x7f))));
+    }
+
+    #[test]
+    fn a_field_that_nobody_knows_is_refused() {
+        let extra = std::collections::BTreeMap::from([("limit", "x"), ("more", "y")]);
+        let payload = to_canonical(&std::collections::BTreeMap::from([("busy", extra)])).unwrap();
+        let mut bytes = header(0x12, payload.len()).unwrap().to_vec();
+        bytes.extend(payload);
+        assert!(matches!(read(&bytes), Err(FrameFault::Payload(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn perturbed_frames_never_panic(
+            which in 0..13usize,
+            flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+            cut in any::<usize>(),
+        ) {
+            let mut bytes = samples()[which].encode().unwrap();
+            for (at, mask) in flips {
+                let at = at % bytes.len();
+                bytes[at] ^= mask;
+            }
+            bytes.truncate(cut % (bytes.len() + 1));
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -321,12 +321,8 @@ pub fn receive<T: Serialize + DeserializeOwned>(
 ) -> io::Result<Option<Packet<T>>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(
-        socket,
-        &mut [IoSliceMut::new(buffer)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
+    let received =
+        recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
     let descriptors = ancillary
         .drain()
         .filter_map(|message| match message {
@@ -345,4 +341,88 @@ pub fn receive<T: Serialize + DeserializeOwned>(
     let message = from_canonical(body, MAX_PACKET)
         .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
     Ok(Some(Packet { message, descriptors }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+    }
+
+    fn started() -> ToBroker {
+        ToBroker::Started { call: CallRef(7), output_max: 64 }
+    }
+
+    #[test]
+    fn a_message_arrives_with_copies_of_its_descriptors() {
+        let (ours, theirs) = pair();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        send(&ours, &started(), &[reader.as_fd()]).unwrap();
+        let mut buffer = vec![0; MAX_PACKET];
+        let packet = receive::<ToBroker>(&theirs, &mut buffer).unwrap().unwrap();
+        assert_eq!(packet.message, started());
+        rustix::io::write(&writer, b"hello").unwrap();
+        let mut heard = [0; 8];
+        assert_eq!(rustix::io::read(&packet.descriptors[0], &mut heard).unwrap(), 5);
+    }
+
+    #[test]
+    fn the_other_sides_end_is_told_from_silence() {
+        let (ours, theirs) = pair();
+        let mut buffer = vec![0; MAX_PACKET];
+        let quiet = receive::<ToBroker>(&theirs, &mut buffer).unwrap_err();
+        assert_eq!(quiet.kind(), io::ErrorKind::WouldBlock);
+        drop(ours);
+        assert!(receive::<ToBroker>(&theirs, &mut buffer).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_packet_that_is_cut_or_no_message_is_an_error() {
+        let (ours, theirs) = pair();
+        send_packet(&ours, &[0xff; 64], &[]).unwrap();
+        let mut buffer = vec![0; MAX_PACKET];
+        assert!(receive::<ToBroker>(&theirs, &mut buffer).is_err());
+        send(&ours, &started(), &[]).unwrap();
+        assert!(receive::<ToBroker>(&theirs, &mut buffer[..8]).is_err());
+    }
+
+    #[test]
+    fn more_than_a_packet_holds_is_not_sent() {
+        let (ours, _theirs) = pair();
+        let reason = Some("x".repeat(MAX_PACKET));
+        let end = ShareEnd::Revoked { reason };
+        let long = ToBroker::Retire { share: ShareId::from_random([1; 8]), end };
+        assert!(send(&ours, &long, &[]).is_err());
+        let three = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
+        assert!(send(&ours, &started(), &three).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug() {
+        let admission = Admission {
+            share: ShareId::from_random([1; 8]),
+            channel_key: [0x5a; 32],
+            seats: Vec::new(),
+        };
+        assert!(!format!("{admission:?}").contains("90"));
+    }
+
+    proptest! {
+        #[test]
+        fn perturbed_packets_never_panic(
+            flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+        ) {
+            let mut bytes = to_canonical(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3 }).unwrap();
+            for (at, mask) in flips {
+                let at = at % bytes.len();
+                bytes[at] ^= mask;
+            }
+            let _ = from_canonical::<FromBroker>(&bytes, MAX_PACKET);
+        }
+    }
 }
