@@ -2,7 +2,7 @@
 
 pub mod broker;
 pub mod cli;
-mod clock;
+pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod keeper;

@@ -1,8 +1,6 @@
 //! Recipients that can be named: root's in the configuration, and each owner's own in the state
 //! directory, whose aliases begin with `own/`.
 
-mod key;
-
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use policy::Alias;
 use serde::{Deserialize, Serialize};
-
-pub use key::{KeyFault, RecipientKey};
+use wire::handle::{RecipientFault, RecipientKey};
 
 use super::identity::replace;
 use crate::config::ConfigFault;
@@ -48,6 +45,7 @@ struct Written {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenContact {
+    #[serde(with = "key_text")]
     key: RecipientKey,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     note: String,
@@ -141,7 +139,7 @@ pub enum ContactFault {
     },
     /// Not a key.
     #[error(transparent)]
-    Key(#[from] KeyFault),
+    Key(#[from] RecipientFault),
     /// The note is too long.
     #[error("the note is longer than {MAX_NOTE} bytes")]
     Note,
@@ -335,6 +333,21 @@ fn bare(alias: &str) -> Result<Alias, ContactFault> {
 fn own(bare: &Alias) -> Result<Alias, ContactFault> {
     let text = format!("{OWN}{bare}");
     text.parse().map_err(|_| ContactFault::Alias { alias: text })
+}
+
+mod key_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use wire::handle::RecipientKey;
+
+    pub(super) fn serialize<S: Serializer>(key: &RecipientKey, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(key)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<RecipientKey, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
 }
 
 #[cfg(test)]

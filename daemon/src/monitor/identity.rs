@@ -35,7 +35,7 @@ impl std::fmt::Debug for Identity {
 
 /// Why the daemon has no identity.
 #[derive(Debug, thiserror::Error)]
-pub enum IdentityFault {
+pub(crate) enum IdentityFault {
     /// A file that others could have written or read.
     #[error("{0}")]
     Strict(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -112,7 +112,7 @@ impl Identity {
 ///
 /// # Errors
 /// No such file, one that others could have written, or not a key.
-pub fn published_key(state: &Path) -> Result<VerifyingKey, IdentityFault> {
+pub(crate) fn published_key(state: &Path) -> Result<VerifyingKey, IdentityFault> {
     let path = state.join(PUBLIC);
     let text = crate::config::judge().text(&path, MAX_PUBLIC)?;
     let key = text.trim_end().parse::<Hex<32>>().ok();

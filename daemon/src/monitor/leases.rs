@@ -94,13 +94,6 @@ pub(crate) struct Lease {
     pub(crate) ended: Option<Ended>,
 }
 
-impl Lease {
-    /// Whether it still stands in `boot`. Its deadline is the share clock's to judge.
-    pub(crate) fn is_live(&self, boot: &BootId) -> bool {
-        self.ended.is_none() && self.boot == *boot
-    }
-}
-
 /// Why a lease was not kept or not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeaseFault {
@@ -156,12 +149,6 @@ impl Leases {
             }
         }
         Ok((leases, unreadable))
-    }
-
-    /// The leases that still stand in `boot`.
-    #[cfg(test)]
-    fn live(&mut self, boot: &BootId) -> Result<Vec<Lease>, LeaseFault> {
-        Ok(self.all()?.0.into_iter().filter(|lease| lease.is_live(boot)).collect())
     }
 
     fn write(
@@ -253,10 +240,6 @@ mod tests {
     use crate::monitor::audit::{Expiry, Hex, Holder, Said, Who};
     use std::time::Duration;
 
-    fn boot(name: &str) -> BootId {
-        BootId::named(name)
-    }
-
     fn seat(id: u8) -> Seat {
         Seat {
             id: SeatId(id),
@@ -274,7 +257,7 @@ mod tests {
             id: ShareId::from_random([id; 8]),
             owner: Owner { uid: 1000, user: "alice".into(), agent: "you".parse().unwrap() },
             opened: Instants { wall: Timestamp(5), boot: Duration::from_millis(1) },
-            boot: boot("a"),
+            boot: BootId::named("a"),
             deadline: Timestamp(1_000),
             hard_stop: Timestamp(2_000),
             scope: Scope::default(),
@@ -325,18 +308,6 @@ mod tests {
             }
         }
         assert_eq!(Leases::open(to.path()).unwrap().all().unwrap().0, [lease(1)]);
-    }
-
-    #[test]
-    fn p11_a_lease_of_another_boot_or_one_that_ended_is_over() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut leases = Leases::open(dir.path()).unwrap();
-        let mut ended = lease(2);
-        ended.ended = Some(Ended { at: Timestamp(9), how: How::Revoked });
-        leases.put(&lease(1)).unwrap();
-        leases.put(&ended).unwrap();
-        assert_eq!(leases.live(&boot("a")).unwrap(), [lease(1)]);
-        assert_eq!(leases.live(&boot("b")).unwrap(), []);
     }
 
     #[test]
@@ -392,6 +363,6 @@ mod tests {
         assert_eq!((first.holder, first.ended), (Some([8; 32]), None));
         assert_eq!(second.holder, None);
         assert!(matches!(second.ended, Some(Ended { how: How::Kicked, .. })));
-        assert!(leases[0].is_live(&boot("a")));
+        assert_eq!(leases[0].ended, None);
     }
 }
