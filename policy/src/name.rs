@@ -17,11 +17,23 @@ pub struct NameFault {
 /// The start of a stranger's text with control characters made visible, fit for one line of a message.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 80;
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    let mut shown = visible(text.chars().take(MOST));
     if text.chars().nth(MOST).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// Characters with those that a terminal would act on, or not show, written as escapes.
+pub(crate) fn visible(characters: impl Iterator<Item = char>) -> String {
+    let mut visible = String::new();
+    for character in characters {
+        match character {
+            '\'' | '"' | '\\' => visible.push(character),
+            _ => visible.extend(character.escape_debug()),
+        }
+    }
+    visible
 }
 
 macro_rules! name {

@@ -3,6 +3,7 @@
 mod chain;
 mod claim;
 mod datalog;
+mod patterns;
 
 use std::fmt;
 
@@ -24,8 +25,10 @@ pub const MAX_RELAY_BYTES: usize = 256;
 pub const MAX_OWNER_BYTES: usize = 64;
 /// The most bytes of the reason that a block may give.
 pub const MAX_REASON_BYTES: usize = 256;
-/// The most patterns in all blocks together: each is compiled by whoever verifies.
-pub const MAX_PATTERNS: usize = 8;
+/// The most patterns in what the daemon states.
+pub const MAX_PATTERNS: usize = 32;
+/// The most patterns that all later blocks together may add: each is compiled by whoever verifies.
+pub const MAX_HOLDER_PATTERNS: usize = 4;
 
 /// What the daemon states when it mints.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -17,12 +17,23 @@ use crate::name::shown;
 /// The most bytes that a pattern's source may have.
 pub const MAX_PATTERN_BYTES: usize = 256;
 
-// A holder chooses patterns, and the process that compiles them has one thread: these bound one
-// pattern to a fraction of a millisecond. What does not fit is refused, never run another way.
-const MAX_NFA_BYTES: usize = 24 * 1024;
-const MAX_DFA_BYTES: usize = 48 * 1024;
-const MAX_DETERMINIZE_BYTES: usize = 64 * 1024;
 const MAX_NESTING: u32 = 16;
+
+/// How large a pattern's automaton may become while it is made. What does not fit is refused, never
+/// run another way: matching is one table look-up a byte for every pattern that exists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    nfa: usize,
+    dfa: usize,
+    determinize: usize,
+}
+
+impl Budget {
+    /// For what root wrote: at worst some 25 ms, when the policy is loaded.
+    pub(crate) const ROOT: Self = Self { nfa: 128 << 10, dfa: 256 << 10, determinize: 512 << 10 };
+    /// For what a holder chose: at worst some 400 µs of the one thread that decides.
+    pub(crate) const HOLDER: Self = Self { nfa: 8 << 10, dfa: 16 << 10, determinize: 16 << 10 };
+}
 
 /// A regular expression, compiled once, that a text matches only as a whole and in linear time.
 ///
@@ -54,6 +65,10 @@ impl Anchored {
     /// # Errors
     /// When it is no regular expression, too long, or too complex.
     pub fn new(source: &str) -> Result<Self, PatternFault> {
+        Self::within(source, Budget::ROOT)
+    }
+
+    pub(crate) fn within(source: &str, budget: Budget) -> Result<Self, PatternFault> {
         if source.len() > MAX_PATTERN_BYTES {
             return Err(PatternFault::TooLong(source.len()));
         }
@@ -63,8 +78,8 @@ impl Anchored {
         syntax::parse_with(&whole, &syntax()).map_err(|fault| malformed(source, &fault))?;
         let automaton = dense::Builder::new()
             .syntax(syntax())
-            .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_NFA_BYTES)).utf8(false))
-            .configure(limits())
+            .thompson(thompson::Config::new().nfa_size_limit(Some(budget.nfa)).utf8(false))
+            .configure(limits(budget))
             .build(&whole)
             .map_err(|_| PatternFault::TooComplex(shown(source)))?;
         Ok(Self { source: source.to_owned(), automaton: Arc::new(automaton) })
@@ -92,11 +107,11 @@ fn syntax() -> syntax::Config {
         .nest_limit(MAX_NESTING)
 }
 
-fn limits() -> dense::Config {
+fn limits(budget: Budget) -> dense::Config {
     dense::Config::new()
         .start_kind(StartKind::Anchored)
-        .dfa_size_limit(Some(MAX_DFA_BYTES))
-        .determinize_size_limit(Some(MAX_DETERMINIZE_BYTES))
+        .dfa_size_limit(Some(budget.dfa))
+        .determinize_size_limit(Some(budget.determinize))
 }
 
 fn malformed(source: &str, fault: &impl fmt::Display) -> PatternFault {
@@ -224,6 +239,7 @@ mod tests {
     fn a_pattern_that_would_explode_is_refused() {
         for pattern in [
             r"(a|b)*a(a|b){20}",
+            r"((a{0,9}){0,9}){0,9}{9}b",
             r"((a{9}){9}){9}{9}",
             r"\w{1000}{1000}",
             r"(?u:\w{50})",

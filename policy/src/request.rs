@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::constraint::Constraint;
-use crate::name::{NameFault, ParameterName, VerbName};
+use crate::name::{NameFault, ParameterName, VerbName, visible};
 use crate::value::{Kind, Text, Value, ValueFault};
 
 /// The most bytes that a request may have.
@@ -73,9 +73,8 @@ impl fmt::Display for Pointer {
         const AFTER: usize = 20;
         let at = self.character();
         let skipped = at.saturating_sub(BEFORE);
-        let visible = |text: String| text.escape_debug().to_string();
-        let before = visible(self.text.chars().skip(skipped).take(at - skipped).collect());
-        let after = visible(self.text.chars().skip(at).take(AFTER).collect());
+        let before = visible(self.text.chars().skip(skipped).take(at - skipped));
+        let after = visible(self.text.chars().skip(at).take(AFTER));
         let mark = before.chars().count();
         write!(out, "   {before}{after}\n   {:mark$}^", "")
     }
@@ -316,7 +315,7 @@ fn int(text: &str) -> Result<i64, ValueFault> {
     }
 }
 
-/// Writes one pin so that it reads back as it is. A pattern has no request syntax and is shown as `=/…/`.
+/// Writes one pin as a request would. A pattern has no request syntax and is shown as `=/…/`.
 pub(crate) fn write_pin(
     out: &mut fmt::Formatter<'_>,
     name: &ParameterName,
@@ -341,7 +340,7 @@ fn word(value: &Value) -> String {
     let text = value.to_string();
     let plain = !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b));
-    if plain { text } else { format!("'{}'", text.escape_debug().to_string().replace("\\'", "''")) }
+    if plain { text } else { format!("'{}'", visible(text.replace('\'', "''").chars())) }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::claim::{self, Unreadable};
+use super::patterns::Patterns;
 use super::{
-    Authority, Block, MAX_BLOCKS, MAX_PASSPORT_BYTES, MAX_PATTERNS, MintFault, Narrowing, Passport,
+    Authority, Block, MAX_BLOCKS, MAX_PASSPORT_BYTES, MintFault, Narrowing, Passport,
     PassportFault, datalog,
 };
 use crate::scope::Scope;
@@ -95,38 +95,50 @@ fn check_form(token: &Biscuit, bytes: &[u8]) -> Result<(), PassportFault> {
 /// byte, what was signed: its Datalog is never read, printed or run.
 fn stated(token: &Biscuit) -> Result<(Authority, Vec<Block>), PassportFault> {
     let signed = token.container().to_proto();
-    let mut contexts = token.context().into_iter().enumerate();
-    let mut context = || {
-        let (index, context) = contexts.next()?;
-        Some((index, context.ok_or(PassportFault::Statement(index))))
-    };
-    let (_, first) = context().ok_or(PassportFault::Malformed)?;
-    let first = first?;
-    let authority =
-        Authority::from_context(&first).map_err(|Unreadable| PassportFault::Statement(0))?;
-    let mut again = first_block(&first, &authority, &SCRATCH_SEED, &SCRATCH_SEED)
-        .map_err(|_| PassportFault::Statement(0))?;
-    if again.container().to_proto().authority.block != signed.authority.block {
-        return Err(PassportFault::Statement(0));
-    }
-    let mut patterns = claim::patterns(&authority.scope);
+    let contexts = contexts(token)?;
+    let [first, later @ ..] = contexts.as_slice() else { return Err(PassportFault::Malformed) };
+    let mut patterns = Patterns::of_authority();
+    let (authority, mut parent) =
+        stated_first(first, &signed.authority, &mut patterns).ok_or(PassportFault::Statement(0))?;
+    let mut patterns = patterns.of_holders();
     let mut blocks = Vec::new();
-    for block in &signed.blocks {
-        let (index, text) = context().ok_or(PassportFault::Malformed)?;
-        let text = text?;
-        let unstated = PassportFault::Statement(index);
-        let narrowing = Narrowing::from_context(&text).map_err(|Unreadable| unstated.clone())?;
-        again =
-            later_block(&again, &text, &narrowing, &SCRATCH_SEED).map_err(|_| unstated.clone())?;
-        patterns += claim::patterns(&narrowing.scope);
-        let same = again.container().to_proto().blocks.last().map(|last| &last.block)
-            == Some(&block.block);
-        if !same || patterns > MAX_PATTERNS {
-            return Err(unstated);
-        }
+    for (index, (context, block)) in later.iter().zip(&signed.blocks).enumerate() {
+        let (narrowing, child) = stated_later(context, block, &parent, &mut patterns)
+            .ok_or(PassportFault::Statement(index + 1))?;
         blocks.push(Block(narrowing));
+        parent = child;
     }
     Ok((authority, blocks))
+}
+
+fn contexts(token: &Biscuit) -> Result<Vec<String>, PassportFault> {
+    let contexts = token.context().into_iter().enumerate();
+    contexts.map(|(index, context)| context.ok_or(PassportFault::Statement(index))).collect()
+}
+
+/// The authority and the token of its block, when that is what was signed.
+fn stated_first(
+    context: &str,
+    signed: &schema::SignedBlock,
+    patterns: &mut Patterns,
+) -> Option<(Authority, Biscuit)> {
+    let authority = Authority::from_context(context, patterns).ok()?;
+    let again = first_block(context, &authority, &SCRATCH_SEED, &SCRATCH_SEED).ok()?;
+    let same = again.container().to_proto().authority.block == signed.block;
+    same.then_some((authority, again))
+}
+
+/// The narrowing and the token with its block, when that is what was signed.
+fn stated_later(
+    context: &str,
+    signed: &schema::SignedBlock,
+    parent: &Biscuit,
+    patterns: &mut Patterns,
+) -> Option<(Narrowing, Biscuit)> {
+    let narrowing = Narrowing::from_context(context, patterns).ok()?;
+    let again = later_block(parent, context, &narrowing, &SCRATCH_SEED).ok()?;
+    let same = again.container().to_proto().blocks.last()?.block == signed.block;
+    same.then_some((narrowing, again))
 }
 
 /// Each scope a subset of its parent's, each end no later, depth never growing.

@@ -6,13 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_cbor::Value as Cbor;
 
+use super::patterns::Patterns;
 use super::{
     Authority, MAX_OWNER_BYTES, MAX_PASSPORT_BYTES, MAX_PATTERNS, MAX_REASON_BYTES,
     MAX_RELAY_BYTES, MAX_RELAYS, MintFault, Narrowing,
 };
 use crate::constraint::Constraint;
 use crate::name::{SeatId, ShareId};
-use crate::pattern::Anchored;
 use crate::scope::{Capability, Scope};
 use crate::time::Timestamp;
 use crate::value::{Text, Value};
@@ -60,7 +60,7 @@ impl Authority {
         Ok(())
     }
 
-    pub(super) fn from_context(context: &str) -> Result<Self, Unreadable> {
+    pub(super) fn from_context(context: &str, patterns: &mut Patterns) -> Result<Self, Unreadable> {
         let [
             version,
             daemon,
@@ -87,7 +87,7 @@ impl Authority {
             channel_key: bytes(channel_key)?,
             redeem_key: bytes(redeem_key)?,
             depth: number(&depth)?,
-            scope: scope_in(scope)?,
+            scope: scope_in(scope, patterns)?,
         };
         one_spelling(authority.to_context(), context).map(|()| authority)
     }
@@ -108,7 +108,7 @@ impl Narrowing {
         ])
     }
 
-    pub(super) fn from_context(context: &str) -> Result<Self, Unreadable> {
+    pub(super) fn from_context(context: &str, patterns: &mut Patterns) -> Result<Self, Unreadable> {
         let [version, not_after, depth, scope, reason] = fields(context)?;
         if version != Cbor::Integer(VERSION) {
             return Err(Unreadable);
@@ -116,7 +116,7 @@ impl Narrowing {
         let narrowing = Self {
             not_after: Timestamp(number(&not_after)?),
             depth: number(&depth)?,
-            scope: scope_in(scope)?,
+            scope: scope_in(scope, patterns)?,
             reason: string(reason)?,
         };
         one_spelling(narrowing.to_context(), context).map(|()| narrowing)
@@ -133,8 +133,8 @@ fn check_scope(scope: &Scope) -> Result<(), MintFault> {
     Ok(())
 }
 
-/// How many patterns a reader of the scope would compile.
-pub(super) fn patterns(scope: &Scope) -> usize {
+/// How many patterns a reader of the scope would compile at most.
+fn patterns(scope: &Scope) -> usize {
     let limits =
         scope.capabilities().iter().flat_map(|capability| capability.parameters().values());
     limits.map(patterns_in).sum()
@@ -194,12 +194,21 @@ fn constraint_out(limit: &Constraint) -> Cbor {
             if values.len() == 1 { values.remove(0) } else { tagged(ONE_OF, values) }
         }
         Constraint::Range { min, max } => {
-            tagged(RANGE, vec![Cbor::Integer((*min).into()), Cbor::Integer((*max).into())])
+            tagged(RANGE, vec![end_out(*min, i64::MIN), end_out(*max, i64::MAX)])
         }
         Constraint::Prefix(prefix) => tagged(PREFIX, vec![text(prefix)]),
         Constraint::Pattern(pattern) => tagged(PATTERN, vec![text(pattern.source())]),
         Constraint::All(parts) => tagged(ALL, parts.iter().map(constraint_out).collect()),
     }
+}
+
+/// An end of a range; null where the range is open.
+fn end_out(end: i64, open: i64) -> Cbor {
+    if end == open { Cbor::Null } else { Cbor::Integer(end.into()) }
+}
+
+fn end_in(from: &Cbor, open: i64) -> Result<i64, Unreadable> {
+    if *from == Cbor::Null { Ok(open) } else { number(from) }
 }
 
 fn value_out(value: &Value) -> Cbor {
@@ -210,50 +219,48 @@ fn value_out(value: &Value) -> Cbor {
     }
 }
 
-fn scope_in(from: Cbor) -> Result<Scope, Unreadable> {
-    // Counted while reading: what is compiled must be bounded before the whole is known.
-    let mut patterns_left = MAX_PATTERNS;
-    let capabilities = array(from)?.into_iter().map(|one| capability_in(one, &mut patterns_left));
+fn scope_in(from: Cbor, patterns: &mut Patterns) -> Result<Scope, Unreadable> {
+    let capabilities = array(from)?.into_iter().map(|one| capability_in(one, patterns));
     Ok(Scope::new(capabilities.collect::<Result<Vec<_>, Unreadable>>()?))
 }
 
-fn capability_in(from: Cbor, patterns_left: &mut usize) -> Result<Capability, Unreadable> {
+fn capability_in(from: Cbor, patterns: &mut Patterns) -> Result<Capability, Unreadable> {
     let mut parts = array(from)?.into_iter();
     let verb = string(parts.next().ok_or(Unreadable)?)?.parse().map_err(|_| Unreadable)?;
     let mut limits = Vec::new();
     while let Some(name) = parts.next() {
         let name = string(name)?.parse().map_err(|_| Unreadable)?;
         let limit = parts.next().ok_or(Unreadable)?;
-        limits.push((name, constraint_in(limit, patterns_left)?));
+        limits.push((name, constraint_in(limit, patterns)?));
     }
     Ok(Capability::new(verb, limits))
 }
 
-fn constraint_in(from: Cbor, patterns_left: &mut usize) -> Result<Constraint, Unreadable> {
+fn constraint_in(from: Cbor, patterns: &mut Patterns) -> Result<Constraint, Unreadable> {
     let Cbor::Array(parts) = from else { return value_in(from).map(Constraint::exact) };
     let mut parts = parts.into_iter();
     match parts.next() {
         Some(Cbor::Integer(ALL)) => {
-            let parts = parts.map(|part| simple_in(part, patterns_left));
+            let parts = parts.map(|part| simple_in(part, patterns));
             let parts = parts.collect::<Result<BTreeSet<_>, Unreadable>>()?;
             if parts.len() > 1 { Ok(Constraint::All(parts)) } else { Err(Unreadable) }
         }
-        Some(tag) => tagged_in(&tag, parts.collect(), patterns_left),
+        Some(tag) => tagged_in(&tag, parts.collect(), patterns),
         None => Err(Unreadable),
     }
 }
 
 /// A part of `All`: what nests no further.
-fn simple_in(from: Cbor, patterns_left: &mut usize) -> Result<Constraint, Unreadable> {
+fn simple_in(from: Cbor, patterns: &mut Patterns) -> Result<Constraint, Unreadable> {
     let mut parts = array(from)?.into_iter();
     let tag = parts.next().ok_or(Unreadable)?;
-    tagged_in(&tag, parts.collect(), patterns_left)
+    tagged_in(&tag, parts.collect(), patterns)
 }
 
 fn tagged_in(
     tag: &Cbor,
     parts: Vec<Cbor>,
-    patterns_left: &mut usize,
+    patterns: &mut Patterns,
 ) -> Result<Constraint, Unreadable> {
     let Cbor::Integer(tag) = *tag else { return Err(Unreadable) };
     match tag {
@@ -264,14 +271,11 @@ fn tagged_in(
             .map(Constraint::OneOf),
         RANGE => {
             let [min, max]: [Cbor; 2] = parts.try_into().map_err(|_| Unreadable)?;
-            let (min, max) = (number(&min)?, number(&max)?);
+            let (min, max) = (end_in(&min, i64::MIN)?, end_in(&max, i64::MAX)?);
             if min <= max { Ok(Constraint::Range { min, max }) } else { Err(Unreadable) }
         }
         PREFIX => Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable),
-        PATTERN => {
-            *patterns_left = patterns_left.checked_sub(1).ok_or(Unreadable)?;
-            Anchored::new(&only_text(parts)?).map(Constraint::Pattern).map_err(|_| Unreadable)
-        }
+        PATTERN => patterns.compiled(only_text(parts)?).map(Constraint::Pattern),
         _ => Err(Unreadable),
     }
 }

@@ -65,6 +65,12 @@ fn tests(argument: &Term, limit: &Constraint) -> Vec<Expression> {
             let set = Term::Set(values.iter().map(value).collect());
             vec![binary(set, argument.clone(), Binary::Contains)]
         }
+        Constraint::Range { min: i64::MIN, max } => {
+            vec![test(Term::Integer(*max), Binary::LessOrEqual)]
+        }
+        Constraint::Range { min, max: i64::MAX } => {
+            vec![test(Term::Integer(*min), Binary::GreaterOrEqual)]
+        }
         Constraint::Range { min, max } => vec![
             test(Term::Integer(*min), Binary::GreaterOrEqual),
             test(Term::Integer(*max), Binary::LessOrEqual),

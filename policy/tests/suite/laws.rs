@@ -1,0 +1,246 @@
+//! Laws that hold for every constraint, scope, rule and chain.
+
+use std::collections::BTreeSet;
+
+use policy::{Anchored, Arguments, Capability, Constraint, Decision, Scope, Text, Value};
+use proptest::prelude::*;
+
+use crate::world::{NOW, Shared, arguments, with, you};
+
+fn laws(cases: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+fn text_values() -> impl Strategy<Value = Value> {
+    "[ab]{0,3}".prop_map(|text| Value::text(text).unwrap())
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => text_values(),
+        3 => (-3..6_i64).prop_map(Value::Int),
+        1 => any::<bool>().prop_map(Value::Bool),
+    ]
+}
+
+fn patterns() -> impl Strategy<Value = Constraint> {
+    let compiled: Vec<_> = ["a+", "a*b?", "[ab]{2}", ".*b", "", "(a|ab)b?"]
+        .map(|source| Constraint::Pattern(Anchored::new(source).unwrap()))
+        .to_vec();
+    proptest::sample::select(compiled)
+}
+
+fn simple_constraints() -> impl Strategy<Value = Constraint> {
+    prop_oneof![
+        1 => Just(Constraint::Any),
+        4 => proptest::collection::btree_set(values(), 1..4).prop_map(Constraint::OneOf),
+        3 => (-3..6_i64, 0..5_i64).prop_map(|(min, span)| Constraint::Range { min, max: min + span }),
+        2 => "[ab]{0,2}".prop_map(|text| Constraint::Prefix(Text::new(text).unwrap())),
+        2 => patterns(),
+    ]
+}
+
+fn constraints() -> impl Strategy<Value = Constraint> {
+    (simple_constraints(), simple_constraints(), any::<bool>()).prop_map(|(one, two, joined)| {
+        let both = if joined { one.intersect(&two) } else { None };
+        both.unwrap_or(one)
+    })
+}
+
+fn capabilities() -> impl Strategy<Value = Capability> {
+    let verb = proptest::sample::select(vec!["a.one", "a.two"]);
+    let limits =
+        proptest::collection::vec((proptest::sample::select(vec!["x", "y"]), constraints()), 0..3);
+    (verb, limits).prop_map(|(verb, limits)| {
+        let limits = limits.into_iter().map(|(name, limit)| (name.parse().unwrap(), limit));
+        Capability::new(verb.parse().unwrap(), limits)
+    })
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    proptest::collection::vec(capabilities(), 0..4).prop_map(Scope::new)
+}
+
+fn calls() -> impl Strategy<Value = (&'static str, Arguments)> {
+    let verb = proptest::sample::select(vec!["a.one", "a.two"]);
+    (verb, proptest::option::of(values()), proptest::option::of(values())).prop_map(
+        |(verb, x, y)| {
+            let pairs = [("x", x), ("y", y)].into_iter();
+            let given = pairs.filter_map(|(name, value)| Some((name.parse().unwrap(), value?)));
+            (verb, given.collect())
+        },
+    )
+}
+
+fn permits(scope: &Scope, call: &(&str, Arguments)) -> bool {
+    scope.permits(&call.0.parse().unwrap(), &call.1)
+}
+
+proptest! {
+    #![proptest_config(laws(20_000))]
+
+    #[test]
+    fn what_covers_permits_what_the_covered_permits(a in constraints(), b in constraints(), v in values()) {
+        prop_assert!(!(a.covers(&b) && b.permits(&v)) || a.permits(&v));
+        prop_assert!(a.covers(&a));
+    }
+
+    #[test]
+    fn an_intersection_permits_exactly_what_both_permit(a in constraints(), b in constraints(), v in values()) {
+        let both = a.permits(&v) && b.permits(&v);
+        match a.intersect(&b) {
+            Some(met) => {
+                prop_assert_eq!(met.permits(&v), both);
+                prop_assert!(a.covers(&met) && b.covers(&met), "{a:?} {b:?} {met:?}");
+            }
+            None => prop_assert!(!both),
+        }
+    }
+
+    #[test]
+    fn a_scope_permits_exactly_what_its_capabilities_permit(all in proptest::collection::vec(capabilities(), 0..5), call in calls()) {
+        let scope = Scope::new(all.clone());
+        let any = all.iter().any(|one| one.permits(&call.0.parse().unwrap(), &call.1));
+        prop_assert_eq!(permits(&scope, &call), any);
+        prop_assert_eq!(Scope::new(scope.capabilities().to_vec()), scope);
+    }
+
+    #[test]
+    fn a_subset_permits_no_more(a in scopes(), b in scopes(), call in calls()) {
+        prop_assert!(!(a.is_subset_of(&b) && permits(&a, &call)) || permits(&b, &call));
+        let met = a.intersect(&b);
+        prop_assert!(met.is_subset_of(&a) && met.is_subset_of(&b));
+        prop_assert_eq!(permits(&met, &call), permits(&a, &call) && permits(&b, &call));
+    }
+}
+
+proptest! {
+    #![proptest_config(laws(100_000))]
+
+    /// Each child is what its maker asked for, if the parent takes it, else what is left of it. No child
+    /// ever permits what one of its ancestors refuses.
+    #[test]
+    fn pp10_a_child_never_permits_what_an_ancestor_refuses(first in scopes(), asked in proptest::collection::vec(scopes(), 1..4), call in calls()) {
+        let mut chain = vec![first];
+        for wish in asked {
+            let parent = chain.last().unwrap();
+            let child = if wish.is_subset_of(parent) { wish } else { parent.intersect(&wish) };
+            prop_assert!(child.is_subset_of(parent));
+            chain.push(child);
+        }
+        let effective = permits(chain.last().unwrap(), &call);
+        prop_assert!(!effective || chain.iter().all(|scope| permits(scope, &call)));
+    }
+}
+
+/// A rule as data, for a second opinion that knows nothing of the crate's own types.
+#[derive(Clone, Debug)]
+struct Naive {
+    kind: &'static str,
+    everyone: bool,
+    services: Option<BTreeSet<&'static str>>,
+    most: Option<i64>,
+    recipients: &'static str,
+}
+
+impl Naive {
+    fn toml(&self) -> String {
+        let who = if self.everyone { "user = \"*\"" } else { "agent = \"you\"" };
+        let list = |services: &BTreeSet<_>| format!("service = {:?}", Vec::from_iter(services));
+        let mut limits: Vec<_> = self.services.iter().map(list).collect();
+        limits.extend(self.most.map(|most| format!("lines = {{ max = {most} }}")));
+        let to = if self.kind == "delegate" {
+            format!("to = [\"{}\"]\n", self.recipients)
+        } else {
+            String::new()
+        };
+        format!(
+            "[[{}]]\n{who}\nverbs = {{ \"ssh.tail_logs\" = {{ {} }} }}\n{to}",
+            self.kind,
+            limits.join(", ")
+        )
+    }
+
+    fn matches(&self, service: &str, lines: i64) -> bool {
+        self.services.as_ref().is_none_or(|list| list.contains(service))
+            && self.most.is_none_or(|most| lines <= most)
+    }
+}
+
+fn naive_rules() -> impl Strategy<Value = Naive> {
+    let services =
+        proptest::collection::btree_set(proptest::sample::select(vec!["web", "db", "vault"]), 1..3);
+    (
+        proptest::sample::select(vec!["allow", "allow", "deny", "delegate", "delegate"]),
+        any::<bool>(),
+        proptest::option::of(services),
+        proptest::option::of(proptest::sample::select(vec![10_i64, 100, 300])),
+        proptest::sample::select(vec!["vendor-*", "vendor-b", "partner"]),
+    )
+        .prop_map(|(kind, everyone, services, most, recipients)| Naive {
+            kind,
+            everyone,
+            services,
+            most,
+            recipients,
+        })
+}
+
+proptest! {
+    #![proptest_config(laws(1_500))]
+
+    #[test]
+    fn p01_authorize_agrees_with_a_second_evaluator(
+        rules in proptest::collection::vec(naive_rules(), 0..6),
+        pins in proptest::collection::btree_set(proptest::sample::select(vec!["web", "db", "vault"]), 1..3),
+        service in proptest::sample::select(vec!["web", "db", "vault", "mail"]),
+        lines in proptest::sample::select(vec![1_i64, 10, 11, 100, 101, 300, 301, 500]),
+    ) {
+        let toml: String = rules.iter().map(Naive::toml).collect();
+        let list: Vec<_> = pins.iter().copied().collect();
+        let shared = Shared::of(&toml, &[&format!("ssh.tail_logs:service={}", list.join("|"))]);
+        let say = |kind: &str| {
+            let matching = |rule: &&Naive| rule.kind == kind && rule.matches(service, lines);
+            let reaching = |rule: &&Naive| kind != "delegate" || rule.recipients != "partner";
+            rules.iter().filter(matching).any(|rule| reaching(&rule))
+        };
+        let expected = pins.contains(service) && say("allow") && !say("deny") && say("delegate");
+        let call = policy::Call {
+            verb: "ssh.tail_logs".parse().unwrap(),
+            arguments: arguments([("service", crate::world::text(service)), ("lines", Value::Int(lines))]),
+        };
+        let decided = matches!(shared.decide_at(call, NOW), Decision::Permit(_));
+        prop_assert_eq!(decided, expected, "{}", toml);
+    }
+
+    /// What is derived lies within what the rules allow, and nothing that a request names is lost.
+    #[test]
+    fn a_derived_scope_is_within_the_rules_and_meets_the_request(
+        rules in proptest::collection::vec(naive_rules(), 0..6),
+        pins in proptest::collection::btree_set(proptest::sample::select(vec!["web", "db", "vault"]), 1..3),
+        bound in proptest::option::of(proptest::sample::select(vec![5_i64, 50, 200])),
+        service in proptest::sample::select(vec!["web", "db", "vault", "mail"]),
+        lines in proptest::sample::select(vec![1_i64, 5, 10, 50, 100, 200, 300, 500]),
+    ) {
+        let toml: String = rules.iter().map(Naive::toml).collect();
+        let list: Vec<_> = pins.iter().copied().collect();
+        let mut request = format!("ssh.tail_logs:service={}", list.join("|"));
+        request.extend(bound.map(|most| format!(",lines<={most}")));
+        let surface = with(&toml).surface(&you());
+        let say = |kind: &str, service: &str, lines| {
+            rules.iter().any(|rule| rule.kind == kind && rule.matches(service, lines))
+        };
+        let named = |lines| pins.iter().all(|service| say("allow", service, lines));
+        let met = named(bound.unwrap_or(1));
+        if let Ok(scope) = surface.derive(&crate::world::requests(&[&request])) {
+            let call = arguments([("service", crate::world::text(service)), ("lines", Value::Int(lines))]);
+            if scope.permits(&"ssh.tail_logs".parse().unwrap(), &call) {
+                prop_assert!(pins.contains(service) && bound.is_none_or(|most| lines <= most));
+                prop_assert!(say("allow", service, lines), "{toml}");
+            }
+            prop_assert!(met, "{toml}");
+        } else {
+            prop_assert!(!met || rules.iter().any(|rule| rule.kind == "deny"), "{toml}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The policy crate from the outside: conformance cases, passports, laws, and text.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod passport;
+#[cfg(test)]
+mod text;
+#[cfg(test)]
+mod world;
