@@ -52,8 +52,9 @@ pub(crate) fn widen(socket: &UdpSocket) {
 #[derive(Clone, Copy, Debug)]
 struct Uncontrolled;
 
-/// Above `u32::MAX` Quinn's pacer is off, too.
-const NO_WINDOW: u64 = 1 << 40;
+/// As good as none: 320 MiB/s at a round trip of 100 ms. Yet a bound, since Quinn remembers each packet until it is
+/// acknowledged: a leg that takes packets and acknowledges none would otherwise fill the memory of whoever sends.
+const NO_WINDOW: u64 = 32 << 20;
 
 impl ControllerFactory for Uncontrolled {
     fn build(self: Arc<Self>, _now: Instant, _mtu: u16) -> Box<dyn Controller> {
