@@ -17,10 +17,10 @@ use std::process::ExitCode;
 use rustix::io::fcntl_dupfd_cloexec;
 
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
-pub(crate) use order::{Account, Attached, Limits, Order, Report, Status};
+pub(crate) use order::{Account, Attached, Known, Limits, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;
-pub(crate) use packet::{PacketFault, send_order, take_report};
+pub(crate) use packet::{PacketFault, reports, send_order};
 
 use crate::run::exec::NotStarted;
 
@@ -29,6 +29,9 @@ const NOT_STARTED: u8 = 125;
 
 /// The most of a reason that is reported, in characters.
 const MAX_REASON: usize = 1024;
+
+/// Of a member of more groups than this, what was looked up is not reported.
+const MAX_GROUPS: usize = 1024;
 
 /// How the process tree of a call is ended, and so what the runner does before and after it has its order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +78,7 @@ fn serve(place: Place, socket: &OwnedFd) -> ExitCode {
         Err(fault) => Report::NotStarted(with_causes(&fault)),
     };
     let code = match &report {
-        Report::Ended(_) => ExitCode::SUCCESS,
+        Report::Ended(_) | Report::LookedUp(_) => ExitCode::SUCCESS,
         Report::NotStarted(_) => ExitCode::from(NOT_STARTED),
     };
     // A monitor that is gone needs no report.

@@ -1,5 +1,6 @@
 //! Starting verbs: a few runners wait started, each where its call will be killed.
 
+mod accounts;
 mod running;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thiserror::Error;
 
 use super::cgroup::Instance;
+use crate::clock::Instants;
 use crate::run::{Attached, Order, PacketFault, Place};
 
+use accounts::Accounts;
 pub(crate) use running::{Ended, Running};
 
 /// How the processes of a call are held together.
@@ -63,12 +66,19 @@ pub(crate) struct Runners {
     contain: Containment,
     parked: VecDeque<Running>,
     wanted: usize,
+    accounts: Accounts,
 }
 
 impl Runners {
     /// Starts none yet.
     pub(crate) fn new(program: RunnerProgram, contain: Containment, parked: usize) -> Self {
-        Self { program, contain, parked: VecDeque::new(), wanted: parked }
+        Self {
+            program,
+            contain,
+            parked: VecDeque::new(),
+            wanted: parked,
+            accounts: Accounts::default(),
+        }
     }
 
     /// Starts one runner more, if there are too few.
@@ -96,9 +106,11 @@ impl Runners {
         order: &Order,
         attached: Attached,
     ) -> Result<Running, SpawnFault> {
+        let now = Instants::now();
+        let known = self.accounts.of(&order.account, now);
         loop {
-            let runner = self.parked.pop_front().map_or_else(|| self.runner(), Ok)?;
-            match runner.give(order, &attached) {
+            let mut runner = self.parked.pop_front().map_or_else(|| self.runner(), Ok)?;
+            match runner.give(order, known.as_ref(), &attached, now) {
                 Ok(()) => return Ok(runner),
                 // Somebody killed it while it waited. Dropping it clears it away.
                 Err(PacketFault::Socket(Errno::PIPE | Errno::CONNRESET)) => {}
@@ -123,7 +135,7 @@ impl Runners {
         let pid = self.program.spawn(place, theirs, entrance).map_err(SpawnFault::Start)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())
             .map_err(|errno| SpawnFault::Start(errno.into()))?;
-        Ok(Running::new(pid, pidfd, ours, leaf))
+        Ok(Running::new(pid, pidfd, ours, leaf, self.accounts.clone()))
     }
 }
 

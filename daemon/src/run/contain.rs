@@ -15,7 +15,7 @@ use super::Place;
 use super::descendants::{Children, Left, kill_all, reap_all};
 use super::exec::{NotStarted, step};
 use super::order::{Received, Report, Status};
-use super::packet::{is_over, send_order, take_report};
+use super::packet::{is_over, reports, send_order, send_report};
 
 /// How long to wait for a killed process before looking again for others.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ pub(super) fn watch(socket: &OwnedFd, received: Received) -> Result<Report, NotS
     let verb = Verb::start(received)?;
     let ended = step("watch the verb", verb.until_over(socket, &children))?;
     let ended = step("end the verb's processes", verb.end(ended, &children))?;
-    Ok(take_report(&verb.socket).unwrap_or(Report::Ended(ended)))
+    Ok(verb.pass_on(socket).unwrap_or(Report::Ended(ended)))
 }
 
 /// The runner that becomes the verb, and then the verb.
@@ -47,8 +47,20 @@ impl Verb {
     fn start(received: Received) -> Result<Self, NotStarted> {
         let (socket, theirs) = step("make a socket", pair())?;
         let pid = step("start another runner", spawn(theirs))?;
-        send_order(&socket, &received.order, &received.attached)?;
+        send_order(&socket, &received.order, received.known.as_ref(), &received.attached)?;
         Ok(Self { pid, socket })
+    }
+
+    /// Hands on what the other runner reported; its last word, if the verb was not started, it hands back.
+    fn pass_on(&self, socket: &OwnedFd) -> Option<Report> {
+        reports(&self.socket).find(|report| match report {
+            Report::LookedUp(_) => {
+                // Without it the next runner looks again.
+                let _ = send_report(socket, report);
+                false
+            }
+            Report::NotStarted(_) | Report::Ended(_) => true,
+        })
     }
 
     /// Some when the verb has ended, none when the monitor wants it ended.

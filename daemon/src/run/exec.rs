@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
@@ -28,10 +28,10 @@ use rustix::thread::{
 use signal_hook::consts::FORBIDDEN;
 use thiserror::Error;
 
-use super::Place;
-use super::order::{Attached, Limits, Order, Received};
+use super::order::{Attached, Limits, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
-use super::packet::{PacketFault, is_over};
+use super::packet::{PacketFault, is_over, send_report};
+use super::{MAX_GROUPS, Place};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LANG: &str = "C.UTF-8";
@@ -90,19 +90,26 @@ fn enter_leaf() -> Result<(), NotStarted> {
 }
 
 fn give_up() -> Result<(), NotStarted> {
-    step("reset signals", catch_signals())?;
+    step("reset signals", catch_ignored_signals())?;
     step("empty the bounding set", empty_bounding_set())
 }
 
-/// A signal that is caught is at its default after exec; one that was ignored by whoever started the daemon would
-/// stay ignored.
-fn catch_signals() -> io::Result<()> {
+/// A signal that is caught is at its default after exec; one that was ignored by whoever started the daemon, or by this
+/// program's runtime, would stay ignored.
+fn catch_ignored_signals() -> io::Result<()> {
+    let ignored = ignored_signals(&fs::read_to_string("/proc/self/status")?)?;
     let caught = Arc::new(AtomicBool::new(false));
     SIGNALS
         .into_iter()
         .flatten()
-        .filter(|signal| !FORBIDDEN.contains(signal))
+        .filter(|signal| !FORBIDDEN.contains(signal) && ignored >> (signal - 1) & 1 == 1)
         .try_for_each(|signal| signal_hook::flag::register(signal, Arc::clone(&caught)).map(drop))
+}
+
+/// A bit for each signal, the first for signal 1.
+fn ignored_signals(status: &str) -> io::Result<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    u64::from_str_radix(mask.unwrap_or_default().trim(), 16).map_err(io::Error::other)
 }
 
 /// Without the right to do so there is nothing to give up: `no_new_privs` lets nothing be gained.
@@ -119,8 +126,9 @@ fn empty_bounding_set() -> rustix::io::Result<()> {
 
 /// Becomes the verb. Comes back only when it did not.
 pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, NotStarted> {
-    let Received { order, attached } = received;
-    let owner = Owner::look_up(order.account.clone())?;
+    let Received { order, known, attached } = received;
+    let owner = Owner::find(&order.account, known)?;
+    tell(socket, &owner)?;
     let image = Image::new(&order, &owner)?;
     let program = step("attach the standard streams", attach(attached))?;
     close_fds::set_fds_cloexec(3, &[]);
@@ -139,6 +147,16 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
         return Err(NotStarted::Withdrawn);
     }
     Err(image.execute(program.as_ref()))
+}
+
+/// Before anything of the owner's could speak in this process's name.
+fn tell(socket: &OwnedFd, owner: &Owner) -> Result<(), PacketFault> {
+    match &owner.looked_up {
+        Some(found) if found.groups.len() <= MAX_GROUPS => {
+            send_report(socket, &Report::LookedUp(found.clone()))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Puts the streams in their places. The program stays.

@@ -51,17 +51,33 @@ pub(crate) struct Attached {
     pub(crate) program: Option<OwnedFd>,
 }
 
+/// An account as one runner found it, so that the next need not look: loading the name services takes as long as
+/// starting a program.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Known {
+    pub(crate) uid: u32,
+    pub(crate) name: String,
+    pub(crate) gid: u32,
+    /// With the account's own.
+    pub(crate) groups: Vec<u32>,
+    pub(crate) home: String,
+}
+
 /// An order with its descriptors, on the runner's side.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) order: Order,
+    pub(super) known: Option<Known>,
     pub(super) attached: Attached,
 }
 
-/// What a runner says. A runner that becomes the verb says nothing: its socket closes.
+/// What a runner says. One that becomes the verb says nothing of that: its socket closes.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) enum Report {
+    /// It had to look the owner up, and found this.
+    LookedUp(Known),
     /// The verb did not run, and why.
     NotStarted(String),
     /// A subreaper's last word: how the verb ended. Nothing of its tree is left.

@@ -5,12 +5,13 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::unistd::{
-    Gid, Uid, User, getgrouplist, getgroups, getresgid, getresuid, setgid, setgroups, setresgid,
-    setresuid, setuid,
+    Gid, Uid, User, getgrouplist, getresgid, getresuid, setgid, setgroups, setresgid, setresuid,
+    setuid,
 };
+use rustix::process::getgroups;
 use thiserror::Error;
 
-use super::order::Account;
+use super::order::{Account, Known};
 
 /// Who the verb will run as, looked up.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Owner {
     gid: Gid,
     /// None where nothing changes.
     groups: Option<Vec<Gid>>,
+    /// What was not known before.
+    pub(super) looked_up: Option<Known>,
 }
 
 /// Why the runner could not become the owner.
@@ -43,35 +46,48 @@ pub(super) enum OwnerFault {
 }
 
 impl Owner {
-    /// Looks the account up, while the runner may still read what name services need.
+    /// Finds the account, while the runner may still read what name services need.
     ///
     /// # Errors
     /// When it is root, unknown, or has another name than the order says.
-    pub(super) fn look_up(account: Account) -> Result<Self, OwnerFault> {
+    pub(super) fn find(account: &Account, known: Option<Known>) -> Result<Self, OwnerFault> {
         match account {
-            Account::Become { uid, name } => Self::another(uid, &name),
-            Account::Stay { name, home } => Self::same(name, home),
+            Account::Become { uid, name } => Self::another(*uid, name, known),
+            Account::Stay { name, home } => Self::same(name.clone(), home.clone()),
         }
     }
 
-    fn another(uid: u32, name: &str) -> Result<Self, OwnerFault> {
+    fn another(uid: u32, name: &str, known: Option<Known>) -> Result<Self, OwnerFault> {
         refuse_root(Uid::from_raw(uid))?;
-        let user = User::from_uid(Uid::from_raw(uid))
-            .map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?
-            .ok_or(OwnerFault::Unknown(uid))?;
-        // A uid that was given to somebody else since the share was opened is not its owner.
-        if user.name != name {
-            return Err(OwnerFault::Renamed { uid, is: user.name, was: name.to_owned() });
-        }
-        let groups = groups(&user).map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?;
-        let home = user.dir.into_os_string().into_string().map_err(|_| OwnerFault::Home(uid))?;
-        Ok(Self { name: user.name, home, uid: user.uid, gid: user.gid, groups: Some(groups) })
+        let given = known.filter(|known| known.uid == uid && known.name == name);
+        let looked_up = match &given {
+            Some(_) => None,
+            None => Some(look_up(uid, name)?),
+        };
+        let Some(it) = given.as_ref().or(looked_up.as_ref()) else {
+            return Err(OwnerFault::Unknown(uid));
+        };
+        Ok(Self {
+            name: it.name.clone(),
+            home: it.home.clone(),
+            uid: Uid::from_raw(it.uid),
+            gid: Gid::from_raw(it.gid),
+            groups: Some(it.groups.iter().copied().map(Gid::from_raw).collect()),
+            looked_up,
+        })
     }
 
     fn same(name: String, home: String) -> Result<Self, OwnerFault> {
         refuse_root(Uid::current())?;
         refuse_root(Uid::effective())?;
-        Ok(Self { name, home, uid: Uid::current(), gid: Gid::current(), groups: None })
+        Ok(Self {
+            name,
+            home,
+            uid: Uid::current(),
+            gid: Gid::current(),
+            groups: None,
+            looked_up: None,
+        })
     }
 
     /// Becomes the owner for good.
@@ -93,7 +109,7 @@ impl Owner {
         proven("uid", [uids.real, uids.effective, uids.saved] == [self.uid; 3])?;
         proven("gid", [gids.real, gids.effective, gids.saved] == [self.gid; 3])?;
         if let Some(groups) = &self.groups {
-            proven("groups", sorted(changed("groups", getgroups())?) == sorted(groups.clone()))?;
+            proven("groups", sorted(current_groups()?) == sorted(groups.clone()))?;
         }
         proven("uid", setuid(Uid::from_raw(0)) == Err(Errno::EPERM))?;
         let root_group = Gid::from_raw(0);
@@ -105,9 +121,27 @@ fn refuse_root(uid: Uid) -> Result<(), OwnerFault> {
     if uid.is_root() { Err(OwnerFault::Root) } else { Ok(()) }
 }
 
-fn groups(user: &User) -> Result<Vec<Gid>, Errno> {
+fn look_up(uid: u32, name: &str) -> Result<Known, OwnerFault> {
+    let user = User::from_uid(Uid::from_raw(uid))
+        .map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?
+        .ok_or(OwnerFault::Unknown(uid))?;
+    // A uid that was given to somebody else since the share was opened is not its owner.
+    if user.name != name {
+        return Err(OwnerFault::Renamed { uid, is: user.name, was: name.to_owned() });
+    }
+    let groups = groups(&user).map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?;
+    let home = user.dir.into_os_string().into_string().map_err(|_| OwnerFault::Home(uid))?;
+    Ok(Known { uid, name: user.name, gid: user.gid.as_raw(), groups, home })
+}
+
+fn groups(user: &User) -> Result<Vec<u32>, Errno> {
     let name = CString::new(user.name.as_str()).map_err(|_nul| Errno::EINVAL)?;
-    getgrouplist(&name, user.gid)
+    Ok(getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw).collect())
+}
+
+fn current_groups() -> Result<Vec<Gid>, OwnerFault> {
+    let groups = getgroups().map_err(|errno| OwnerFault::Change("groups", errno.into()))?;
+    Ok(groups.into_iter().map(|group| Gid::from_raw(group.as_raw())).collect())
 }
 
 fn sorted(mut groups: Vec<Gid>) -> Vec<Gid> {

@@ -10,8 +10,10 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid,
 };
 
+use super::accounts::Accounts;
+use crate::clock::Instants;
 use crate::monitor::cgroup::Leaf;
-use crate::run::{Attached, Order, PacketFault, Report, Status, send_order, take_report};
+use crate::run::{Attached, Known, Order, PacketFault, Report, Status, reports, send_order};
 
 /// How a verb ended. Nothing of its tree is left.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +32,9 @@ pub(crate) struct Running {
     socket: OwnedFd,
     leaf: Option<Leaf>,
     stage: Stage,
+    accounts: Accounts,
+    /// When it had its order, which is before it looked anything up.
+    begun: Instants,
 }
 
 /// How far the end has come.
@@ -42,12 +47,25 @@ enum Stage {
 }
 
 impl Running {
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, socket: OwnedFd, leaf: Option<Leaf>) -> Self {
-        Self { pid, pidfd, socket, leaf, stage: Stage::Alive }
+    pub(super) fn new(
+        pid: Pid,
+        pidfd: OwnedFd,
+        socket: OwnedFd,
+        leaf: Option<Leaf>,
+        accounts: Accounts,
+    ) -> Self {
+        Self { pid, pidfd, socket, leaf, stage: Stage::Alive, accounts, begun: Instants::now() }
     }
 
-    pub(super) fn give(&self, order: &Order, attached: &Attached) -> Result<(), PacketFault> {
-        send_order(&self.socket, order, attached)
+    pub(super) fn give(
+        &mut self,
+        order: &Order,
+        known: Option<&Known>,
+        attached: &Attached,
+        now: Instants,
+    ) -> Result<(), PacketFault> {
+        self.begun = now;
+        send_order(&self.socket, order, known, attached)
     }
 
     /// The verb's main process, or its subreaper.
@@ -98,12 +116,19 @@ impl Running {
         if self.stage == Stage::Alive {
             let Some(status) = self.reap_main()? else { return Ok(None) };
             self.stage = Stage::Orphans(status);
-            self.leaf.as_ref().map_or(Ok(()), Leaf::kill)?;
+            self.kill_orphans()?;
         }
         match (self.stage, &self.leaf) {
             (Stage::Over | Stage::Alive, _) => Ok(None),
             (Stage::Orphans(_), Some(leaf)) if leaf.is_populated()? => Ok(None),
             (Stage::Orphans(status), _) => Ok(Some(self.over(status))),
+        }
+    }
+
+    fn kill_orphans(&self) -> io::Result<()> {
+        match &self.leaf {
+            Some(leaf) if leaf.is_populated()? => leaf.kill(),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -116,14 +141,15 @@ impl Running {
     fn over(&mut self, status: Status) -> Ended {
         self.stage = Stage::Over;
         self.leaf = None;
-        match (take_report(&self.socket), status) {
-            (Some(Report::NotStarted(why)), _) => Ended::NotStarted(why),
-            (Some(Report::Ended(Status::Exited(code))), _) | (None, Status::Exited(code)) => {
-                Ended::Exited(code)
+        let mut ended = Ended::from(status);
+        for report in reports(&self.socket) {
+            match report {
+                Report::LookedUp(known) => self.accounts.learn(known, self.begun),
+                Report::NotStarted(why) => ended = Ended::NotStarted(why),
+                Report::Ended(status) => ended = status.into(),
             }
-            (Some(Report::Ended(Status::Signaled(signal))), _)
-            | (None, Status::Signaled(signal)) => Ended::Signaled(signal),
         }
+        ended
     }
 
     /// Who is left, to be named. Empty when it is over.
@@ -132,6 +158,15 @@ impl Running {
             (Stage::Over, _) => Vec::new(),
             (Stage::Alive | Stage::Orphans(_), Some(leaf)) => leaf.processes().unwrap_or_default(),
             (Stage::Alive | Stage::Orphans(_), None) => vec![self.pid],
+        }
+    }
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Exited(code) => Self::Exited(code),
+            Status::Signaled(signal) => Self::Signaled(signal),
         }
     }
 }

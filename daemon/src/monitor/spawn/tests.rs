@@ -436,7 +436,7 @@ fn ru5_what_the_daemon_inherited_does_not_reach_the_verb() {
         .spawn()
         .unwrap();
     let verb = order(&["/bin/sh", "-c", "cat /proc/$$/status; env; ls /proc/$$/fd; exit 0"]);
-    crate::run::send_order(&ours, &verb, &attached).unwrap();
+    crate::run::send_order(&ours, &verb, None, &attached).unwrap();
     drop(attached);
     let mut out = String::new();
     outputs.stdout.read_to_string(&mut out).unwrap();
@@ -466,6 +466,21 @@ fn p03_a_uid_that_changed_hands_is_not_the_owner() {
         assert_eq!(not_started(way, &order), "uid 65534 is `nobody` now, not `alice`");
         order.account = Account::Become { uid: 4_000_000_001, name: "nobody".into() };
         assert_eq!(not_started(way, &order), "uid 4000000001 has no account");
+    }
+}
+
+#[test]
+fn an_account_is_looked_up_once_and_then_known() {
+    for way in WAYS {
+        let mut world = world(way);
+        let account = order(&["/bin/true"]).account;
+        assert_eq!(world.runners.accounts.of(&account, Instants::now()), None, "{way:?}");
+        for _known_or_not in 0..2 {
+            let (_, status, _) = run(&mut world, &order(&["/bin/cat", "/proc/self/status"]));
+            assert_eq!(field(&status, "Groups"), ["65534"], "{way:?}");
+            let known = world.runners.accounts.of(&account, Instants::now()).unwrap();
+            assert_eq!((known.gid, known.home.as_str()), (NOBODY, "/nonexistent"), "{way:?}");
+        }
     }
 }
 
@@ -546,7 +561,7 @@ fn length(order: &Order) -> usize {
     longer.program.push_str(&"x".repeat(200_000));
     let (_outputs, attached) = outputs();
     let (ours, _theirs) = pair().unwrap();
-    match crate::run::send_order(&ours, &longer, &attached) {
+    match crate::run::send_order(&ours, &longer, None, &attached) {
         Err(PacketFault::TooLong(length)) => length - 200_000 - 4,
         other => panic!("{other:?}"),
     }
@@ -621,7 +636,7 @@ fn a_runner_that_is_killed_before_its_order_never_starts_the_verb() {
         let mut running = world.runners.parked.pop_front().unwrap();
         running.kill().unwrap();
         let (mut outputs, attached) = outputs();
-        let _ = running.give(&shell("echo ran"), &attached);
+        let _ = running.give(&shell("echo ran"), None, &attached, Instants::now());
         drop(attached);
         ended(&mut running);
         assert_eq!(outputs.wait_for_line(), "", "{way:?}");
@@ -659,7 +674,7 @@ fn rootless_verbs_run_as_who_runs_the_daemon_and_end_with_it() {
         .unwrap();
     let mut verb = shell(&format!("id -u; echo $HOME $USER; {ESCAPE}; exec sleep 1000"));
     verb.account = Account::Stay { name: "someone".into(), home: "/tmp".into() };
-    crate::run::send_order(&ours, &verb, &attached).unwrap();
+    crate::run::send_order(&ours, &verb, None, &attached).unwrap();
     drop(attached);
     assert_eq!(outputs.wait_for_line(), "65534");
     assert_eq!(outputs.wait_for_line(), "/tmp someone");
