@@ -83,8 +83,9 @@ impl Permit {
     }
 }
 
-/// A call that was allowed.
+/// A call that was allowed. Only a spent permit yields one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Admitted {
     /// The call with defaults filled in.
     pub call: Call,

@@ -1,18 +1,20 @@
 //! The surface: what a principal holds now, and what may be derived from it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+mod asked;
+
 use std::sync::Arc;
+
+use self::asked::{Combination, combinations, settle};
 
 use crate::constraint::Constraint;
 use crate::name::{ParameterName, VerbName};
 use crate::nearest::nearest;
 use crate::principal::Principal;
-use crate::request::{Limit, Pin, Pointer, Request};
+use crate::request::{Pointer, Request};
 use crate::rule::RuleSite;
 use crate::scope::{Capability, Scope};
 use crate::value::{Kind, Value, ValueFault};
-use crate::verb::{Catalog, Parameter, Verb};
+use crate::verb::{Catalog, Verb};
 
 /// How many combinations of listed values one request may name, and how many capabilities a scope may get.
 pub const MAX_COMBINATIONS: usize = 256;
@@ -255,172 +257,6 @@ fn possible(verb: &Verb, name: &ParameterName, held: &Constraint) -> Option<Cons
         return met.intersect(&Constraint::OneOf([Value::Bool(false), Value::Bool(true)].into()));
     }
     Some(met)
-}
-
-/// What is asked of one parameter: the union of these.
-struct Wanted {
-    limits: Vec<Constraint>,
-}
-
-impl Wanted {
-    /// What must be held for the request to be met: each listed value, each range, and of a bound on
-    /// one side that bound.
-    fn cells(&self) -> Vec<Constraint> {
-        self.limits.iter().flat_map(cells_of).collect()
-    }
-}
-
-fn cells_of(limit: &Constraint) -> Vec<Constraint> {
-    match limit {
-        Constraint::OneOf(values) => values.iter().cloned().map(Constraint::exact).collect(),
-        Constraint::Range { min: i64::MIN, max: end }
-        | Constraint::Range { min: end, max: i64::MAX } => {
-            vec![Constraint::exact(Value::Int(*end))]
-        }
-        Constraint::Any
-        | Constraint::Range { .. }
-        | Constraint::Prefix(_)
-        | Constraint::Pattern(_)
-        | Constraint::All(_) => vec![limit.clone()],
-    }
-}
-
-/// One choice for each parameter that a request mentions.
-#[derive(Clone)]
-struct Combination<'a> {
-    verb: &'a VerbName,
-    limits: BTreeMap<&'a ParameterName, Constraint>,
-}
-
-impl Combination<'_> {
-    fn lies_within(&self, wide: &Capability) -> bool {
-        self.limits.iter().all(|(name, limit)| wide.constraint(name).covers(limit))
-    }
-
-    fn within(&self, wide: &Capability) -> Option<Capability> {
-        let limits = self.limits.iter().map(|(name, limit)| ((*name).clone(), limit.clone()));
-        wide.intersect(&Capability::new(self.verb.clone(), limits))
-    }
-
-    fn at(&self, request: &Request) -> usize {
-        let first = request.pins.iter().find(|pin| self.limits.contains_key(&pin.parameter));
-        first.map_or(0, |pin| pin.at)
-    }
-}
-
-impl fmt::Display for Combination<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pins = self.limits.iter().map(|(name, limit)| format!("{name}={limit}"));
-        write!(out, "`{}`", pins.collect::<Vec<_>>().join(","))
-    }
-}
-
-fn combinations<'a>(
-    request: &'a Request,
-    choices: impl Iterator<Item = (&'a ParameterName, Vec<Constraint>)>,
-) -> Result<Vec<Combination<'a>>, DeriveFault> {
-    let mut all = vec![Combination { verb: request.verb(), limits: BTreeMap::new() }];
-    for (name, limits) in choices {
-        if all.len().saturating_mul(limits.len()) > MAX_COMBINATIONS {
-            return Err(fault(request, 0, DeriveProblem::TooMany));
-        }
-        let widened = all.iter().flat_map(|one| {
-            limits.iter().map(|limit| {
-                let mut next = one.clone();
-                next.limits.insert(name, limit.clone());
-                next
-            })
-        });
-        all = widened.collect();
-    }
-    Ok(all)
-}
-
-fn settle<'a>(
-    request: &'a Request,
-    verb: &Verb,
-) -> Result<BTreeMap<&'a ParameterName, Wanted>, DeriveFault> {
-    let mut wanted = BTreeMap::new();
-    for pin in &request.pins {
-        let limits = settle_pin(request, verb, pin)?;
-        let met = match wanted.remove(&pin.parameter) {
-            None => limits,
-            Some(Wanted { limits: before }) => both(&before, &limits),
-        };
-        if met.is_empty() {
-            let problem = DeriveProblem::Nothing { parameter: pin.parameter.clone() };
-            return Err(fault(request, pin.at, problem));
-        }
-        wanted.insert(&pin.parameter, Wanted { limits: met });
-    }
-    Ok(wanted)
-}
-
-fn both(one: &[Constraint], two: &[Constraint]) -> Vec<Constraint> {
-    one.iter().flat_map(|a| two.iter().filter_map(|b| a.intersect(b))).collect()
-}
-
-fn settle_pin(request: &Request, verb: &Verb, pin: &Pin) -> Result<Vec<Constraint>, DeriveFault> {
-    let parameter = verb.parameters.get(&pin.parameter).ok_or_else(|| {
-        let names = verb.parameters.keys().map(ParameterName::as_str);
-        let problem = DeriveProblem::UnknownParameter {
-            verb: verb.name.clone(),
-            parameter: pin.parameter.clone(),
-            nearest: nearest(pin.parameter.as_str(), names).map(str::to_owned),
-        };
-        fault(request, pin.at, problem)
-    })?;
-    let ordered = matches!(pin.limit, Limit::OneOf(_)) || parameter.kind == Kind::Int;
-    if !ordered {
-        let problem =
-            DeriveProblem::NotOrdered { parameter: pin.parameter.clone(), kind: parameter.kind };
-        return Err(fault(request, pin.at, problem));
-    }
-    let limits = pin
-        .limit
-        .settle(parameter.kind)
-        .map_err(|(value, at)| fault(request, at, DeriveProblem::Value(value)))?;
-    let limits = grouped(limits);
-    for cell in limits.iter().flat_map(cells_of) {
-        if !accepted(parameter, &cell) {
-            let problem = DeriveProblem::NotAccepted {
-                parameter: pin.parameter.clone(),
-                accepted: parameter.constraint.to_string(),
-                asked: cell.to_string(),
-            };
-            return Err(fault(request, pin.at, problem));
-        }
-    }
-    Ok(limits)
-}
-
-/// Listed values become one list, so that the scope stays as short as the request.
-fn grouped(limits: Vec<Constraint>) -> Vec<Constraint> {
-    let mut listed = BTreeSet::new();
-    let mut grouped = Vec::new();
-    for limit in limits {
-        if let Constraint::OneOf(values) = limit {
-            listed.extend(values);
-        } else {
-            grouped.push(limit);
-        }
-    }
-    grouped.extend((!listed.is_empty()).then_some(Constraint::OneOf(listed)));
-    grouped
-}
-
-/// Whether the catalog could accept the cell. A range must lie within at both ends: more than exists
-/// is a mistake to name now, not at the first call.
-fn accepted(parameter: &Parameter, cell: &Constraint) -> bool {
-    match cell {
-        Constraint::OneOf(values) => values.iter().all(|value| parameter.accepts(value)),
-        Constraint::Range { min, max } => {
-            min <= max && [min, max].iter().all(|end| parameter.accepts(&Value::Int(**end)))
-        }
-        Constraint::Any | Constraint::Prefix(_) | Constraint::Pattern(_) | Constraint::All(_) => {
-            parameter.constraint.intersect(cell).is_some()
-        }
-    }
 }
 
 fn fault(request: &Request, at: usize, problem: DeriveProblem) -> DeriveFault {

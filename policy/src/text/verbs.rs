@@ -100,7 +100,7 @@ fn effect(node: Node<'_>) -> Result<Effect, TextFault> {
 }
 
 fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
-    let message = format!("`{}` is not an {what}: known here: {}", shown(given), known.join(", "));
+    let message = format!("`{}` is no {what}: known here: {}", shown(given), known.join(", "));
     let near = nearest(given, known.iter().copied());
     node.place.hinted(message, near.map(|name| format!("did you mean `{name}`?")))
 }

@@ -175,7 +175,7 @@ fn a_verb_says_all_that_it_must() {
         ),
         (verb("run = { exec = { argv = [\"/bin/echo\", \"{x\"] } }"), "`{` is never closed"),
         (parameter("required = true"), "`type` is missing"),
-        (parameter("type = \"text\", required = true"), "`text` is not an type"),
+        (parameter("type = \"text\", required = true"), "`text` is no type"),
         (parameter("type = \"string\""), "needs `required = true` or a `default`"),
         (parameter("type = \"string\", required = true, default = \"a\""), "no use for a default"),
         (parameter("type = \"string\", default = 5"), "of type string, and this is int"),
