@@ -43,7 +43,6 @@ pub(crate) struct Judge {
 #[error("`{}` {wrong}{}", .path.display(), .wrong.mend(.path))]
 pub(crate) struct StrictFault {
     path: PathBuf,
-    #[source]
     wrong: Wrong,
 }
 
@@ -75,7 +74,7 @@ pub(crate) enum Wrong {
     #[error("is not UTF-8")]
     NotText,
     #[error("cannot be opened: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 /// Who should own a file.

@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Arguments, ConfigFault, Loaded, load};
+use super::load::mode_and_state;
+use super::{Arguments, ConfigFault, Loaded, judge, load};
 use crate::monitor::identity::Identity;
 
 /// Reads everything and reports; whether it is good.
@@ -45,11 +46,12 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
 /// # Errors
 /// A configuration or a state directory that cannot be used.
 pub fn leg_key(arguments: &Arguments) -> Result<String, ConfigFault> {
-    let state = super::load::state(&arguments.path(), arguments.mode())?;
-    let identity = Identity::load_or_create(&state, &super::load::judge());
-    let identity = identity.map_err(|fault| {
-        ConfigFault::written(&state.display().to_string(), &fault.to_string(), None)
-    })?;
+    let (mode, state) = mode_and_state(&arguments.path(), arguments.mode())?;
+    let fault = |what: String| ConfigFault::written(&state.display().to_string(), &what, None);
+    // Keys made by another account than the daemon's would be refused by the daemon.
+    mode.fits(rustix::process::geteuid().as_raw()).map_err(|wrong| fault(wrong.to_string()))?;
+    let identity = Identity::load_or_create(&state, &judge());
+    let identity = identity.map_err(|wrong| fault(wrong.to_string()))?;
     let leg = relay::leg::LegKey::from_seed(*identity.leg_seed());
     Ok(URL_SAFE_NO_PAD.encode(leg.public()))
 }

@@ -57,12 +57,15 @@ pub fn load(path: &Path, asked: Option<Mode>) -> Result<Loaded, Vec<ConfigFault>
     }
 }
 
-/// `state` as the configuration says it, without looking at anything else.
-pub(super) fn state(path: &Path, asked: Option<Mode>) -> Result<PathBuf, ConfigFault> {
+/// Mode and state directory as the configuration says them, without looking at anything else.
+pub(super) fn mode_and_state(
+    path: &Path,
+    asked: Option<Mode>,
+) -> Result<(Mode, PathBuf), ConfigFault> {
     let text = judge().text(path, MAX_FILE)?;
     let written: Written = parse(&path.display().to_string(), &text)?;
     let mode = mode(path, &written, asked)?;
-    Ok(written.state.map_or_else(|| Places::of(mode).state, |state| state.0))
+    Ok((mode, written.state.map_or_else(|| Places::of(mode).state, |state| state.0)))
 }
 
 /// A process that is not root cannot run in system mode, so for it a sticky directory will do.

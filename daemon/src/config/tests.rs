@@ -301,7 +301,11 @@ fn the_leg_key_is_told_before_there_is_a_token() {
     fs::remove_file(dir.path().join("relay.token")).unwrap();
     let path = dir.path().join("openscoped.toml");
     put(&path, &format!("state = \"{}/state\"\n{MINIMAL}", dir.path().display()), 0o644);
-    let arguments = Arguments { config: Some(path), ..Arguments::default() };
+    let root = rustix::process::geteuid().is_root();
+    let of = |rootless| Arguments { config: Some(path.clone()), rootless, ..Arguments::default() };
+    assert!(leg_key(&of(root)).is_err(), "the mode of another account");
+    assert!(!dir.path().join("state").exists());
+    let arguments = of(!root);
     let key = leg_key(&arguments).unwrap();
     assert_eq!(leg_key(&arguments).unwrap(), key);
     assert_eq!(key.len(), 43);

@@ -37,8 +37,8 @@ impl std::fmt::Debug for Identity {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityFault {
     /// A file that others could have written or read.
-    #[error("{0}")]
-    Strict(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Strict(#[from] StrictFault),
     /// A key of another length.
     #[error("`{}` is not a key of this daemon\n   = put the file back from a backup", path.display())]
     Shape {
@@ -63,12 +63,6 @@ pub(crate) enum IdentityFault {
         #[source]
         source: io::Error,
     },
-}
-
-impl From<StrictFault> for IdentityFault {
-    fn from(fault: StrictFault) -> Self {
-        Self::Strict(Box::new(fault))
-    }
 }
 
 impl Identity {

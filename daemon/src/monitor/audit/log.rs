@@ -24,7 +24,10 @@ pub(super) struct Log {
 impl Log {
     /// Takes a file whose content up to `end` is whole. What follows is cut off.
     pub(super) fn new(file: File, end: u64) -> io::Result<Self> {
-        file.set_len(end)?;
+        // Cutting gives up what is allocated behind the end, so it is done only where needed.
+        if file.metadata()?.len() > end {
+            file.set_len(end)?;
+        }
         let mut log = Self { file, end, allocated: end };
         log.allocate(0);
         Ok(log)
