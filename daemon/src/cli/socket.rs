@@ -127,9 +127,9 @@ const HUNG_UP: [io::ErrorKind; 3] =
     [io::ErrorKind::UnexpectedEof, io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
 
 const START: &str = "\
-start the system's with `systemctl start openscoped`, or one of your own with `openscoped --rootless`
-  and add `--rootless` here (or OPENSCOPE_ROOTLESS=1)
-to see it all at work without any configuration: `openscope try`";
+`systemctl start openscoped` starts the system's
+`openscoped --rootless` starts one of your own; reach it with `--rootless` or OPENSCOPE_ROOTLESS=1
+`openscope try` shows all of it at work, without any configuration";
 
 #[cfg(test)]
 pub(super) mod tests {

@@ -57,9 +57,17 @@ impl Home {
     }
 
     fn fill(&self) -> io::Result<()> {
-        for below in
-            ["owner", "vendor", "config/verbs.d", "config/policy.d", "state", "run", "log", "bin"]
-        {
+        for below in [
+            "owner",
+            "vendor",
+            "relay",
+            "config/verbs.d",
+            "config/policy.d",
+            "state",
+            "run",
+            "log",
+            "bin",
+        ] {
             DirBuilder::new().recursive(true).mode(0o700).create(self.at(below))?;
         }
         for (below, text) in SCRIPTS {

@@ -1,20 +1,16 @@
 //! What an administrator would set up: a relay, its token for the daemon, the daemon.
 
-use std::process::Stdio;
+use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{ChildStdout, Command};
-use tokio::time::timeout;
+use serde_json::Value;
+use tokio::process::Command;
 use wire::control::{Reply, Request, StatusView};
 
+use super::siblings::{Program, Siblings};
 use super::stage::{Stage, Who, clean};
 use crate::cli::fault::Fault;
 use crate::cli::socket::Daemon;
-
-/// How long the relay may take to say where it listens.
-const RELAY: Duration = Duration::from_secs(10);
 
 /// Starts the relay, the daemon and a small service, and waits until the daemon has reached the relay.
 pub(super) async fn raise(stage: &mut Stage<'_>) -> Result<(), Fault> {
@@ -32,36 +28,38 @@ pub(super) async fn raise(stage: &mut Stage<'_>) -> Result<(), Fault> {
 fn serve(stage: &mut Stage<'_>, service: &str) -> Result<(), Fault> {
     let mut command = clean("/bin/sh".as_ref());
     command.arg(stage.home.at("bin/supervise.sh")).arg(stage.home.path()).arg(service);
-    stage.stay(service, command, Stdio::null()).map(drop)
+    stage.stay(service, command)
 }
 
 /// Starts the relay on a port that the kernel picks; its address, with the pin of its certificate.
 async fn relay(stage: &mut Stage<'_>) -> Result<String, Fault> {
-    stage.run_other(|siblings| &siblings.relay, &["keygen", "--out", "relay"]).await?;
-    let operator = stage.home.at("owner/relay/operator.pub");
-    let operator = std::fs::read_to_string(&operator).unwrap_or_default();
-    let config = format!("listen = \"127.0.0.1:0\"\noperators = [\"{}\"]\n", operator.trim());
-    stage.home.write("owner/relay.toml", &config)?;
-    let command = background(stage, "openscope-relay", &["--config", "relay.toml"])?;
-    let child = stage.stay("openscope-relay", command, Stdio::piped())?;
-    let stdout = child.stdout.take().map(BufReader::new);
-    let address = said(stdout).await?;
-    stage.tale.output(&address)?;
+    stage.run(Who::Operator, &["keygen"], 0).await?;
+    stage.home.write("relay/relay.toml", RELAY)?;
+    let relay = |siblings: &Siblings| Rc::clone(&siblings.relay);
+    let arguments = ["--config", "relay.toml", "--log-format", "json"];
+    let command = background(stage, relay, Who::Operator, &arguments)?;
+    stage.stay("openscope-relay", command)?;
+    let log = stage.log_of("openscope-relay");
+    let address = stage.until("the relay's address", || address(&log)).await?;
+    stage.tale.output(&format!("listens as {address}"))?;
     stage.tale.say("")?;
     Ok(address)
 }
 
-/// The first line that the relay says.
-async fn said(stdout: Option<BufReader<ChildStdout>>) -> Result<String, Fault> {
-    let mut line = String::new();
-    if let Some(mut stdout) = stdout {
-        // What it did not say, or not in time, is an empty line.
-        let _ = timeout(RELAY, stdout.read_line(&mut line)).await;
-    }
-    match line.trim() {
-        "" => Err(Fault::failed("the relay did not say where it listens")),
-        address => Ok(address.to_owned()),
-    }
+const RELAY: &str = r#"listen = "127.0.0.1:0"
+self_signed = true
+key = "relay.key"
+operators = ["operator.pub"]
+"#;
+
+/// What the relay's log says about where it listens.
+fn address(log: &Path) -> Option<String> {
+    let log = std::fs::read_to_string(log).ok()?;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.into_iter().find_map(|line| {
+        let said = |name| line.get("fields")?.get(name)?.as_str();
+        Some(format!("{}#{}", said("listen")?, said("pin")?))
+    })
 }
 
 /// The relay's operator lets this daemon in: a token, bound to the key of the daemon's leg.
@@ -72,30 +70,25 @@ async fn token(stage: &mut Stage<'_>, address: &str) -> Result<(), Fault> {
          [[relay]]\naddress = \"{address}\"\ntoken_file = \"{home}/config/relay.token\"\n"
     );
     stage.home.write("config/openscoped.toml", &config)?;
-    let config = format!("{home}/config/openscoped.toml");
-    let key =
-        stage.run_other(|siblings| &siblings.daemon, &["--config", &config, "--leg-key"]).await?;
-    let mint = [
-        "token",
-        "mint",
-        "--operator-key",
-        "relay/operator.key",
-        "--leg-key",
-        key.trim(),
-        "--ttl",
-        "1h",
-    ];
-    let token = stage.run_other(|siblings| &siblings.relay, &mint).await?;
+    let daemon = |siblings: &Siblings| Rc::clone(&siblings.daemon);
+    let ask = ["--rootless", "--config", CONFIG, "--leg-key"];
+    let key = stage.run_other(daemon, Who::Owner, &ask).await?;
+    let mint =
+        ["token", "mint", "--operator-key", "operator.key", "--leg-key", key.trim(), "--ttl", "1d"];
+    let token = stage.run(Who::Operator, &mint, 0).await?;
     stage.home.write("config/relay.token", &token)
 }
 
+/// As seen from the owner's home.
+const CONFIG: &str = "../config/openscoped.toml";
+
 async fn daemon(stage: &mut Stage<'_>) -> Result<(), Fault> {
-    let config = stage.home.at("config/openscoped.toml").display().to_string();
-    let mut command = background(stage, "openscoped", &["--rootless", "--config", &config])?;
+    let daemon = |siblings: &Siblings| Rc::clone(&siblings.daemon);
+    let mut command = background(stage, daemon, Who::Owner, &["--rootless", "--config", CONFIG])?;
     let siblings = Rc::clone(&stage.siblings);
     command.arg("--runner-fd").arg(siblings.runner.number().to_string());
     let inherited = siblings.runner.inherited()?;
-    let started = stage.stay("openscoped", command, Stdio::null()).map(drop);
+    let started = stage.stay("openscoped", command);
     drop(inherited);
     started?;
     stage.tale.say("")?;
@@ -116,13 +109,29 @@ fn is_up(status: &StatusView) -> bool {
 }
 
 /// Shows a command that stays, and makes it ready.
-fn background(stage: &mut Stage<'_>, name: &str, arguments: &[&str]) -> Result<Command, Fault> {
-    let siblings = &stage.siblings;
-    let program =
-        [&siblings.relay, &siblings.daemon].into_iter().find(|program| program.name == name);
-    let program = program.ok_or_else(|| Fault::failed(format!("`{name}` is no sibling")))?;
-    let mut command = stage.command(program, Who::Owner);
+fn background(
+    stage: &mut Stage<'_>,
+    which: impl FnOnce(&Siblings) -> Rc<Program>,
+    who: Who,
+    arguments: &[&str],
+) -> Result<Command, Fault> {
+    let program = which(&stage.siblings);
+    let mut command = stage.command(&program, who);
     command.args(arguments);
-    stage.tale.command(Who::Owner.name(), &format!("{name} {} &", arguments.join(" ")))?;
+    stage.tale.command(who.name(), &format!("{} {} &", program.name, arguments.join(" ")))?;
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_relays_address_is_read_from_its_log() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(address(log.path()), None);
+        let said = r#"{"level":"INFO","fields":{"message":"the relay serves","listen":"127.0.0.1:7","pin":"SHA256:x"}}"#;
+        std::fs::write(log.path(), format!("not json\n{said}\n")).unwrap();
+        assert_eq!(address(log.path()).as_deref(), Some("127.0.0.1:7#SHA256:x"));
+    }
 }

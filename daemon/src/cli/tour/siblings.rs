@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -12,11 +13,11 @@ use crate::exit::Exit;
 /// What the tour starts.
 #[derive(Debug)]
 pub(super) struct Siblings {
-    pub(super) owner: Program,
-    pub(super) client: Program,
-    pub(super) daemon: Program,
-    pub(super) relay: Program,
-    pub(super) runner: Program,
+    pub(super) owner: Rc<Program>,
+    pub(super) client: Rc<Program>,
+    pub(super) daemon: Rc<Program>,
+    pub(super) relay: Rc<Program>,
+    pub(super) runner: Rc<Program>,
 }
 
 /// A program, by its open file.
@@ -32,8 +33,8 @@ impl Siblings {
         let own = std::env::current_exe()
             .map_err(|error| Fault::failed(format!("where am I? {error}")))?;
         let directory = own.parent().unwrap_or(Path::new("/"));
-        let owner = Program::open("openscope", Path::new("/proc/self/exe"), directory)?;
-        let beside = |name| Program::open(name, &directory.join(name), directory);
+        let owner = Rc::new(Program::open("openscope", Path::new("/proc/self/exe"), directory)?);
+        let beside = |name| Program::open(name, &directory.join(name), directory).map(Rc::new);
         Ok(Self {
             owner,
             client: beside("openscope-reflect-client")?,

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,6 +46,7 @@ struct Staying {
 pub(super) enum Who {
     Owner,
     Vendor,
+    Operator,
 }
 
 impl Who {
@@ -53,6 +54,7 @@ impl Who {
         match self {
             Self::Owner => "owner",
             Self::Vendor => "vendor",
+            Self::Operator => "relay",
         }
     }
 }
@@ -72,20 +74,14 @@ impl<'o> Stage<'o> {
         Self { home, siblings: Rc::new(siblings), tale, staying: Vec::new() }
     }
 
-    /// Starts a program that stays. What it says goes to a log, but for `stdout`.
-    pub(super) fn stay(
-        &mut self,
-        name: &str,
-        mut command: Command,
-        stdout: Stdio,
-    ) -> Result<&mut Child, Fault> {
+    /// Starts a program that stays. What it says goes to a log.
+    pub(super) fn stay(&mut self, name: &str, mut command: Command) -> Result<(), Fault> {
         let log = File::create(self.log_of(name)).map_err(|error| unstartable(name, &error))?;
-        command.stdin(Stdio::null()).stdout(stdout).stderr(log).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
         let child = command.spawn().map_err(|error| unstartable(name, &error))?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         self.staying.push(Staying { name: name.to_owned(), child, group });
-        let last = self.staying.last_mut().map(|staying| &mut staying.child);
-        last.ok_or_else(|| Fault::failed(format!("`{name}` was lost")))
+        Ok(())
     }
 
     /// A command of `program` in the home of `who`, with an environment of the tour's and nothing else.
@@ -108,41 +104,42 @@ impl<'o> Stage<'o> {
         expected: i32,
     ) -> Result<String, Fault> {
         let mut running = self.start(who, arguments)?;
-        self.finish(&mut running, Some(expected)).await
+        self.finish(&mut running, expected).await
     }
 
     /// Shows a command and starts it.
     pub(super) fn start(&mut self, who: Who, arguments: &[&str]) -> Result<Running, Fault> {
-        let program = match who {
+        let program = Rc::clone(match who {
             Who::Owner => &self.siblings.owner,
             Who::Vendor => &self.siblings.client,
-        };
-        let (line, command) = (typed(program.name, arguments), self.command(program, who));
-        self.launch(who, line, command, arguments)
+            Who::Operator => &self.siblings.relay,
+        });
+        self.launch(&program, who, arguments)
     }
 
-    /// The same for a program that is neither's own.
+    /// As `run`, for a program that is not the one which `who` usually types.
     pub(super) async fn run_other(
         &mut self,
-        other: impl FnOnce(&Siblings) -> &Program,
+        which: impl FnOnce(&Siblings) -> Rc<Program>,
+        who: Who,
         arguments: &[&str],
     ) -> Result<String, Fault> {
-        let program = other(&self.siblings);
-        let (line, command) = (typed(program.name, arguments), self.command(program, Who::Owner));
-        let mut running = self.launch(Who::Owner, line, command, arguments)?;
-        self.finish(&mut running, Some(0)).await
+        let program = which(&self.siblings);
+        let mut running = self.launch(&program, who, arguments)?;
+        self.finish(&mut running, 0).await
     }
 
     fn launch(
         &mut self,
+        program: &Program,
         who: Who,
-        line: String,
-        mut command: Command,
         arguments: &[&str],
     ) -> Result<Running, Fault> {
+        let line = typed(program.name, arguments);
+        let mut command = self.command(program, who);
         self.tale.command(who.name(), &line)?;
-        let (output, child) =
-            spawn(command.args(arguments)).map_err(|error| unstartable(&line, &error))?;
+        let started = spawn(command.args(arguments));
+        let (output, child) = started.map_err(|error| unstartable(&line, &error))?;
         let deadline = Instant::now() + COMMAND;
         Ok(Running { who, line, child, output, heard: String::new(), deadline })
     }
@@ -161,14 +158,14 @@ impl<'o> Stage<'o> {
     pub(super) async fn finish(
         &mut self,
         running: &mut Running,
-        expected: Option<i32>,
+        expected: i32,
     ) -> Result<String, Fault> {
         while self.line(running).await? {}
         let status = timeout_at(running.deadline, running.child.wait()).await;
         let status = status.map_err(|_| too_long(&running.line))?;
         let exit = code(status.map_err(|error| unstartable(&running.line, &error))?);
         self.tale.ended(running.who.name(), &running.line, exit, &running.heard)?;
-        if expected.is_some_and(|expected| expected != exit) {
+        if exit != expected {
             let message =
                 format!("`{}` ended with {exit}, which this tour did not expect", running.line);
             return Err(Fault::failed(message));
@@ -255,7 +252,7 @@ impl<'o> Stage<'o> {
         }
     }
 
-    fn log_of(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn log_of(&self, name: &str) -> PathBuf {
         self.home.at(&format!("log/{name}.err"))
     }
 }

@@ -106,7 +106,7 @@ async fn revoke(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
     stage.tale.say("\nIt would go on. Meanwhile:\n")?;
     stage.run(Who::Owner, &["share", "revoke", &share.id, "--reason", "that is enough"], 0).await?;
     stage.tale.say("The rest of what the vendor's call said:")?;
-    stage.finish(&mut follow, Some(GONE)).await?;
+    stage.finish(&mut follow, GONE).await?;
     stage.tale.say("And the handle opens nothing any more:")?;
     vendor(stage, share, &["call", "disk.usage"], GONE).await?;
     stage.run(Who::Owner, &["share", "list"], 0).await.map(drop)
