@@ -325,9 +325,9 @@ pub fn receive<T: Serialize + DeserializeOwned>(
         recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
     let descriptors = ancillary
         .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
+        .filter_map(|message| {
+            let RecvAncillaryMessage::ScmRights(descriptors) = message else { return None };
+            Some(descriptors)
         })
         .flatten()
         .collect();
