@@ -1,7 +1,7 @@
 //! The relay.
 //!
-//! Legs come in over one UDP socket, prove themselves ([`admission`], [`attend`]), and are paired by rendezvous key
-//! ([`flows`]); their packets are moved ([`forward`]) within the bounds of [`quota`] until the relay is asked to drain.
+//! Legs come in over one UDP socket, prove themselves (`admission`, `attend`), and are paired by rendezvous key
+//! (`flows`); their packets are moved (`forward`) within the bounds of `quota` until the relay is asked to drain.
 //! Nothing is written to disk, and what is logged names legs by random numbers that mean nothing elsewhere.
 
 mod admission;

@@ -4,9 +4,21 @@
 mod program {
     use std::io::{BufRead, BufReader, Read};
     use std::path::{Path, PathBuf};
-    use std::process::{Child, Command, Output, Stdio};
+    use std::process::{Child, ChildStderr, Command, Output, Stdio};
+    use std::time::Duration;
 
+    use relay::config::key_file::{public_to_text, read_seed};
+    use relay::leg::{
+        Dialer, GuestLeg, HostEvent, HostEvents, HostLeg, LegKey, RelayAddress, Trust,
+    };
+    use relay::protocol::token::{Terms, mint};
+    use relay::protocol::{DeploymentToken, OperatorKey, RendezvousKey};
     use rustix::process::{Pid, Signal, kill_process};
+
+    const SEED: [u8; 32] = [61; 32];
+
+    /// The program's own default.
+    const LOGGED: &str = "off,relay=info";
 
     struct Place(tempfile::TempDir);
 
@@ -48,9 +60,17 @@ mod program {
             std::fs::write(path, text.replace("[::]:4433", "127.0.0.1:0")).unwrap();
         }
 
-        fn serve(&self) -> (Child, BufReader<std::process::ChildStderr>) {
+        fn token(&self) -> DeploymentToken {
+            let operator = OperatorKey::from_seed(read_seed(&self.path("operator.key")).unwrap());
+            let leg_key = LegKey::from_seed(SEED).public();
+            let terms = Terms { leg_key, shares: 1, bandwidth: 1 << 30, not_after: u64::MAX / 2 };
+            mint(&operator, &terms).unwrap()
+        }
+
+        fn serve(&self, logged: &str) -> (Child, Log) {
             let mut child = self
                 .command(&["--config", "openscope-relay.toml"])
+                .env("RUST_LOG", logged)
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
@@ -58,8 +78,34 @@ mod program {
             let mut line = String::new();
             log.read_line(&mut line).unwrap();
             assert!(line.contains("the relay serves"), "{line}");
-            (child, log)
+            let part = |name: &str| line.split(name).nth(1)?.split_whitespace().next();
+            let (listen, pin) = (part("listen=").unwrap(), part("pin=").unwrap());
+            let address = format!("{listen}#{pin}").parse().unwrap();
+            (child, Log { lines: log, address })
         }
+    }
+
+    struct Log {
+        lines: BufReader<ChildStderr>,
+        address: RelayAddress,
+    }
+
+    impl Log {
+        async fn dial(&self, place: &Place) -> (HostLeg, HostEvents) {
+            let key = LegKey::from_seed(SEED);
+            HostLeg::dial(&dialer(), &self.address, &key, &place.token()).await.unwrap()
+        }
+
+        /// Until the program ends.
+        fn rest(mut self) -> String {
+            let mut rest = String::new();
+            self.lines.read_to_string(&mut rest).unwrap();
+            rest
+        }
+    }
+
+    fn dialer() -> Dialer {
+        Dialer::new(Trust::pins_only(), Duration::from_secs(5))
     }
 
     fn out(output: &Output) -> String {
@@ -175,13 +221,64 @@ mod program {
         place.on_loopback();
         let files = |place: &Place| std::fs::read_dir(place.0.path()).unwrap().count();
         let before = files(&place);
-        let (mut child, mut log) = place.serve();
+        let (mut child, log) = place.serve(LOGGED);
         terminate(&child);
-        let mut rest = String::new();
-        log.read_to_string(&mut rest).unwrap();
+        let rest = log.rest();
         assert!(rest.contains("draining") && rest.contains("the relay ends"), "{rest}");
         assert_eq!(child.wait().unwrap().code(), Some(0));
         assert_eq!(files(&place), before);
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_ends_at_once() {
+        let place = Place::new();
+        place.on_loopback();
+        let (mut child, log) = place.serve(LOGGED);
+        let (_host, mut events) = log.dial(&place).await;
+        terminate(&child);
+        assert_eq!(events.next().await, HostEvent::Draining);
+        assert_eq!(child.try_wait().unwrap(), None, "a leg is still there, and has ten seconds");
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert!(log.rest().contains("the relay ends at once"));
+    }
+
+    #[tokio::test]
+    async fn p07_the_log_holds_no_key_no_token_and_no_packet() {
+        let place = Place::new();
+        place.on_loopback();
+        let (child, log) = place.serve("relay=trace");
+        let (host, _events) = log.dial(&place).await;
+        let key = RendezvousKey::of_seed(&SEED);
+        host.register(key).await.unwrap();
+        let (guest, _events) = GuestLeg::dial(&dialer(), &log.address, &SEED).await.unwrap();
+        guest.try_send(b"ssh.tail_logs").unwrap();
+        host.packet().await.unwrap();
+        guest.close().await;
+        host.close().await;
+        terminate(&child);
+        let text = log.rest();
+        assert!(text.contains("a leg is up"), "{text}");
+        let token = place.token().to_string();
+        let hex = key.0.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let leg_key = public_to_text(&LegKey::from_seed(SEED).public());
+        for secret in
+            [&public_to_text(&key.0), &hex, token.split_at(40).1, &leg_key, "ssh.tail_logs"]
+        {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p07_the_log_names_no_peer_unless_debugging() {
+        let place = Place::new();
+        place.on_loopback();
+        let (child, log) = place.serve(LOGGED);
+        let (host, _events) = log.dial(&place).await;
+        host.close().await;
+        terminate(&child);
+        let text = log.rest();
+        assert!(!text.contains("127.0.0.1"), "{text}");
     }
 
     #[test]

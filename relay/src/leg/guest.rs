@@ -23,8 +23,8 @@ use crate::protocol::{FlowId, Refusal};
 /// An idle guest learns of the relay's restart with its next keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// How long a goodbye is given to leave the machine.
-pub(crate) const GOODBYE: Duration = Duration::from_millis(5);
+/// How long a goodbye is given to leave the machine. Nobody waits for an answer to it.
+const GOODBYE: Duration = Duration::from_millis(1);
 
 /// A client's connection to a relay, paired with the host of its seat. The leg closes with its last clone.
 #[derive(Clone)]
@@ -123,10 +123,9 @@ impl GuestLeg {
         self.0.link.connection().close_reason().is_some()
     }
 
-    /// Says goodbye, and gives that a few milliseconds to leave.
+    /// Says goodbye, and gives that a moment to leave.
     pub async fn close(self) {
-        close(self.0.link.connection());
-        let _ = timeout(GOODBYE, self.0.endpoint.wait_idle()).await;
+        goodbye(self.0.link.connection(), &self.0.endpoint).await;
     }
 }
 
@@ -134,6 +133,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         close(self.link.connection());
     }
+}
+
+/// Says goodbye; QUIC's task has its turn to send it.
+pub(crate) async fn goodbye(connection: &Connection, endpoint: &Endpoint) {
+    close(connection);
+    let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
 }
 
 pub(crate) fn close(connection: &Connection) {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn::Endpoint;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::address::RelayAddress;
 use super::dial::{Dialer, Dialled};
 use super::fault::{DialFault, Lost, RegisterFault, SendFault};
-use super::guest::{GOODBYE, close};
+use super::guest::{close, goodbye};
 use super::key::LegKey;
 use super::link::{Link, Room};
 use crate::protocol::control::{LegMessage, RelayMessage};
@@ -191,10 +190,9 @@ impl HostLeg {
         self.0.link.connection().close_reason().is_some()
     }
 
-    /// Says goodbye, and gives that a few milliseconds to leave.
+    /// Says goodbye, and gives that a moment to leave.
     pub async fn close(self) {
-        close(self.0.link.connection());
-        let _ = timeout(GOODBYE, self.0.endpoint.wait_idle()).await;
+        goodbye(self.0.link.connection(), &self.0.endpoint).await;
     }
 
     fn lost(&self) -> Lost {

@@ -335,7 +335,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
         fn re3_perturbed_tokens_never_pass(at in any::<proptest::sample::Index>(), flip in 1..=255u8) {
