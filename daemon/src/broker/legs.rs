@@ -1,8 +1,7 @@
 //! One leg on every relay, for as long as the broker lives: dialled again whenever it is lost, and every admitted seat
 //! registered on it each time.
 
-use std::sync::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy::ShareId;
@@ -49,20 +48,23 @@ struct Relay {
 impl Legs {
     /// Legs on `relays`, none of them dialled.
     pub(super) fn new(relays: &[RelaySetting]) -> Self {
-        let slot = |relay: &RelaySetting| Slot { address: relay.address.clone(), leg: Leg::Dialling };
+        let slot =
+            |relay: &RelaySetting| Slot { address: relay.address.clone(), leg: Leg::Dialling };
         Self(Mutex::new(relays.iter().map(slot).collect()))
     }
 
     /// The key that a flow's guest has proved.
     pub(super) fn rendezvous_of(&self, route: Route) -> Option<RendezvousKey> {
-        let flow = route.flow_id()?;
+        let flow = FlowId::from_number(route.flow)?;
         self.up(usize::from(route.leg.0))?.rendezvous_of(flow)
     }
 
     /// Takes the keys back from every relay.
     pub(super) fn unregister(&self, keys: &[RendezvousKey]) {
         for (_, leg) in self.all_up() {
-            keys.iter().for_each(|key| leg.unregister(*key));
+            for key in keys {
+                leg.unregister(*key);
+            }
         }
     }
 
@@ -98,8 +100,8 @@ impl Legs {
 
 impl Broker {
     /// Keeps a leg on every relay.
-    pub(super) fn keep_legs(&self, relays: &[RelaySetting], dialer: &Dialer, key: &LegKey) {
-        let key = Arc::new(key.clone());
+    pub(super) fn keep_legs(&self, relays: &[RelaySetting], dialer: &Dialer, key: LegKey) {
+        let key = Arc::new(key);
         for (number, setting) in relays.iter().enumerate() {
             match read(number, setting) {
                 Ok(relay) => {
@@ -118,7 +120,7 @@ impl Broker {
                 Ok((leg, events)) => {
                     let since = Instant::now();
                     self.leg_up(relay.number, &leg);
-                    match self.follow(relay.number, &leg, events).await {
+                    match self.follow(relay.number, events).await {
                         Over::Lost => redial.after_loss(since.elapsed(), random()),
                         Over::Draining => Duration::ZERO,
                     }
@@ -133,30 +135,30 @@ impl Broker {
     }
 
     /// Until the leg is over, or is about to be. A draining one goes on serving until the next one replaces it.
-    async fn follow(&self, number: usize, leg: &HostLeg, mut events: HostEvents) -> Over {
+    async fn follow(&self, number: usize, mut events: HostEvents) -> Over {
         loop {
             match events.next().await {
                 HostEvent::FlowOpened { .. } => {}
                 HostEvent::FlowClosed { flow } => self.flow_closed(number, flow),
                 HostEvent::Draining => {
-                    let (broker, leg) = (self.clone(), leg.clone());
-                    self.tasks.spawn(async move { broker.serve_out(number, leg, events).await });
+                    let broker = self.clone();
+                    self.tasks.spawn(async move { broker.serve_out(number, events).await });
                     return Over::Draining;
                 }
                 HostEvent::Lost(why) => {
-                    self.lost(number, leg, &why.to_string());
+                    self.lost(number, &why.to_string());
                     return Over::Lost;
                 }
             }
         }
     }
 
-    async fn serve_out(&self, number: usize, leg: HostLeg, mut events: HostEvents) {
+    async fn serve_out(&self, number: usize, mut events: HostEvents) {
         loop {
             match events.next().await {
                 HostEvent::FlowOpened { .. } | HostEvent::Draining => {}
                 HostEvent::FlowClosed { flow } => self.flow_closed(number, flow),
-                HostEvent::Lost(why) => return self.lost(number, &leg, &why.to_string()),
+                HostEvent::Lost(why) => return self.lost(number, &why.to_string()),
             }
         }
     }
@@ -176,10 +178,9 @@ impl Broker {
         }
     }
 
-    /// A leg that a newer one has replaced is no news.
-    fn lost(&self, number: usize, leg: &HostLeg, why: &str) {
-        if self.legs.up(number).is_some_and(|current| current.is_lost() || leg.is_same(&current)) {
-            self.endpoint.detach(leg_number(number));
+    /// The loss of a leg that a newer one has replaced is no news.
+    fn lost(&self, number: usize, why: &str) {
+        if self.legs.up(number).is_some_and(|current| current.is_lost()) {
             self.report_down(number, Leg::Dialling, why);
         }
     }
@@ -194,7 +195,7 @@ impl Broker {
     fn leg_down(&self, number: usize, why: &str) {
         self.report_down(number, Leg::Down(why.to_owned()), why);
         let answers = lock(&self.openings).down(number, why);
-        answers.into_iter().for_each(|answer| self.answer(answer));
+        self.answer(answers);
     }
 
     fn report_down(&self, number: usize, leg: Leg, why: &str) {
@@ -213,7 +214,7 @@ impl Broker {
         }
         for (number, why) in down {
             let answer = lock(&self.openings).failed(share, number, &why);
-            answer.into_iter().for_each(|answer| self.answer(answer));
+            self.answer(answer);
         }
         for (number, leg) in self.legs.all_up() {
             self.register(number, leg, share);
@@ -237,23 +238,27 @@ impl Broker {
             if let Err(fault) = registered {
                 tracing::warn!(%share, %fault, "a relay does not take a share");
                 let answer = lock(&self.openings).failed(share, number, &fault.to_string());
-                return answer.into_iter().for_each(|answer| self.answer(answer));
+                return self.answer(answer);
             }
         }
         // What was retired meanwhile must not stay behind at the relay.
         let current = lock(&self.shares).rendezvous(share);
-        keys.iter().filter(|key| !current.contains(key)).for_each(|key| leg.unregister(*key));
+        for gone in keys.iter().filter(|key| !current.contains(key)) {
+            leg.unregister(*gone);
+        }
         let answer = lock(&self.openings).registered(share);
-        answer.into_iter().for_each(|answer| self.answer(answer));
+        self.answer(answer);
     }
 
     fn give_up(&self, share: ShareId) {
         let answer = lock(&self.openings).give_up(share);
-        answer.into_iter().for_each(|answer| self.answer(answer));
+        self.answer(answer);
     }
 
-    fn answer(&self, Answer { share, failure }: Answer) {
-        self.monitor.say(&FromBroker::Admitted { share, failure });
+    fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
+        for Answer { share, failure } in answers {
+            self.monitor.say(&FromBroker::Admitted { share, failure });
+        }
     }
 
     /// Whose seat a route leads to.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 use wire::cbor::to_canonical;
 use wire::privsep::{self, FromBroker, MAX_PACKET, Packet, ToBroker};
@@ -25,7 +25,8 @@ const WAITING_MAX: usize = 1 << 16;
 pub(super) struct Monitor(Arc<Link>);
 
 struct Link {
-    socket: AsyncFd<OwnedFd>,
+    /// A socket of packets. It keeps their order as well, which its type here does not say: only its readiness is used.
+    socket: UnixDatagram,
     waiting: Mutex<VecDeque<Vec<u8>>>,
     queued: Notify,
     sent: Notify,
@@ -35,7 +36,7 @@ struct Link {
 impl Monitor {
     /// Takes over the socket, which must be non-blocking. Needs a tokio runtime around it.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = UnixDatagram::from_std(socket.into())?;
         let link = Link {
             socket,
             waiting: Mutex::default(),
@@ -76,9 +77,11 @@ impl Monitor {
     /// The monitor's next message; `None` when it is gone.
     pub(super) async fn hear(&self, buffer: &mut [u8]) -> io::Result<Option<Packet<ToBroker>>> {
         loop {
-            let mut ready = self.0.socket.readable().await?;
-            if let Ok(heard) = ready.try_io(|socket| privsep::receive(socket.get_ref(), buffer)) {
-                return heard;
+            let socket = &self.0.socket;
+            socket.readable().await?;
+            match socket.try_io(Interest::READABLE, || privsep::receive(socket, buffer)) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+                heard => return heard,
             }
         }
     }
@@ -110,9 +113,11 @@ impl Link {
     async fn send_waiting(&self) -> io::Result<()> {
         loop {
             let Some(next) = lock(&self.waiting).front().cloned() else { return Ok(()) };
-            let mut ready = self.socket.writable().await?;
-            let Ok(sent) = ready.try_io(|_| self.send(&next)) else { continue };
-            sent?;
+            self.socket.writable().await?;
+            match self.socket.try_io(Interest::WRITABLE, || self.send(&next)) {
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => continue,
+                sent => sent?,
+            }
             lock(&self.waiting).pop_front();
             self.sent.notify_waiters();
         }

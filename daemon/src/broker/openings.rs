@@ -45,7 +45,8 @@ impl Openings {
     /// Time is up.
     pub(super) fn give_up(&mut self, share: ShareId) -> Option<Answer> {
         let relays = self.waiting.remove(&share)?;
-        let none = if relays.is_empty() { "no relay is configured" } else { "no relay has answered" };
+        let none =
+            if relays.is_empty() { "no relay is configured" } else { "no relay has answered" };
         let why = relays.into_iter().flatten().next();
         Some(Answer { share, failure: Some(why.unwrap_or_else(|| none.to_owned())) })
     }

@@ -4,7 +4,9 @@ use std::io;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setresgid, setresuid};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
 /// Whose process this is to be.

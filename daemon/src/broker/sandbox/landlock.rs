@@ -57,8 +57,8 @@ fn allow(
     paths: impl Iterator<Item = PathBuf>,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, RulesetError> {
-    let present = paths.filter_map(|path| PathFd::new(path).ok());
-    present.fold(Ok(ruleset), |ruleset, path| ruleset?.add_rule(PathBeneath::new(path, access)))
+    let mut present = paths.filter_map(|path| PathFd::new(path).ok());
+    present.try_fold(ruleset, |ruleset, path| ruleset.add_rule(PathBeneath::new(path, access)))
 }
 
 /// A rule holds for a file, not for its name. Where `/etc/resolv.conf` is a link into a directory of the resolver's own,

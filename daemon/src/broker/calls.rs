@@ -1,0 +1,154 @@
+//! Calls: carried up as they are signed, and their output carried down.
+
+mod holder;
+mod outgoing;
+mod output;
+mod pipe;
+mod pump;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use wire::call::Signed;
+use wire::channel::{RecvStream, SendStream};
+use wire::frame::{Frame, Frames, Refusal};
+use wire::privsep::{CallRef, FromBroker};
+
+use super::Broker;
+use super::channels::Channel;
+use super::farewell::{PeerFault, close, read_frame};
+use super::lock::lock;
+use holder::Holder;
+pub(super) use pipe::Scratch;
+use pump::Pump;
+
+/// A client opens a stream when it has something to call; this is for the slowest network.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the monitor may say of one call, and who else may: started, exited, outcome, and a few who take it over.
+const ORDERS_MAX: usize = 16;
+
+/// What is to happen to one call.
+enum Order {
+    /// It runs, and this is where it writes.
+    Started { stdout: OwnedFd, stderr: OwnedFd, output_max: u64 },
+    /// Nothing of it is left.
+    Exited,
+    /// The last word on it, as it travels.
+    Last(Vec<u8>),
+    /// Another call's task is to have this one's stream.
+    Lend(mpsc::Sender<Order>),
+    /// The holder asks for it by this number now, and is here, unless gone again.
+    Adopt { call: CallRef, holder: Option<Box<Holder>> },
+}
+
+/// Who carries which call.
+#[derive(Default)]
+pub(super) struct Calls {
+    carriers: HashMap<CallRef, mpsc::Sender<Order>>,
+    last: u64,
+}
+
+impl Calls {
+    fn begin(&mut self) -> (CallRef, mpsc::Receiver<Order>) {
+        self.last = self.last.wrapping_add(1);
+        let call = CallRef(self.last);
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        self.carriers.insert(call, orders);
+        (call, ordered)
+    }
+
+    /// The call runs. Without its pipes it is as good as one that says nothing.
+    pub(super) fn started(&self, call: CallRef, descriptors: Vec<OwnedFd>, output_max: u64) {
+        let Ok([stdout, stderr]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+            return tracing::error!("the monitor started a call without its two pipes");
+        };
+        self.order(call, Order::Started { stdout, stderr, output_max });
+    }
+
+    /// No process of the call is left.
+    pub(super) fn exited(&self, call: CallRef) {
+        self.order(call, Order::Exited);
+    }
+
+    /// The call does not run.
+    pub(super) fn refused(&mut self, call: CallRef, refusal: Refusal) {
+        self.last_word(call, &Frame::Refused(refusal));
+    }
+
+    /// The call is over.
+    pub(super) fn ended(&mut self, call: CallRef, outcome: Signed) {
+        self.last_word(call, &Frame::Outcome(outcome));
+    }
+
+    /// What is left of `from` goes to `to`'s stream. From here on `to` means the call that `from` meant.
+    pub(super) fn reattach(&mut self, from: CallRef, to: CallRef) {
+        let Some(carrier) = self.carriers.remove(&from) else { return };
+        self.order(to, Order::Lend(carrier.clone()));
+        self.carriers.insert(to, carrier);
+    }
+
+    fn last_word(&mut self, call: CallRef, frame: &Frame) {
+        match frame.encode() {
+            Ok(bytes) => self.order(call, Order::Last(bytes)),
+            Err(fault) => tracing::error!(%fault, "the monitor's last word does not fit"),
+        }
+        self.carriers.remove(&call);
+    }
+
+    /// A carrier that is gone has nobody left to tell.
+    fn order(&self, call: CallRef, order: Order) {
+        if let Some(carrier) = self.carriers.get(&call) {
+            let _ = carrier.try_send(order);
+        }
+    }
+}
+
+impl Broker {
+    /// Serves one stream: the call on it goes to the monitor, its output comes back.
+    pub(super) async fn serve_stream(
+        &self,
+        channel: Arc<Channel>,
+        send: SendStream,
+        mut receive: RecvStream,
+    ) {
+        let slots = Arc::clone(&channel.slots);
+        let Ok(slot) = slots.acquire_owned().await else { return };
+        match timeout(CALL_LIMIT, read_call(&mut receive)).await {
+            Ok(Ok(signed)) => {
+                self.monitor.room().await;
+                let (call, orders) = lock(&self.calls).begin();
+                self.monitor.say(&FromBroker::Call { channel: channel.id, call, signed });
+                let holder = Holder::new(call, channel, slot, send, receive);
+                Pump::new(self.clone(), holder, orders).run().await;
+            }
+            // Reset before anything was called: nothing to undo.
+            Ok(Err(PeerFault::Stream(_))) => {}
+            Ok(Err(fault)) => close(&channel.connection, fault.farewell()),
+            Err(_) => close(&channel.connection, PeerFault::TooSlow.farewell()),
+        }
+    }
+}
+
+/// One call, and nothing after it.
+async fn read_call(receive: &mut RecvStream) -> Result<Signed, PeerFault> {
+    let mut frames = Frames::default();
+    match read_frame(receive, &mut frames).await? {
+        Frame::Call(signed) if frames.is_empty() => Ok(signed),
+        Frame::Call(_)
+        | Frame::Join(_)
+        | Frame::Joined(_)
+        | Frame::Update(_)
+        | Frame::Ended(_)
+        | Frame::EndSeen
+        | Frame::Started
+        | Frame::Refused(_)
+        | Frame::Outcome(_)
+        | Frame::Stdout(_)
+        | Frame::Stderr(_) => Err(PeerFault::OutOfPlace),
+    }
+}

@@ -1,0 +1,108 @@
+//! The holder's end of a call: their stream, and how they leave it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use quinn::StoppedError;
+use tokio::sync::OwnedSemaphorePermit;
+use wire::channel::{ReadError, RecvStream, SendStream, VarInt};
+use wire::frame::Farewell;
+use wire::privsep::CallRef;
+
+use super::super::channels::Channel;
+use super::super::farewell::close;
+
+type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send + Sync>>;
+
+/// Where a call's answers go.
+pub(super) struct Holder {
+    pub(super) call: CallRef,
+    pub(super) channel: Arc<Channel>,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+    pub(super) send: SendStream,
+    watch: Watch,
+}
+
+/// What tells that the holder leaves.
+pub(super) struct Watch {
+    receive: Option<RecvStream>,
+    stopped: Stopped,
+}
+
+/// What the holder has done with the stream.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Fate {
+    /// Ended the call, and still wants to hear of it.
+    Reset,
+    /// Ended the call, and wants to hear no more.
+    Stopped,
+    /// Everything has arrived.
+    Delivered,
+    /// The channel is gone.
+    Lost,
+    /// Said something where nothing may be said.
+    Spoke,
+}
+
+impl Holder {
+    pub(super) fn new(
+        call: CallRef,
+        channel: Arc<Channel>,
+        slot: OwnedSemaphorePermit,
+        send: SendStream,
+        receive: RecvStream,
+    ) -> Self {
+        let stopped = Box::pin(send.stopped());
+        let watch = Watch { receive: Some(receive), stopped };
+        Self { call, channel, slot: Some(slot), send, watch }
+    }
+
+    /// The sending and the watching part, to be used at once.
+    pub(super) fn parts(&mut self) -> (&mut SendStream, &mut Watch) {
+        (&mut self.send, &mut self.watch)
+    }
+
+    /// A client that speaks out of turn is not one of ours.
+    pub(super) fn expel(&self) {
+        close(&self.channel.connection, Farewell::Protocol);
+    }
+}
+
+impl Watch {
+    /// What the holder does next. Dropping the future loses nothing.
+    pub(super) async fn fate(&mut self) -> Fate {
+        tokio::select! {
+            biased;
+            fate = heard(&mut self.receive) => fate,
+            stopped = &mut self.stopped => match stopped {
+                Ok(Some(_)) => Fate::Stopped,
+                Ok(None) => Fate::Delivered,
+                Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Fate::Lost,
+            },
+        }
+    }
+}
+
+/// The client's side of the stream, until it says more than it may. Its end is no news.
+async fn heard(receive: &mut Option<RecvStream>) -> Fate {
+    let fate = match receive {
+        Some(stream) => match stream.read_chunk(1, true).await {
+            Ok(Some(_)) => Some(Fate::Spoke),
+            Ok(None) => None,
+            Err(ReadError::Reset(_)) => Some(Fate::Reset),
+            Err(
+                ReadError::ConnectionLost(_)
+                | ReadError::ClosedStream
+                | ReadError::IllegalOrderedRead
+                | ReadError::ZeroRttRejected,
+            ) => Some(Fate::Lost),
+        },
+        None => std::future::pending().await,
+    };
+    *receive = None;
+    match fate {
+        Some(fate) => fate,
+        None => std::future::pending().await,
+    }
+}

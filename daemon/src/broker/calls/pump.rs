@@ -1,0 +1,403 @@
+//! One call's task: from the question to the last byte of the answer.
+
+use std::future::{pending, poll_fn};
+use std::os::fd::OwnedFd;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use wire::channel::{SendStream, VarInt, WriteError};
+use wire::frame::Frame;
+use wire::privsep::{CallRef, FromBroker};
+
+use super::super::Broker;
+use super::Order;
+use super::holder::{Fate, Holder, Watch};
+use super::outgoing::Outgoing;
+use super::output::Output;
+use super::pipe::{Piece, Scratch};
+
+/// That a call has started may wait so long for something to go with it: most calls are over by then, and a packet less
+/// is a tenth of what one costs.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// How long a pipe may stay open after the last process of its call: somebody else has it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// What may wait for a slow reader once nobody writes any more: two pipes of the largest size.
+const DRAIN_MAX: usize = 2 * 1024 * 1024;
+
+/// As what a stream is reset whose call goes on elsewhere, or is over without a last word.
+const ABANDONED: VarInt = VarInt::from_u32(1);
+
+/// Carries one call.
+pub(super) struct Pump {
+    broker: Broker,
+    call: CallRef,
+    orders: mpsc::Receiver<Order>,
+    holder: Option<Holder>,
+    output: Option<Output>,
+    outgoing: Outgoing,
+    stage: Stage,
+    cancel: Cancel,
+    passed: (u64, u64),
+    /// Until when the start of the call may wait for company.
+    linger: Option<Instant>,
+    /// Until when the holder may come back.
+    grace: Option<Instant>,
+    /// Until when the pipes may stay open.
+    drain: Option<Instant>,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    /// The monitor has it.
+    Asked,
+    /// It runs.
+    Running,
+    /// Its processes are gone; its pipes are being emptied.
+    Exited,
+    /// The monitor knows how much it wrote.
+    Drained,
+    /// Its last word is on the way.
+    Closing,
+    /// Its last word has been sent.
+    Finished,
+}
+
+/// Whether the monitor was told that nobody wants the call any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cancel {
+    No,
+    Said,
+}
+
+enum Event {
+    Ordered(Option<Order>),
+    Holder(Fate),
+    Sent(Result<(), WriteError>),
+    Read(Piece),
+    Due,
+}
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Course {
+    On,
+    Over,
+}
+
+impl Pump {
+    /// Carries the call of `holder`, as the monitor orders.
+    pub(super) fn new(broker: Broker, holder: Holder, orders: mpsc::Receiver<Order>) -> Self {
+        Self {
+            broker,
+            call: holder.call,
+            orders,
+            holder: Some(holder),
+            output: None,
+            outgoing: Outgoing::default(),
+            stage: Stage::Asked,
+            cancel: Cancel::No,
+            passed: (0, 0),
+            linger: None,
+            grace: None,
+            drain: None,
+        }
+    }
+
+    /// Until the holder has the last word, or there is nobody to have it.
+    pub(super) async fn run(mut self) {
+        while self.turn().await == Course::On {}
+    }
+
+    async fn turn(&mut self) -> Course {
+        match self.next().await {
+            Event::Ordered(Some(order)) => self.obey(order),
+            Event::Ordered(None) => {
+                tracing::error!("the monitor forgot a call");
+                self.let_go();
+                Course::Over
+            }
+            Event::Holder(fate) => self.holder_did(&fate),
+            Event::Sent(Ok(())) => self.sent(),
+            Event::Sent(Err(fault)) => self.holder_did(&fate_of(&fault)),
+            Event::Read(piece) => {
+                self.read(piece);
+                Course::On
+            }
+            Event::Due => self.due(),
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let (may_read, may_send, due) = (self.may_read(), self.may_send(), self.next_due());
+        let awaits_orders = self.stage < Stage::Closing;
+        let Self { orders, holder, output, outgoing, broker, .. } = self;
+        let (stream, watch) = holder.as_mut().map(Holder::parts).unzip();
+        tokio::select! {
+            biased;
+            order = orders.recv(), if awaits_orders => Event::Ordered(order),
+            fate = fate(watch) => Event::Holder(fate),
+            sent = send(outgoing, stream), if may_send => Event::Sent(sent),
+            piece = piece(output.as_mut(), &broker.scratch), if may_read => Event::Read(piece),
+            () = until(due) => Event::Due,
+        }
+    }
+
+    /// A slow reader holds the verb up, not its output in memory. What is over the limit holds up nobody.
+    fn may_read(&self) -> bool {
+        let Some(output) = &self.output else { return false };
+        let wanted = match (&self.holder, self.stage) {
+            (None, _) => self.cancel == Cancel::Said,
+            (Some(_), Stage::Exited) => self.outgoing.waiting() < DRAIN_MAX,
+            (Some(_), _) => self.outgoing.is_empty(),
+        };
+        !output.has_ended() && (wanted || output.is_over_limit())
+    }
+
+    fn may_send(&self) -> bool {
+        self.holder.is_some() && !self.outgoing.is_empty() && self.linger.is_none()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        [self.linger, self.grace, self.drain].into_iter().flatten().min()
+    }
+
+    fn obey(&mut self, order: Order) -> Course {
+        match order {
+            Order::Started { stdout, stderr, output_max } => {
+                self.start(stdout, stderr, output_max);
+                Course::On
+            }
+            Order::Exited => {
+                self.stage = Stage::Exited;
+                self.drain = Some(Instant::now() + DRAIN_LIMIT);
+                self.empty();
+                Course::On
+            }
+            Order::Last(frame) => self.last_word(frame),
+            Order::Lend(carrier) => self.lend(&carrier),
+            Order::Adopt { call, holder } => {
+                self.adopt(call, holder.map(|holder| *holder));
+                Course::On
+            }
+        }
+    }
+
+    fn start(&mut self, stdout: OwnedFd, stderr: OwnedFd, output_max: u64) {
+        match Output::new(stdout, stderr, output_max) {
+            Ok(output) => self.output = Some(output),
+            Err(fault) => tracing::error!(%fault, "a call's output cannot be read"),
+        }
+        self.stage = Stage::Running;
+        self.outgoing.push(started());
+        self.linger = Some(Instant::now() + LINGER);
+    }
+
+    /// The call needs its place no longer; its holder may read on at leisure.
+    fn last_word(&mut self, frame: Vec<u8>) -> Course {
+        self.stage = Stage::Closing;
+        self.output = None;
+        (self.linger, self.grace, self.drain) = (None, None, None);
+        let Some(holder) = &mut self.holder else { return Course::Over };
+        holder.slot = None;
+        self.outgoing.push(frame);
+        Course::On
+    }
+
+    /// Gives the stream to the task that carries the call already.
+    fn lend(&mut self, carrier: &mpsc::Sender<Order>) -> Course {
+        let (call, holder) = (self.call, self.holder.take().map(Box::new));
+        // A carrier that is gone has had its last word: the stream ends without one, and the holder asks again.
+        let _ = carrier.try_send(Order::Adopt { call, holder });
+        Course::Over
+    }
+
+    /// Goes on for the holder's new stream. What was said of the call by its old number may have been lost on the way.
+    fn adopt(&mut self, call: CallRef, holder: Option<Holder>) {
+        self.let_go();
+        self.call = call;
+        self.holder = holder;
+        self.grace = if self.holder.is_some() { None } else { Some(self.grace_ends()) };
+        if self.stage >= Stage::Running {
+            self.linger = None;
+            self.outgoing.restart(started());
+        }
+        if self.stage < Stage::Drained && self.output.as_ref().is_some_and(Output::is_over_limit) {
+            self.say_overflow();
+        }
+        if self.stage == Stage::Exited {
+            self.empty();
+        } else if self.stage == Stage::Drained {
+            self.say_drained();
+        }
+    }
+
+    fn holder_did(&mut self, fate: &Fate) -> Course {
+        match fate {
+            Fate::Delivered => return self.unless_closing(),
+            Fate::Spoke => self.holder.iter().for_each(Holder::expel),
+            Fate::Reset => self.cancel(),
+            Fate::Stopped => {
+                self.cancel();
+                self.let_go();
+                self.outgoing.clear();
+                return self.unless_closing();
+            }
+            Fate::Lost => {
+                self.grace = Some(self.grace_ends());
+                self.let_go();
+                return self.unless_closing();
+            }
+        }
+        Course::On
+    }
+
+    /// Whoever is gone after the last word will not come back for it here: the monitor keeps it.
+    fn unless_closing(&self) -> Course {
+        if self.stage >= Stage::Closing { Course::Over } else { Course::On }
+    }
+
+    fn grace_ends(&self) -> Instant {
+        let waited = self.holder.as_ref().is_some_and(|holder| holder.channel.is_given_up());
+        Instant::now() + if waited { Duration::ZERO } else { self.broker.bounds.grace }
+    }
+
+    /// An unfinished stream must not look finished.
+    fn let_go(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            let _ = holder.send.reset(ABANDONED);
+        }
+    }
+
+    fn sent(&mut self) -> Course {
+        if self.stage == Stage::Closing && self.outgoing.is_empty() {
+            self.stage = Stage::Finished;
+            let finished = self.holder.as_mut().map(|holder| holder.send.finish());
+            return if matches!(finished, Some(Ok(()))) { Course::On } else { Course::Over };
+        }
+        Course::On
+    }
+
+    fn read(&mut self, piece: Piece) {
+        match piece {
+            Piece::Frame(frame) => self.pass_on(frame),
+            Piece::Overflow(frame) => {
+                if let Some(frame) = frame {
+                    self.pass_on(frame);
+                }
+                self.say_overflow();
+            }
+            Piece::Discarded => {}
+            Piece::End => self.drained_if_empty(),
+        }
+    }
+
+    fn pass_on(&mut self, frame: Bytes) {
+        if self.holder.is_some() {
+            self.linger = None;
+            self.outgoing.push(frame);
+        }
+    }
+
+    /// Nobody is left to write: what lies in the pipes is all there is. It is kept for a holder who may come back.
+    fn empty(&mut self) {
+        if self.output.is_none() {
+            return self.drained();
+        }
+        while self.may_read() {
+            let Some(output) = &mut self.output else { return };
+            let Some(piece) = output.take_piece(&self.broker.scratch) else { break };
+            self.read(piece);
+        }
+    }
+
+    fn drained_if_empty(&mut self) {
+        let empty = self.output.as_ref().is_none_or(Output::has_ended);
+        if self.stage == Stage::Exited && empty {
+            self.drained();
+        }
+    }
+
+    fn drained(&mut self) {
+        self.passed = self.output.take().map_or((0, 0), |output| output.passed());
+        self.stage = Stage::Drained;
+        self.drain = None;
+        self.say_drained();
+    }
+
+    fn due(&mut self) -> Course {
+        let now = Instant::now();
+        self.linger = self.linger.filter(|until| *until > now);
+        if self.grace.is_some_and(|until| until <= now) {
+            self.grace = None;
+            self.outgoing.clear();
+            self.cancel();
+        }
+        if self.drain.is_some_and(|until| until <= now) {
+            self.drained();
+        }
+        Course::On
+    }
+
+    fn cancel(&mut self) {
+        if self.cancel == Cancel::No && self.stage < Stage::Closing {
+            self.cancel = Cancel::Said;
+            self.broker.monitor.say(&FromBroker::Cancel { call: self.call });
+        }
+    }
+
+    fn say_overflow(&self) {
+        self.broker.monitor.say(&FromBroker::Overflow { call: self.call });
+    }
+
+    fn say_drained(&self) {
+        let (stdout, stderr) = self.passed;
+        self.broker.monitor.say(&FromBroker::Drained { call: self.call, stdout, stderr });
+    }
+}
+
+fn started() -> Bytes {
+    Frame::Started.encode().map(Bytes::from).unwrap_or_default()
+}
+
+fn fate_of(fault: &WriteError) -> Fate {
+    match fault {
+        WriteError::Stopped(_) => Fate::Stopped,
+        WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
+            Fate::Lost
+        }
+    }
+}
+
+async fn fate(watch: Option<&mut Watch>) -> Fate {
+    match watch {
+        Some(watch) => watch.fate().await,
+        None => pending().await,
+    }
+}
+
+async fn send(outgoing: &mut Outgoing, stream: Option<&mut SendStream>) -> Result<(), WriteError> {
+    match stream {
+        Some(stream) => outgoing.send(stream).await,
+        None => pending().await,
+    }
+}
+
+async fn piece(output: Option<&mut Output>, scratch: &Mutex<Scratch>) -> Piece {
+    match output {
+        Some(output) => poll_fn(|cx| output.poll_piece(cx, scratch)).await,
+        None => pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,77 @@
+//! The end of a share: its holders are told, and it is as if it had never been.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::ShareId;
+use relay::protocol::RendezvousKey;
+use tokio::time::timeout;
+use wire::control::Told;
+use wire::frame::{Farewell, ShareEnd};
+use wire::privsep::FromBroker;
+
+use super::super::Broker;
+use super::super::farewell::close;
+use super::super::lock::lock;
+use super::channel::Channel;
+
+/// How long the holders have to acknowledge: the monitor waits for 300 ms.
+const TELL_LIMIT: Duration = Duration::from_millis(250);
+
+/// How long the calls that the end has ended may take to say so. Their processes are dead by then, or will not die.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Broker {
+    /// Ends a share here: no new channel from now on, the holders told, the monitor answered, then everything forgotten.
+    pub(in super::super) fn retire(&self, share: ShareId, end: &ShareEnd) {
+        lock(&self.openings).forget(share);
+        let keys = lock(&self.shares).forget(share);
+        let channels = {
+            let mut channels = lock(&self.channels);
+            channels.places.clear(|door| door.share == share);
+            channels.of(|door| door.share == share)
+        };
+        for channel in &channels {
+            channel.news.end(end.clone());
+        }
+        let broker = self.clone();
+        self.tasks.spawn(async move { broker.see_off(share, channels, keys).await });
+    }
+
+    async fn see_off(&self, share: ShareId, channels: Vec<Arc<Channel>>, keys: Vec<RendezvousKey>) {
+        let told = tell_all(&channels).await;
+        self.monitor.say(&FromBroker::Told { share, told });
+        let _ = timeout(LAST_WORDS, last_words(&channels)).await;
+        for channel in &channels {
+            close(&channel.connection, Farewell::Ended);
+        }
+        self.legs.unregister(&keys);
+    }
+}
+
+async fn tell_all(channels: &[Arc<Channel>]) -> Told {
+    if channels.is_empty() {
+        return Told::NoChannel;
+    }
+    let all = async {
+        for channel in channels {
+            channel.end_seen.cancelled().await;
+        }
+    };
+    match timeout(TELL_LIMIT, all).await {
+        Ok(()) => Told::Acknowledged,
+        Err(_) => Told::TimedOut,
+    }
+}
+
+/// Until every call has told its holder how it ended, or has nobody to tell.
+async fn last_words(channels: &[Arc<Channel>]) {
+    for channel in channels {
+        channel.calls.close();
+        tokio::select! {
+            biased;
+            _ = channel.connection.closed() => {}
+            () = channel.calls.wait() => {}
+        }
+    }
+}
