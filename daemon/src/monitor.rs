@@ -39,6 +39,8 @@ use wire::privsep::{ChannelId, Configuration, RelaySetting, ToBroker};
 
 pub use start::main;
 
+use audit::{AuditFault, Durability};
+
 use crate::clock::{BootId, Instants};
 use crate::config::Config;
 use crate::keeper::KeeperLine;
@@ -77,6 +79,9 @@ struct Monitor {
     strangers: BTreeMap<ShareId, u64>,
     strangers_since: Option<Duration>,
     sync_this_turn: bool,
+    /// A write failed since the last turn was settled: what it was to put on record does not start.
+    records_lost: bool,
+    stopping: bool,
     pool_short: bool,
 }
 
@@ -93,6 +98,17 @@ impl Monitor {
         if let Err(fault) = self.audit.record(event, now) {
             tracing::error!(%fault, "an event is not on record");
         }
+    }
+
+    /// Writes what is recorded so far. A failure counts for the whole turn: the log drops what was to
+    /// begin, whichever of it the caller meant.
+    fn commit(&mut self, durability: Durability, now: Instants) -> Result<(), AuditFault> {
+        let written = self.audit.commit(durability, now);
+        if let Err(fault) = &written {
+            tracing::error!(%fault, "the audit log cannot be written: nothing starts");
+            self.records_lost = true;
+        }
+        written
     }
 
     fn start_broker(&mut self, now: Instants) {

@@ -39,8 +39,8 @@ pub(super) struct Active {
     pub(super) call: policy::Call,
     pub(super) passport: Arc<Passport>,
     pub(super) started: Timestamp,
-    /// Boot time by which it must be done, and what it is then.
-    pub(super) deadline: (Duration, Ending),
+    /// Boot time by which the verb must be done.
+    pub(super) deadline: Duration,
     pub(super) running: Running,
     /// Why we ended it, if we did.
     pub(super) why: Option<Ending>,
@@ -177,10 +177,9 @@ impl Monitor {
     /// Writes the turn's records, then does what they say. What is not on record does not start.
     pub(super) fn settle(&mut self, batch: Batch, now: Instants) {
         let durability = if batch.urgent { Durability::Now } else { Durability::Soon };
-        let written = self.audit.commit(durability, now);
-        if let Err(fault) = &written {
-            tracing::error!(%fault, "the audit log cannot be written: nothing starts");
-        }
+        let written = self.commit(durability, now);
+        let lost = std::mem::take(&mut self.records_lost);
+        let written = if lost { Err(()) } else { written.map_err(drop) };
         for answer in batch.answers {
             match (&written, &answer) {
                 (Err(_), ToBroker::Joined { channel, .. }) => {

@@ -1,5 +1,9 @@
 //! The cgroup of this daemon, with one leaf for each call: where a call's processes cannot get away from.
 
+mod leaf;
+mod place;
+
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -7,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +22,9 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::clock::Instants;
+pub(crate) use leaf::Leaf;
+use leaf::Room;
+use place::own;
 
 /// The file of the state directory that says where the calls of this life are.
 const RECORD: &str = "cgroup";
@@ -25,6 +33,8 @@ const PREFIX: &str = "openscope-";
 const MAGIC: u64 = 0x6367_7270;
 /// How long what an earlier life left is given to die.
 const LEFTOVERS: Duration = Duration::from_secs(10);
+/// The most empty cgroups that wait for a call.
+const MAX_VACANT: usize = 32;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why calls cannot be contained in cgroups.
@@ -57,7 +67,8 @@ pub(crate) enum CgroupFault {
 #[derive(Debug)]
 pub(crate) struct Instance {
     path: PathBuf,
-    directory: OwnedFd,
+    directory: Rc<OwnedFd>,
+    vacant: Rc<RefCell<Vec<Room>>>,
     leaves: u64,
 }
 
@@ -76,77 +87,29 @@ impl Instance {
         record(state, &path)?;
         let directory = directory(&path)
             .map_err(|errno| CgroupFault::NotWritable(path.clone(), errno.into()))?;
-        Ok(Self { path, directory, leaves: 0 })
+        Ok(Self { path, directory: Rc::new(directory), vacant: Rc::default(), leaves: 0 })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A cgroup for one more call.
+    /// A cgroup for one more call: one that an earlier call has left empty, or a new one.
     pub(crate) fn leaf(&mut self) -> io::Result<Leaf> {
+        let vacant = self.vacant.borrow_mut().pop();
+        let room = vacant.map_or_else(|| self.room(), Ok)?;
+        Ok(Leaf {
+            parent: Rc::clone(&self.directory),
+            vacant: Rc::clone(&self.vacant),
+            room: Some(room),
+        })
+    }
+
+    fn room(&mut self) -> io::Result<Room> {
         self.leaves += 1;
         let name = format!("call-{}", self.leaves);
         mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755))?;
-        let parent = self.directory.try_clone()?;
-        Leaf::at(parent, name)
-    }
-}
-
-/// The cgroup of one call. It is removed when it is dropped; by then nothing should be in it.
-#[derive(Debug)]
-pub(crate) struct Leaf {
-    parent: OwnedFd,
-    name: String,
-    kill: OwnedFd,
-    events: OwnedFd,
-}
-
-impl Leaf {
-    fn at(parent: OwnedFd, name: String) -> io::Result<Self> {
-        let file = |file: &str, flags| {
-            openat(&parent, format!("{name}/{file}"), flags | OFlags::CLOEXEC, Mode::empty())
-        };
-        let (kill, events) =
-            (file("cgroup.kill", OFlags::WRONLY)?, file("cgroup.events", OFlags::RDONLY)?);
-        Ok(Self { parent, name, kill, events })
-    }
-
-    /// The descriptor by which a process enters: it writes `0`.
-    pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
-        Ok(self.file("cgroup.procs", OFlags::WRONLY)?)
-    }
-
-    /// Kills all that is in it now.
-    pub(crate) fn kill(&self) -> io::Result<()> {
-        write(&self.kill, b"1")?;
-        Ok(())
-    }
-
-    /// Whether a process that has not ended is in it. After this, `events` is ready (PRI) once the answer changes.
-    pub(crate) fn is_populated(&self) -> io::Result<bool> {
-        populated(&self.events)
-    }
-
-    pub(crate) fn events(&self) -> BorrowedFd<'_> {
-        self.events.as_fd()
-    }
-
-    pub(crate) fn processes(&self) -> io::Result<Vec<Pid>> {
-        let file = fs::File::from(self.file("cgroup.procs", OFlags::RDONLY)?);
-        Ok(pids(&io::read_to_string(file)?))
-    }
-
-    fn file(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let path = format!("{}/{name}", self.name);
-        openat(&self.parent, path, flags | OFlags::CLOEXEC, Mode::empty())
-    }
-}
-
-impl Drop for Leaf {
-    fn drop(&mut self) {
-        // What is still in it keeps it, and is found there by the next life.
-        let _ = unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
+        Ok(Room::open(&self.directory, name)?)
     }
 }
 
@@ -273,76 +236,9 @@ fn name(state: &Path) -> String {
     })
 }
 
-/// The directory of the cgroup that this process is in.
-fn own() -> Result<PathBuf, CgroupFault> {
-    let mounts = read("/proc/self/mountinfo")?;
-    let cgroups = read("/proc/self/cgroup")?;
-    located(&mounts, &cgroups).ok_or(CgroupFault::NotMounted)
-}
-
-fn read(path: &'static str) -> Result<String, CgroupFault> {
-    fs::read_to_string(path).map_err(|fault| CgroupFault::Read(path, fault))
-}
-
-/// `0::/path` of `/proc/self/cgroup`, below the first cgroup v2 mount that shows it.
-fn located(mounts: &str, cgroups: &str) -> Option<PathBuf> {
-    let own = Path::new(cgroups.lines().find_map(|line| line.strip_prefix("0::"))?);
-    mounts
-        .lines()
-        .filter_map(mount)
-        .find_map(|(root, at)| Some(at.join(own.strip_prefix(root).ok()?)))
-}
-
-/// Root and place of a cgroup v2 mount: `id parent device root place options … - type source options`.
-fn mount(line: &str) -> Option<(PathBuf, PathBuf)> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ').skip(3);
-    let (root, at) = (fields.next()?, fields.next()?);
-    (after.split(' ').next()? == "cgroup2").then(|| (unescaped(root), unescaped(at)))
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescaped(text: &str) -> PathBuf {
-    let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
-    PathBuf::from(plain.replace("\\134", "\\"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-        34 31 0:31 / /sys/fs/cgroup/cpuset rw shared:4 - cgroup cgroup rw,cpuset\n\
-        41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
-    const PURE: &str = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n";
-
-    fn place(mounts: &str, cgroups: &str) -> Option<String> {
-        Some(located(mounts, cgroups)?.to_str().unwrap().trim_end_matches('/').to_owned())
-    }
-
-    #[test]
-    fn the_own_cgroup_is_found_on_pure_and_on_hybrid_hosts() {
-        let service = "0::/system.slice/openscoped.service\n";
-        assert_eq!(place(PURE, service).unwrap(), "/sys/fs/cgroup/system.slice/openscoped.service");
-        let legacy_first = "4:memory:/a\n1:name=systemd:/\n0::/b\n";
-        assert_eq!(place(HYBRID, legacy_first).unwrap(), "/sys/fs/cgroup/unified/b");
-        assert_eq!(place(HYBRID, "0::/\n").unwrap(), "/sys/fs/cgroup/unified");
-    }
-
-    #[test]
-    fn a_container_that_sees_a_part_of_the_tree_finds_itself_in_it() {
-        let mounts = "30 23 0:26 /docker/1f /sys/fs/my\\040cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(place(mounts, "0::/docker/1f/x\n").unwrap(), "/sys/fs/my cgroup/x");
-        assert_eq!(place(mounts, "0::/docker/2e\n"), None, "not shown by this mount");
-    }
-
-    #[test]
-    fn no_cgroup_v2_is_none() {
-        assert_eq!(place("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n", "0::/\n"), None);
-        assert_eq!(place(PURE, "4:memory:/a\n"), None);
-        assert_eq!(place("", ""), None);
-        assert_eq!(place("garbage - cgroup2", "0::/\n"), None);
-    }
 
     #[test]
     fn where_nothing_can_be_written_the_way_out_is_named() {
@@ -380,6 +276,33 @@ mod tests {
         fs::write(state.path().join(RECORD), gone.as_os_str().as_bytes()).unwrap();
         end_recorded(state.path()).unwrap();
         assert!(!state.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn a_vacated_leaf_is_used_again_and_a_dropped_one_is_not() {
+        let state = tempfile::tempdir().unwrap();
+        let mut instance = Instance::open(state.path()).unwrap();
+        let path = instance.path().to_owned();
+        instance.leaf().unwrap().vacate();
+        let again = instance.leaf().unwrap();
+        assert!(!path.join("call-2").exists(), "the first is used again");
+        let second = instance.leaf().unwrap();
+        assert!(path.join("call-2").exists());
+        drop(again);
+        second.vacate();
+        assert!(!path.join("call-1").exists() && path.join("call-2").exists());
+        end_recorded(state.path()).unwrap();
+    }
+
+    #[test]
+    fn no_more_leaves_are_kept_than_the_bound() {
+        let state = tempfile::tempdir().unwrap();
+        let mut instance = Instance::open(state.path()).unwrap();
+        let all: Vec<Leaf> = (0..=MAX_VACANT).map(|_| instance.leaf().unwrap()).collect();
+        all.into_iter().for_each(Leaf::vacate);
+        assert_eq!(instance.vacant.borrow().len(), MAX_VACANT);
+        assert!(!instance.path().join(format!("call-{}", MAX_VACANT + 1)).exists());
+        end_recorded(state.path()).unwrap();
     }
 
     #[test]

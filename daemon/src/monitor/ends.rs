@@ -8,7 +8,7 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Hex};
-use super::calls::{At, Run};
+use super::calls::{Active, At, Run};
 use super::share::Past;
 use super::start_call::ending;
 use crate::clock::Instants;
@@ -32,16 +32,23 @@ impl Monitor {
 
     /// Ends what runs past its time.
     pub(super) fn end_late_calls(&mut self, now: Instants) {
-        let late: Vec<(Run, Ending)> = self
-            .calls
-            .active
-            .iter()
-            .filter(|(_, active)| active.killed.is_none() && active.deadline.0 <= now.boot)
-            .map(|(run, active)| (*run, active.deadline.1.clone()))
+        let running = self.calls.active.iter().filter(|(_, active)| active.killed.is_none());
+        let late: Vec<(Run, Ending)> = running
+            .filter_map(|(run, active)| Some((*run, self.lateness(active, now)?)))
             .collect();
         for (run, why) in late {
             self.kill(run, why, now);
         }
+    }
+
+    /// Why a call is late, if it is: by its verb, or by its passport. Its share's end is another matter.
+    fn lateness(&self, active: &Active, now: Instants) -> Option<Ending> {
+        if active.deadline <= now.boot {
+            return Some(Ending::TimedOut);
+        }
+        let share = self.shares.get(&active.at.share)?;
+        let over = share.clock.clone().read(now) >= active.passport.not_after();
+        over.then_some(Ending::Expired)
     }
 
     /// Ends the calls that policy, the share or the contact no longer permits.
@@ -59,7 +66,7 @@ impl Monitor {
         }
     }
 
-    fn still_permitted(&self, active: &super::calls::Active, now: Instants) -> bool {
+    fn still_permitted(&self, active: &Active, now: Instants) -> bool {
         let Some(share) = self.shares.get(&active.at.share) else { return false };
         let Some(seat) = share.seat(active.at.seat) else { return false };
         let share_now = share.clock.clone().read(now);

@@ -47,7 +47,7 @@ impl Monitor {
             unavailable(&message, "free space for the daemon's state directory, then try again")
         };
         self.audit.record(event, now).map_err(|fault| unkept(&fault))?;
-        self.audit.commit(Durability::Now, now).map_err(|fault| unkept(&fault))?;
+        self.commit(Durability::Now, now).map_err(|fault| unkept(&fault))?;
         self.leases.put(&lease).map_err(|fault| unkept(&fault))?;
         share.lease = lease;
         Ok(Reply::Share(Box::new(self.view(share, now))))
@@ -62,7 +62,7 @@ impl Monitor {
         Ok(())
     }
 
-    /// Tells every holder of a share how it stands now, and gives its running calls their new end.
+    /// Tells every holder of a share how it stands now.
     pub(super) fn tell_standing(&mut self, id: ShareId) {
         let Some(share) = self.shares.get(&id).filter(|share| share.over.is_none()) else { return };
         let told: Vec<ToBroker> = share

@@ -15,7 +15,7 @@ use wire::handle::{Handle, RecipientKey, Secret};
 use wire::privsep::{Admission, SeatAdmission, ToBroker};
 
 use super::Monitor;
-use super::audit::{Event, Expiry, Recorded, Said, Who};
+use super::audit::{Durability, Event, Expiry, Recorded, Said, Who};
 use super::calls::Batch;
 use super::contacts;
 use super::failure::{busy, refused, unavailable, usage};
@@ -338,9 +338,7 @@ impl Monitor {
             unavailable(&message, "free space for the daemon's state directory, then try again")
         };
         self.audit.record(event, now).map_err(|fault| unrecorded(&fault))?;
-        self.audit
-            .commit(super::audit::Durability::Now, now)
-            .map_err(|fault| unrecorded(&fault))?;
+        self.commit(Durability::Now, now).map_err(|fault| unrecorded(&fault))?;
         if let Err(fault) = self.leases.put(&lease) {
             self.note(Event::ShareExpired { share: lease.id, why: Expiry::Unkept, calls: 0 }, now);
             return Err(unrecorded(&fault));

@@ -199,7 +199,7 @@ impl Monitor {
         });
         let calls = self.calls.active.values().map(|active| {
             let busy = active.killed.is_some() || active.gone.is_some();
-            let wait = active.deadline.0.saturating_sub(now.boot);
+            let wait = active.deadline.saturating_sub(now.boot);
             if busy { wait.min(Duration::from_millis(10)) } else { wait }
         });
         shares.chain(calls).min().unwrap_or(HARD_STOP)

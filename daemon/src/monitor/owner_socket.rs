@@ -13,6 +13,15 @@ use wire::control::{self, Reply, Request};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Caller(u64);
 
+/// Who can connect.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OpenTo {
+    /// Everybody on this machine.
+    All,
+    /// The user that the daemon runs as.
+    Own,
+}
+
 /// The socket and its connections.
 pub(super) struct OwnerSocket {
     path: PathBuf,
@@ -39,11 +48,15 @@ pub(super) struct Asked {
 }
 
 impl OwnerSocket {
-    /// Binds the socket for everybody on this machine: who may do what is decided by who they are.
-    pub(super) fn bind(path: &Path, limit: usize) -> io::Result<Self> {
+    /// Binds the socket. Whoever can connect is asked of the kernel, and may do what is theirs.
+    pub(super) fn bind(path: &Path, open_to: OpenTo, limit: usize) -> io::Result<Self> {
         remove_stale(path)?;
         let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        let mode = match open_to {
+            OpenTo::All => 0o666,
+            OpenTo::Own => 0o600,
+        };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
         let connections = BTreeMap::new();
         Ok(Self { path: path.to_owned(), listener, connections, next: 0, limit })

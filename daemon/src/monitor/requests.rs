@@ -13,6 +13,7 @@ use super::over::Cause;
 use super::owner_socket::{Asked, Caller};
 use super::resolver::{PATIENCE, Person};
 use crate::clock::Instants;
+use crate::config::Mode;
 
 /// A request whose caller's name is still being looked up.
 pub(super) struct Unresolved {
@@ -69,6 +70,10 @@ impl Monitor {
     fn answer(&mut self, asked: Asked, person: Option<Person>, now: Instants) {
         let Asked { caller, uid, request } = asked;
         let answer = match person {
+            Some(person) if self.is_stranger(&person) => Err(refused(
+                "this daemon is another user's own",
+                "run `openscoped --rootless` for yours, or ask root for a daemon for all",
+            )),
             Some(person) => self.act(caller, &person, request, now),
             None => Err(refused(
                 &format!("uid {uid} has no name on this machine"),
@@ -113,6 +118,12 @@ impl Monitor {
             Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),
             Request::Reload => self.reload_for(person, now).map(Answer::Now),
         }
+    }
+
+    /// In rootless mode everything runs as one user: only they may ask for it.
+    fn is_stranger(&self, person: &Person) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        self.config.mode == Mode::Rootless && person.uid != own && person.uid != 0
     }
 
     pub(super) fn is_admin(&self, person: &Person) -> bool {
@@ -233,7 +244,7 @@ impl Monitor {
         replace: bool,
         now: Instants,
     ) -> Result<Reply, Failure> {
-        if person.uid == 0 && self.config.mode == crate::config::Mode::System {
+        if person.uid == 0 && self.config.mode == Mode::System {
             return Err(refused("root's contacts are in contacts.toml", "edit it, then `openscope reload`"));
         }
         let change = if replace { Change::Confirmed } else { Change::Refuse };

@@ -21,7 +21,7 @@ use super::cgroup::{self, Instance};
 use super::contacts::OwnContacts;
 use super::identity::Identity;
 use super::leases::Leases;
-use super::owner_socket::OwnerSocket;
+use super::owner_socket::{OpenTo, OwnerSocket};
 use super::resolver::Resolver;
 use super::resume::{self, Resumed};
 use super::spawn::{Containment, RunnerProgram, Runners};
@@ -111,7 +111,11 @@ fn start() -> Result<Monitor, StartFault> {
     if let Some(parent) = config.socket.parent() {
         make_directory(parent, 0o755)?;
     }
-    let owners = OwnerSocket::bind(&config.socket, config.limits.owner_connections)?;
+    let open_to = match config.mode {
+        Mode::System => OpenTo::All,
+        Mode::Rootless => OpenTo::Own,
+    };
+    let owners = OwnerSocket::bind(&config.socket, open_to, config.limits.owner_connections)?;
     let own_contacts = OwnContacts::new(&config.state, config.limits.contacts_per_owner);
     let broker = BrokerLink::new(broker_user(&config)?);
     let relays = config
@@ -150,6 +154,8 @@ fn start() -> Result<Monitor, StartFault> {
         strangers: BTreeMap::new(),
         strangers_since: None,
         sync_this_turn: false,
+        records_lost: false,
+        stopping: false,
         pool_short: true,
     };
     monitor.check_recipients(now);

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use policy::{Exec, Passport, Permit, Run as How, Timestamp};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -45,7 +44,7 @@ impl Monitor {
             return self.never_started(at, to, asked_at, Ending::Revoked, now);
         };
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
-        let deadline = deadline(share, &passport, timeout, now);
+        let deadline = now.boot.saturating_add(timeout);
         let How::Exec(exec) = &admitted.verb.run;
         let account = self.account(share);
         match self.spawn(account, exec, &admitted.call) {
@@ -128,20 +127,6 @@ impl Monitor {
             self.broker.send(&ToBroker::Outcome { call: to, outcome }, &[]);
         }
     }
-}
-
-/// When the call must be done, on the boot clock, and how it ends if it is not.
-fn deadline(
-    share: &Share,
-    passport: &Passport,
-    timeout: Duration,
-    now: Instants,
-) -> (Duration, Ending) {
-    let over = share.lease.deadline.min(share.lease.hard_stop).min(passport.not_after());
-    let left = share.clock.wait_until(over, now);
-    let (wait, ending) =
-        if timeout < left { (timeout, Ending::TimedOut) } else { (left, Ending::Expired) };
-    (now.boot.saturating_add(wait), ending)
 }
 
 /// How a tree that we did not end has ended.

@@ -69,16 +69,15 @@ impl Running {
     }
 
     /// The verb's main process, or its subreaper.
-    pub(crate) fn pid(&self) -> Pid {
+    #[cfg(test)]
+    pub(super) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// What becomes ready when `try_reap` has something to do. Ask anew before each poll.
     pub(crate) fn wakes(&self) -> PollFd<'_> {
-        match (self.stage, &self.leaf) {
-            (Stage::Orphans(_), Some(leaf)) => {
-                PollFd::from_borrowed_fd(leaf.events(), PollFlags::PRI)
-            }
+        match (self.stage, self.leaf.as_ref().and_then(Leaf::events)) {
+            (Stage::Orphans(_), Some(events)) => PollFd::from_borrowed_fd(events, PollFlags::PRI),
             (Stage::Alive | Stage::Orphans(_) | Stage::Over, _) => {
                 PollFd::new(&self.pidfd, PollFlags::IN)
             }
@@ -116,20 +115,22 @@ impl Running {
         if self.stage == Stage::Alive {
             let Some(status) = self.reap_main()? else { return Ok(None) };
             self.stage = Stage::Orphans(status);
-            self.kill_orphans()?;
         }
-        match (self.stage, &self.leaf) {
-            (Stage::Over | Stage::Alive, _) => Ok(None),
-            (Stage::Orphans(_), Some(leaf)) if leaf.is_populated()? => Ok(None),
-            (Stage::Orphans(status), _) => Ok(Some(self.over(status))),
+        match self.stage {
+            Stage::Orphans(status) if self.are_orphans_dead()? => Ok(Some(self.over(status))),
+            Stage::Alive | Stage::Orphans(_) | Stage::Over => Ok(None),
         }
     }
 
-    fn kill_orphans(&self) -> io::Result<()> {
-        match &self.leaf {
-            Some(leaf) if leaf.is_populated()? => leaf.kill(),
-            Some(_) | None => Ok(()),
+    /// A subreaper has seen to it before it ended.
+    fn are_orphans_dead(&self) -> io::Result<bool> {
+        let Some(leaf) = &self.leaf else { return Ok(true) };
+        if !leaf.is_populated()? {
+            return Ok(true);
         }
+        leaf.kill()?;
+        // Asked again, so that the answer is the one that `wakes` waits to see changed.
+        Ok(!leaf.is_populated()?)
     }
 
     fn reap_main(&self) -> io::Result<Option<Status>> {
@@ -140,7 +141,7 @@ impl Running {
 
     fn over(&mut self, status: Status) -> Ended {
         self.stage = Stage::Over;
-        self.leaf = None;
+        self.leaf.take().into_iter().for_each(Leaf::vacate);
         let mut ended = Ended::from(status);
         for report in reports(&self.socket) {
             match report {

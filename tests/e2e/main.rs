@@ -1,0 +1,7 @@
+//! The product from outside: real users, real processes, a real relay.
+
+mod boundary;
+mod running;
+mod session;
+mod sharing;
+mod story;

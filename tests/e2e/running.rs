@@ -1,0 +1,93 @@
+//! What a verb gets, and what comes back.
+
+use tests::world::{Setup, World};
+
+fn shared(world: &World, verbs: &[&str]) -> tests::owner::Share {
+    world.alice().add_contact("vendor-b", &world.vendor());
+    world.alice().open(verbs)
+}
+
+#[test]
+fn ru1_status_signal_and_streams_come_back_as_they_were() {
+    let world = World::start();
+    world.script("streams", "printf 'out\\000\\377'; printf 'err\\r\\n' >&2; exit 7\n");
+    world.script("signal", "kill -9 $$\n");
+    let share = shared(&world, &["test.sh"]);
+    let output = world
+        .vendor()
+        .command(&share, &["call", "test.sh", "name=streams"])
+        .output()
+        .expect("run the client");
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(output.stdout, b"out\x00\xff");
+    assert!(output.stderr.ends_with(b"err\r\n"), "{:?}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(world.vendor().call(&share, &["test.sh", "name=signal"]).status, 137);
+}
+
+#[test]
+fn ru3_an_output_limit_ends_the_call_and_never_the_share() {
+    let limits = "output_max = \"64KiB\"".to_owned();
+    let world = Setup { limits, ..Setup::default() }.start();
+    world.script("flood", "exec cat /dev/zero\n");
+    let share = shared(&world, &["test.sh", "test.true"]);
+    let output = world
+        .vendor()
+        .command(&share, &["call", "test.sh", "name=flood"])
+        .output()
+        .expect("run the client");
+    assert_eq!(output.status.code(), Some(125), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout.len(), 64 * 1024);
+    assert_eq!(world.events("call_ended")[0]["ending"], "output_limit");
+    assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
+}
+
+#[test]
+fn ru6_nothing_in_a_value_is_ever_interpreted() {
+    let world = World::start();
+    let share = shared(&world, &["test.echo"]);
+    for text in ["$(touch /tmp/osptest-pwned)", "a;b", "`id`", "a\nb", "../../etc/passwd", "%2f%s%n", "é ü 語", " ", "'\"\\"] {
+        let said = world.vendor().call(&share, &["test.echo", &format!("text={text}")]);
+        assert_eq!((said.status, said.stdout.as_str()), (0, text), "{said:?}");
+    }
+    for text in ["-oProxyCommand=x", "--help", "-"] {
+        let said = world.vendor().call(&share, &["test.echo", &format!("text={text}")]);
+        assert_eq!((said.status, said.stdout.as_str()), (126, ""), "{text}: {said:?}");
+    }
+    let long = "x".repeat(1 << 17);
+    let said = world.vendor().call(&share, &["test.echo", &format!("text={long}")]);
+    assert!([2, 126].contains(&said.status) && said.stdout.is_empty(), "{:?}", said.status);
+    assert!(!std::path::Path::new("/tmp/osptest-pwned").exists());
+}
+
+#[test]
+fn ru4_children_that_hide_die_with_the_call() {
+    let world = World::start();
+    world.script("hide", "(setsid sh -c 'trap \"\" TERM HUP; sleep 333' >/dev/null 2>&1 &)\necho done\n");
+    let share = shared(&world, &["test.sh"]);
+    let said = world.vendor().call(&share, &["test.sh", "name=hide"]);
+    assert_eq!((said.status, said.stdout.as_str()), (0, "done\n"), "{said:?}");
+    let output = std::process::Command::new("pgrep").args(["-u", &world.accounts.alice.name, "-f", "sleep 333"]).output();
+    let found = output.expect("run pgrep").stdout;
+    assert!(found.is_empty(), "left over: {}", String::from_utf8_lossy(&found));
+}
+
+#[test]
+fn ru2_a_flood_through_a_slow_reader_is_bounded_and_exact() {
+    let limits = "output_max = \"1GiB\"".to_owned();
+    let world = Setup { limits, ..Setup::default() }.start();
+    world.script("bulk", "exec head -c 209715200 /dev/zero\n");
+    let share = shared(&world, &["test.sh"]);
+    let said = world
+        .vendor()
+        .command(&share, &["call", "test.sh", "name=bulk"])
+        .output()
+        .expect("run the client");
+    assert_eq!((said.status.code(), said.stdout.len()), (Some(0), 209_715_200));
+    for role in ["--as-monitor", "--as-broker"] {
+        let pid = world.process(role).expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("read");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let kib: u64 = peak.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number");
+        assert!(kib < 128 * 1024, "{role} used {kib} KiB");
+    }
+}

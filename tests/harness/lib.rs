@@ -1,0 +1,9 @@
+//! A world to test in: real users, a real relay, a real daemon, real clients, all removed at the end.
+
+pub mod account;
+pub mod background;
+pub mod client;
+pub mod installed;
+pub mod owner;
+pub mod wait;
+pub mod world;

@@ -1,0 +1,415 @@
+//! One relay, one daemon in system mode with keeper, monitor and broker, an owner and a recipient.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use crate::account::{Account, Accounts};
+use crate::background::{Background, as_user};
+use crate::client::Vendor;
+use crate::installed::{base, program};
+use crate::owner::Owner;
+use crate::wait;
+
+/// What a world is made of; change it before [`Setup::start`].
+pub struct Setup {
+    pub verbs: String,
+    pub policy: String,
+    pub limits: String,
+    pub contacts: String,
+    /// `LD_PRELOAD` and the like, for the daemon.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A world that runs.
+pub struct World {
+    pub accounts: Arc<Accounts>,
+    pub home: PathBuf,
+    pub relay: Option<Background>,
+    pub daemon: Option<Background>,
+    relay_address: String,
+    environment: Vec<(String, String)>,
+    scratch: TempDir,
+}
+
+/// The catalog that most stories need.
+const VERBS: &str = r#"
+[verb."log.tail"]
+summary = "Last lines of a log"
+effect  = "read"
+run     = { exec = { argv = ["/usr/bin/tail", "-n", "{lines}", "--", "@HOME@/log/{service}"] } }
+[verb."log.tail".params]
+service = { type = "string", one_of = ["web", "db", "vault"], required = true }
+lines   = { type = "int", min = 1, max = 500, default = 3 }
+
+[verb."log.follow"]
+summary = "A log as it is written"
+effect  = "read"
+run     = { exec = { argv = ["/usr/bin/tail", "-n", "{lines}", "-F", "--", "@HOME@/log/{service}"] } }
+timeout = "30m"
+[verb."log.follow".params]
+service = { type = "string", one_of = ["web", "db", "vault"], required = true }
+lines   = { type = "int", min = 0, max = 500, default = 3 }
+
+[verb."service.restart"]
+summary = "Restarts a service"
+effect  = "write"
+run     = { exec = { argv = ["/usr/bin/touch", "--", "@HOME@/drop/restarted-{service}"] } }
+[verb."service.restart".params]
+service = { type = "string", one_of = ["web", "db"], required = true }
+
+[verb."test.echo"]
+summary = "Says one argument back, byte for byte"
+effect  = "read"
+run     = { exec = { argv = ["/usr/bin/printf", "%s", "{text}"] } }
+[verb."test.echo".params]
+text = { type = "string", required = true }
+
+[verb."test.sh"]
+summary = "Runs one of the test's own scripts"
+effect  = "read"
+run     = { exec = { argv = ["/bin/sh", "@HOME@/script/{name}"] } }
+timeout = "30m"
+[verb."test.sh".params]
+name = { type = "string", pattern = "[a-z0-9-]+", required = true }
+
+[verb."test.true"]
+summary = "Does nothing, well"
+effect  = "read"
+run     = { exec = { argv = ["/bin/true"] } }
+
+[verb."test.write"]
+summary = "Changes something"
+effect  = "write"
+run     = { exec = { argv = ["/usr/bin/touch", "--", "@HOME@/drop/{name}"] } }
+[verb."test.write".params]
+name = { type = "string", pattern = "[a-z0-9-]+", required = true }
+"#;
+
+const POLICY: &str = r#"
+[[agent]]
+name = "you"
+user = "@ALICE@"
+[[allow]]
+user = "@ALICE@"
+agent = "you"
+verbs = { "log.tail" = { service = ["web", "db"] }, "log.follow" = { service = ["web", "db"] }, "service.restart" = { service = ["web"] }, "test.echo" = {}, "test.sh" = {}, "test.true" = {}, "test.write" = {} }
+[[deny]]
+user  = "*"
+verbs = { "log.tail" = { service = ["vault"] } }
+[[delegate]]
+agent   = "you"
+verbs   = ["log.*", "service.*", "test.*"]
+to      = ["vendor-*", "own/vendor-*"]
+max_ttl = "30m"
+bearer  = true
+"#;
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            verbs: VERBS.to_owned(),
+            policy: POLICY.to_owned(),
+            limits: String::new(),
+            contacts: String::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// Starts the world, and waits until its daemon has its relay.
+    pub fn start(self) -> World {
+        let accounts = Accounts::shared();
+        let scratch = TempDir::new_in(base()).expect("make the world's directory");
+        let home = scratch.path().to_owned();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("open it for all");
+        let mut world = World {
+            accounts,
+            home,
+            relay: None,
+            daemon: None,
+            relay_address: String::new(),
+            environment: self.environment.clone(),
+            scratch,
+        };
+        world.lay_out();
+        world.make_relay();
+        world.start_relay();
+        world.configure(&self);
+        world.make_token();
+        world.start_daemon();
+        world
+    }
+}
+
+impl World {
+    /// The world that most stories need.
+    pub fn start() -> Self {
+        Setup::default().start()
+    }
+
+    pub fn alice(&self) -> Owner<'_> {
+        Owner::new(self, &self.accounts.alice)
+    }
+
+    pub fn bob(&self) -> Owner<'_> {
+        Owner::new(self, &self.accounts.bob)
+    }
+
+    /// Root, at the owner's command line.
+    pub fn root(&self) -> Owner<'_> {
+        Owner::root(self)
+    }
+
+    /// The recipient: another user, with a key of their own.
+    pub fn vendor(&self) -> Vendor<'_> {
+        Vendor::new(self, &self.accounts.vendor)
+    }
+
+    /// Somebody else with a key of their own.
+    pub fn mallory(&self) -> Vendor<'_> {
+        Vendor::new(self, &self.accounts.mallory)
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.home.join("run/openscope.sock")
+    }
+
+    pub fn etc(&self) -> PathBuf {
+        self.home.join("etc")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.home.join("state")
+    }
+
+    /// Text with this world's names filled in.
+    pub fn fill(&self, text: &str) -> String {
+        text.replace("@HOME@", &self.home.display().to_string())
+            .replace("@ALICE@", &self.accounts.alice.name)
+            .replace("@BOB@", &self.accounts.bob.name)
+    }
+
+    /// A script that `test.sh name=…` runs.
+    pub fn script(&self, name: &str, text: &str) {
+        fs::write(self.home.join("script").join(name), self.fill(text)).expect("write a script");
+    }
+
+    /// A file that a verb has made, or would have.
+    pub fn drop_file(&self, name: &str) -> PathBuf {
+        self.home.join("drop").join(name)
+    }
+
+    fn lay_out(&self) {
+        let make = |name: &str, mode: u32, owner: Option<&Account>| {
+            let path = self.home.join(name);
+            fs::create_dir_all(&path).expect("make a directory");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set its mode");
+            if let Some(account) = owner {
+                chown(&path, Some(account.uid), Some(account.gid)).expect("give it away");
+            }
+        };
+        let Accounts { alice, vendor, mallory, relay, .. } = &*self.accounts;
+        make("etc/verbs.d", 0o755, None);
+        make("etc/policy.d", 0o755, None);
+        make("state", 0o700, None);
+        make("run", 0o755, None);
+        make("log", 0o755, None);
+        make("script", 0o755, None);
+        make("drop", 0o755, Some(alice));
+        make("relay", 0o700, Some(relay));
+        make("alice", 0o700, Some(alice));
+        make("vendor", 0o700, Some(vendor));
+        make("mallory", 0o700, Some(mallory));
+        make("bob", 0o700, Some(&self.accounts.bob));
+        for service in ["web", "db", "vault"] {
+            let lines: String = (1..=9).map(|line| format!("{service} line {line}\n")).collect();
+            fs::write(self.home.join("log").join(service), lines).expect("write a log");
+        }
+    }
+
+    fn make_relay(&self) {
+        let directory = self.home.join("relay");
+        let mut keygen = Command::new(program("openscope-relay"));
+        keygen.args(["keygen", "--out"]).arg(&directory);
+        as_user(&mut keygen, &self.accounts.relay);
+        must(keygen);
+        self.write_relay_config("127.0.0.1:0");
+    }
+
+    fn write_relay_config(&self, listen: &str) {
+        let config = format!(
+            "listen = \"{listen}\"\nself_signed = true\nkey = \"relay.key\"\noperators = [\"operator.pub\"]\ndrain = \"2s\"\n"
+        );
+        let path = self.home.join("relay/openscope-relay.toml");
+        fs::write(&path, config).expect("write the relay's configuration");
+        let relay = &self.accounts.relay;
+        chown(&path, Some(relay.uid), Some(relay.gid)).expect("give it to the relay");
+    }
+
+    /// Starts the relay; after the first time on the port that it had.
+    pub fn start_relay(&mut self) {
+        let mut command = Command::new(program("openscope-relay"));
+        command.arg("--config").arg(self.home.join("relay/openscope-relay.toml"));
+        as_user(&mut command, &self.accounts.relay);
+        command.env("RUST_LOG", "debug");
+        let relay = Background::start(command);
+        self.relay_address = relay.stdout.line_with("127.0.0.1:");
+        let listen = self.relay_address.split('#').next().unwrap_or_default().to_owned();
+        self.write_relay_config(&listen);
+        self.relay = Some(relay);
+    }
+
+    /// The relay's address with its pin.
+    pub fn relay_address(&self) -> &str {
+        &self.relay_address
+    }
+
+    /// Puts another address into the daemon's configuration: a proxy before the relay, say.
+    pub fn set_relay_address(&mut self, address: &str) {
+        let path = self.etc().join("openscoped.toml");
+        let text = fs::read_to_string(&path).expect("read the configuration");
+        fs::write(&path, text.replace(&self.relay_address, address)).expect("write it");
+        self.relay_address = address.to_owned();
+    }
+
+    fn configure(&self, setup: &Setup) {
+        let config = format!(
+            "name = \"web-1\"\nmode = \"system\"\nstate = \"{state}\"\nsocket = \"{socket}\"\nbroker_user = \"{broker}\"\nkill = \"cgroup\"\n\n[[relay]]\naddress = \"{relay}\"\ntoken_file = \"relay.token\"\n\n[limits]\n{limits}\n",
+            state = self.state().display(),
+            socket = self.socket().display(),
+            broker = self.accounts.broker.name,
+            relay = self.relay_address,
+            limits = setup.limits,
+        );
+        let etc = self.etc();
+        write(&etc.join("openscoped.toml"), &config, 0o644);
+        write(&etc.join("verbs.d/test.toml"), &self.fill(&setup.verbs), 0o644);
+        write(&etc.join("policy.d/test.toml"), &self.fill(&setup.policy), 0o644);
+        write(&etc.join("contacts.toml"), &setup.contacts, 0o644);
+        write(&etc.join("relay.token"), "", 0o600);
+    }
+
+    fn make_token(&self) {
+        let mut ask = Command::new(program("openscoped"));
+        ask.arg("--config").arg(self.etc().join("openscoped.toml")).arg("--leg-key");
+        let leg_key = must(ask);
+        let mut mint = Command::new(program("openscope-relay"));
+        mint.args(["token", "mint", "--operator-key"]).arg(self.home.join("relay/operator.key"));
+        mint.args(["--leg-key", leg_key.trim(), "--shares", "5000"]);
+        as_user(&mut mint, &self.accounts.relay);
+        write(&self.etc().join("relay.token"), &must(mint), 0o600);
+    }
+
+    /// The command that starts the daemon.
+    pub fn daemon_command(&self) -> Command {
+        let mut command = Command::new(program("openscoped"));
+        command.arg("--config").arg(self.etc().join("openscoped.toml"));
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_LOG", "info");
+        command.envs(self.environment.iter().cloned()).current_dir("/");
+        command
+    }
+
+    /// Starts the daemon and waits until its relay is up.
+    pub fn start_daemon(&mut self) {
+        self.daemon = Some(Background::start(self.daemon_command()));
+        self.await_relay();
+    }
+
+    /// Waits until the daemon's leg is up.
+    pub fn await_relay(&mut self) {
+        wait::until("the daemon's leg is up", || {
+            if let Some(status) = self.daemon.as_mut().expect("it was started").ended() {
+                let daemon = self.daemon.as_ref().expect("it was started");
+                panic!("openscoped ended with {status}:\n{}", daemon.stderr.text());
+            }
+            let status = self.root().json(&["status"]).ok()?;
+            status["relays"][0]["up"].as_bool().filter(|up| *up)
+        });
+    }
+
+    /// Stops the daemon as a service manager would.
+    pub fn stop_daemon(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.signal(rustix::process::Signal::TERM);
+            daemon.wait();
+        }
+    }
+
+    /// The pids of the keeper's descendants, by what they were started as.
+    pub fn process(&self, role: &str) -> Option<u32> {
+        let keeper = self.daemon.as_ref()?.pid();
+        descendants(keeper).into_iter().find(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(role)
+        })
+    }
+
+    /// The audit log's events, in order.
+    pub fn audit(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.state().join("audit.log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The events of one type.
+    pub fn events(&self, kind: &str) -> Vec<serde_json::Value> {
+        let of_kind = |record: serde_json::Value| {
+            let event = record["event"].clone();
+            (event["type"] == kind).then_some(event)
+        };
+        self.audit().into_iter().filter_map(of_kind).collect()
+    }
+
+    /// A directory that only this world uses.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (name, process) in [("daemon", &self.daemon), ("relay", &self.relay)] {
+                if let Some(process) = process {
+                    eprintln!("--- {name} said:\n{}", process.stderr.text());
+                }
+            }
+        }
+        self.stop_daemon();
+    }
+}
+
+/// All processes below `root`.
+pub fn descendants(root: u32) -> Vec<u32> {
+    let children = |pid: u32| -> Vec<u32> {
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    };
+    let mut found = children(root);
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+/// Runs a command that has to succeed; what it printed.
+pub fn must(mut command: Command) -> String {
+    let output = command.output().unwrap_or_else(|fault| panic!("run {command:?}: {fault}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).expect("write a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set its mode");
+}
