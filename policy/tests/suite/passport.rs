@@ -1,5 +1,7 @@
 //! Passports: what is minted verifies, what is narrowed is narrower, and nothing else gets through.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use biscuit_auth::builder::{Algorithm, BlockBuilder, Fact, Term};
 use biscuit_auth::{AuthorizerBuilder, AuthorizerLimits, Biscuit, KeyPair, PrivateKey, PublicKey};
 use ed25519_dalek::SigningKey;
@@ -318,6 +320,28 @@ fn pp14_holders_add_at_most_four_patterns() {
     assert!(several(3).is_ok());
     assert!(several(4).is_ok());
     assert_eq!(several(5), Err(MintFault::Refused(PassportFault::Statement(1))));
+}
+
+#[test]
+fn another_spelling_of_the_same_statement_is_refused() {
+    let bytes = bytes_of(wide());
+    let genuine = last_block(&narrowed(&bytes, &narrowing(web_only())).unwrap());
+    let stated = URL_SAFE_NO_PAD.decode(genuine.context.clone().unwrap()).unwrap();
+    assert_eq!(stated[..2], [0x85, 0x01], "an array of five, the version first");
+    let respelled = |stated: Vec<u8>| {
+        let context = Some(URL_SAFE_NO_PAD.encode(stated));
+        checked(&appended(&bytes, BlockBuilder { context, ..genuine.clone() })).map(drop)
+    };
+    assert_eq!(respelled(stated.clone()), Ok(()));
+    let refused = Err(PassportFault::Statement(1));
+    assert_eq!(respelled([&[0x85, 0x18, 0x01], &stated[2..]].concat()), refused, "a long integer");
+    assert_eq!(
+        respelled([&[0x9f, 0x01], &stated[2..], &[0xff]].concat()),
+        refused,
+        "an open array"
+    );
+    assert_eq!(respelled([&[0x85, 0x02], &stated[2..]].concat()), refused, "another version");
+    assert_eq!(respelled([stated.as_slice(), &[0x00]].concat()), refused, "something after it");
 }
 
 #[test]
