@@ -19,8 +19,9 @@ const CONTROL_WINDOW: u32 = 16 << 10;
 /// Without it a lost first packet costs a second (Quinn assumes 333 ms).
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// The transport of a leg. `queue` bounds each direction's waiting datagrams, in bytes; when it is full the oldest goes.
-pub(crate) fn transport(queue: usize, idle: IdleTimeout) -> TransportConfig {
+/// The transport of a leg. Each direction's waiting datagrams are bounded, in bytes; of those that have come and are not
+/// read, the oldest goes.
+pub(crate) fn transport(send: usize, receive: usize, idle: IdleTimeout) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .initial_mtu(LEG_MTU)
@@ -34,8 +35,8 @@ pub(crate) fn transport(queue: usize, idle: IdleTimeout) -> TransportConfig {
         .stream_receive_window(VarInt::from_u32(CONTROL_WINDOW))
         .receive_window(VarInt::from_u32(CONTROL_WINDOW))
         .send_window(u64::from(CONTROL_WINDOW))
-        .datagram_receive_buffer_size(Some(queue))
-        .datagram_send_buffer_size(queue)
+        .datagram_receive_buffer_size(Some(receive))
+        .datagram_send_buffer_size(send)
         .allow_spin(false);
     config
 }

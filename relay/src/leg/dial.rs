@@ -24,8 +24,11 @@ use crate::protocol::limits::MAX_CONTROL;
 use crate::protocol::stream::{self, ControlReader, ReadFault};
 use crate::quic;
 
-/// Each direction's waiting datagrams of a leg, in bytes.
-const QUEUE: usize = 1 << 20;
+/// Datagrams that wait for the socket, in bytes; a sender beyond it waits, too.
+const SEND_QUEUE: usize = 1 << 20;
+
+/// Datagrams that wait for the leg's owner, in bytes. The kernel hands over two thousand packets at a time, 2.6 MiB.
+const RECEIVE_QUEUE: usize = 4 << 20;
 
 /// A leg on which nothing comes for so long is lost; keep-alives are three times as frequent, or more.
 const IDLE_MS: u32 = 6000;
@@ -102,7 +105,11 @@ impl Dialer {
         })?;
         let tls = QuicClientConfig::try_from(tls)
             .map_err(|error| DialFault::Socket(io::Error::other(error)))?;
-        let mut transport = quic::transport(QUEUE, IdleTimeout::from(VarInt::from_u32(IDLE_MS)));
+        let mut transport = quic::transport(
+            SEND_QUEUE,
+            RECEIVE_QUEUE,
+            IdleTimeout::from(VarInt::from_u32(IDLE_MS)),
+        );
         transport.keep_alive_interval(Some(keep_alive));
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));

@@ -34,6 +34,7 @@ impl<T: Serialize + DeserializeOwned> ControlReader<T> {
     }
 
     /// The same stream, with what it holds, for messages of another size.
+    #[cfg(feature = "server")]
     pub(crate) fn bounded(self, max: usize) -> Self {
         Self { max, ..self }
     }

@@ -182,7 +182,7 @@ fn server_config(identity: &Identity, limits: &Limits) -> Result<ServerConfig, I
 
 fn transport(limits: &Limits) -> TransportConfig {
     let queue = usize::try_from(limits.queue).unwrap_or(usize::MAX);
-    let mut transport = quic::transport(queue, IdleTimeout::from(VarInt::from_u32(IDLE_MS)));
+    let mut transport = quic::transport(queue, queue, IdleTimeout::from(VarInt::from_u32(IDLE_MS)));
     // The control stream.
     transport.max_concurrent_bidi_streams(VarInt::from_u32(1));
     transport

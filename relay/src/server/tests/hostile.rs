@@ -19,7 +19,7 @@ async fn stranger(world: &World) -> (Endpoint, Connection) {
     let mut endpoint = Endpoint::client(loopback()).unwrap();
     let mut config = ClientConfig::new(Arc::new(tls));
     let idle = quinn::IdleTimeout::from(quinn::VarInt::from_u32(10_000));
-    config.transport_config(Arc::new(crate::quic::transport(1 << 20, idle)));
+    config.transport_config(Arc::new(crate::quic::transport(1 << 20, 1 << 20, idle)));
     endpoint.set_default_client_config(config);
     let connection = endpoint.connect(world.local, "relay").unwrap().await.unwrap();
     (endpoint, connection)
