@@ -81,8 +81,8 @@ struct Monitor {
     sync_this_turn: bool,
     /// A write failed since the last turn was settled: what it was to put on record does not start.
     records_lost: bool,
-    stopping: bool,
-    pool_short: bool,
+    going: turn::Going,
+    pool: spawn::Pool,
 }
 
 /// How far the broker says that it is confined.
@@ -150,8 +150,8 @@ impl Monitor {
         }
     }
 
-    fn take_relay(&mut self, address: String, down: Option<String>) {
-        if let Some(known) = self.relays.get_mut(&address) {
+    fn take_relay(&mut self, address: &str, down: Option<String>) {
+        if let Some(known) = self.relays.get_mut(address) {
             *known = down.map(|why| audit::Said::new(&why).to_string());
         }
     }

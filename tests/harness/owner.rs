@@ -116,7 +116,7 @@ impl<'w> Owner<'w> {
 impl Share {
     fn from_json(opened: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let seat = &opened["handles"][0];
+        let seat = &opened["recipients"][0];
         let words = opened["words"].as_array().into_iter().flatten().map(text);
         Self {
             id: text(&opened["share"]["id"]),

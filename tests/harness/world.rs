@@ -258,9 +258,14 @@ impl World {
         let mut command = Command::new(program("openscope-relay"));
         command.arg("--config").arg(self.home.join("relay/openscope-relay.toml"));
         as_user(&mut command, &self.accounts.relay);
-        command.env("RUST_LOG", "debug");
+        command.env("RUST_LOG", "off,relay=debug");
         let relay = Background::start(command);
-        self.relay_address = relay.stdout.line_with("127.0.0.1:");
+        let said = relay.stderr.line_with("the relay serves");
+        let field = |name: &str| {
+            let value = said.split_whitespace().find_map(|word| word.strip_prefix(name));
+            value.unwrap_or_else(|| panic!("no {name} in `{said}`")).to_owned()
+        };
+        self.relay_address = format!("{}#{}", field("listen="), field("pin="));
         let listen = self.relay_address.split('#').next().unwrap_or_default().to_owned();
         self.write_relay_config(&listen);
         self.relay = Some(relay);

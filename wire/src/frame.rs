@@ -313,7 +313,7 @@ impl Frames {
     ///
     /// # Errors
     /// The peer sent what is not a frame; the stream is of no further use.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameFault> {
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameFault> {
         let Some((&[kind, a, b, c, d], rest)) = self.buffer.split_first_chunk() else {
             return Ok(None);
         };
@@ -374,7 +374,7 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(bytes);
         let mut read = Vec::new();
-        while let Some(frame) = frames.next()? {
+        while let Some(frame) = frames.take()? {
             read.push(frame);
         }
         Ok(read)
@@ -389,7 +389,7 @@ mod tests {
         let mut one_by_one = Vec::new();
         for byte in bytes {
             frames.push(&[byte]);
-            one_by_one.extend(frames.next().unwrap());
+            one_by_one.extend(frames.take().unwrap());
         }
         assert_eq!(one_by_one, sent);
         assert!(frames.is_empty());

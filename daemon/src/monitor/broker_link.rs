@@ -17,7 +17,7 @@ const WAITING_MAX: usize = 8 * 1024;
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// A broker that lived this long has not died at once.
-const LIVED: Duration = Duration::from_secs(60);
+const LIVED: Duration = Duration::from_mins(1);
 
 /// As whom the broker runs: nobody else, or the same ordinary user.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ impl BrokerLink {
                 Err(fault) => return tracing::debug!(%fault, "the broker cannot be told"),
             }
         }
-        let copies = descriptors.iter().map(|fd| fd.try_clone_to_owned()).collect();
+        let copies = descriptors.iter().map(BorrowedFd::try_clone_to_owned).collect();
         match (to_canonical(message), copies) {
             (Ok(body), Ok(descriptors)) if waiting.len() < WAITING_MAX => {
                 waiting.push_back(Waiting { body, descriptors });
@@ -167,7 +167,7 @@ fn spawn(user: BrokerUser) -> io::Result<(Child, OwnedFd)> {
     }
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a broker")]
     let mut command = Command::new("/proc/self/exe");
-    command.arg("--as-broker").env_clear().current_dir("/").stdin(Stdio::from(theirs));
+    command.arg0("openscoped").arg("--as-broker").env_clear().current_dir("/").stdin(Stdio::from(theirs));
     for kept in ["RUST_LOG", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         #[expect(clippy::disallowed_methods, reason = "the broker's environment is made here")]
         if let Ok(value) = std::env::var(kept) {

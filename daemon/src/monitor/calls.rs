@@ -182,7 +182,7 @@ impl Monitor {
         let written = if lost { Err(()) } else { written.map_err(drop) };
         for answer in batch.answers {
             match (&written, &answer) {
-                (Err(_), ToBroker::Joined { channel, .. }) => {
+                (Err(()), ToBroker::Joined { channel, .. }) => {
                     self.forget_channel(*channel);
                     let refusal = Refusal::Unrecorded;
                     self.broker.send(&ToBroker::NotJoined { channel: *channel, refusal }, &[]);
@@ -193,7 +193,7 @@ impl Monitor {
         for start in batch.starts {
             match &written {
                 Ok(()) => self.start_call(start, now),
-                Err(_) => self.abandon(&start),
+                Err(()) => self.abandon(&start),
             }
         }
     }

@@ -67,7 +67,7 @@ impl Monitor {
         let opening = self.prepare(caller, person, &principal, asked, now);
         if let Err(failure) = &opening {
             let by = Who { uid: person.uid, user: person.user.clone(), agent: Some(principal.agent) };
-            let event = Event::OpenRefused { by, reason: Said::new(&failure.message) };
+            let event = Event::OpenRefused { by, reason: Said::new(first_line(&failure.message)) };
             self.note(event, now);
         }
         let opening = opening?;
@@ -154,10 +154,7 @@ impl Monitor {
                         })?;
                 let fingerprint = contact.key.fingerprint();
                 let recipient = Recipient::Contact { alias, fingerprint };
-                let key = contact.key.to_string().parse::<RecipientKey>().map_err(|fault| {
-                    usage(&fault.to_string(), "`openscope contact add` a key that can be sealed to")
-                })?;
-                Ok(Addressee { recipient, key: Some(key) })
+                Ok(Addressee { recipient, key: Some(contact.key) })
             })
             .collect()
     }
@@ -390,6 +387,11 @@ impl Opening {
     pub(super) fn lease(&self) -> &Lease {
         &self.lease
     }
+}
+
+/// A fault may draw a picture below its sentence; the record takes the sentence.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {

@@ -189,13 +189,13 @@ impl Monitor {
 
     /// How long until something about shares has to be looked at again.
     pub(super) fn next_deadline(&self, now: Instants) -> Duration {
-        let shares = self.shares.values().map(|share| match &share.over {
-            Some(_) => Duration::from_millis(10),
-            None => {
-                let over = share.lease.deadline.min(share.lease.hard_stop);
-                // The wall clock may jump; a second is how late that may be noticed.
-                share.clock.wait_until(over, now).min(Duration::from_secs(1))
+        let shares = self.shares.values().map(|share| {
+            if share.over.is_some() {
+                return Duration::from_millis(10);
             }
+            let over = share.lease.deadline.min(share.lease.hard_stop);
+            // The wall clock may jump; a second is how late that may be noticed.
+            share.clock.wait_until(over, now).min(Duration::from_secs(1))
         });
         let calls = self.calls.active.values().map(|active| {
             let busy = active.killed.is_some() || active.gone.is_some();

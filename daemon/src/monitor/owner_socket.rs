@@ -90,13 +90,11 @@ impl OwnerSocket {
     /// Reads from one connection; a request, when it is whole. A connection that talks nonsense is closed.
     pub(super) fn read(&mut self, caller: Caller) -> Option<Asked> {
         let connection = self.connections.get_mut(&caller)?;
-        match connection.read() {
-            Ok(request) => request.map(|request| Asked { caller, uid: connection.uid, request }),
-            Err(_) => {
-                self.connections.remove(&caller);
-                None
-            }
-        }
+        let Ok(request) = connection.read() else {
+            self.connections.remove(&caller);
+            return None;
+        };
+        request.map(|request| Asked { caller, uid: connection.uid, request })
     }
 
     /// Sends the answer; to nobody when the caller has gone away.

@@ -11,7 +11,7 @@ use super::contacts::{self, Added, Change, Contact};
 use super::failure::{not_found, refused, unavailable, usage};
 use super::over::Cause;
 use super::owner_socket::{Asked, Caller};
-use super::resolver::{PATIENCE, Person};
+use super::resolver::{Known, PATIENCE, Person};
 use crate::clock::Instants;
 use crate::config::Mode;
 
@@ -30,27 +30,19 @@ enum Answer {
 impl Monitor {
     /// Takes a request: answered at once when the caller's name is known.
     pub(super) fn take_request(&mut self, asked: Asked, now: Instants) {
-        match self.resolver.known(asked.uid, now.boot) {
-            Some(person) => {
-                let person = person.cloned();
-                self.answer(asked, person, now);
-            }
-            None => {
-                self.resolver.ask(asked.uid);
-                let until = now.boot.saturating_add(PATIENCE);
-                self.unresolved.push(Unresolved { asked, until });
-            }
+        if let Some(person) = self.resolver.known(asked.uid, now.boot) {
+            return self.answer(asked, person, now);
         }
+        self.resolver.ask(asked.uid);
+        let until = now.boot.saturating_add(PATIENCE);
+        self.unresolved.push(Unresolved { asked, until });
     }
 
     /// Answers the requests whose callers are known by now, and those that have waited too long.
     pub(super) fn answer_resolved(&mut self, now: Instants) {
         for Unresolved { asked, until } in std::mem::take(&mut self.unresolved) {
             match self.resolver.known(asked.uid, now.boot) {
-                Some(person) => {
-                    let person = person.cloned();
-                    self.answer(asked, person, now);
-                }
+                Some(person) => self.answer(asked, person, now),
                 None if until <= now.boot => {
                     self.resolver.end();
                     let message = format!("the name of uid {} cannot be looked up", asked.uid);
@@ -67,15 +59,15 @@ impl Monitor {
         self.unresolved.iter().map(|unresolved| unresolved.until).min()
     }
 
-    fn answer(&mut self, asked: Asked, person: Option<Person>, now: Instants) {
+    fn answer(&mut self, asked: Asked, person: Known, now: Instants) {
         let Asked { caller, uid, request } = asked;
         let answer = match person {
-            Some(person) if self.is_stranger(&person) => Err(refused(
+            Known::Person(person) if self.is_stranger(&person) => Err(refused(
                 "this daemon is another user's own",
                 "run `openscoped --rootless` for yours, or ask root for a daemon for all",
             )),
-            Some(person) => self.act(caller, &person, request, now),
-            None => Err(refused(
+            Known::Person(person) => self.act(caller, &person, request, now),
+            Known::Nameless => Err(refused(
                 &format!("uid {uid} has no name on this machine"),
                 "policy is written for names: give the account one",
             )),
@@ -104,7 +96,7 @@ impl Monitor {
             Request::Extend { share, ttl_ms } => {
                 self.extend(person, share, Duration::from_millis(ttl_ms), now).map(Answer::Now)
             }
-            Request::Revoke { which, reason } => self.revoke(caller, person, which, reason, now),
+            Request::Revoke { which, reason } => self.revoke(caller, person, which, reason.as_deref(), now),
             Request::ContactAdd { alias, key, replace } => {
                 self.add_contact(person, &alias, &key, replace, now).map(Answer::Now)
             }
@@ -209,7 +201,7 @@ impl Monitor {
         caller: Caller,
         person: &Person,
         which: Which,
-        reason: Option<String>,
+        reason: Option<&str>,
         now: Instants,
     ) -> Result<Answer, Failure> {
         let shares = match which {
@@ -221,7 +213,8 @@ impl Monitor {
             Which::To(alias) => self.shares_of(person, Some(&alias)),
         };
         for id in &shares {
-            let cause = Cause::Revoked { by: Self::person(person), reason: reason.clone() };
+            let reason = reason.map(str::to_owned);
+            let cause = Cause::Revoked { by: Self::person(person), reason };
             self.end_share(*id, cause, now);
         }
         self.wait_for_ends(caller, shares);

@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -31,6 +32,15 @@ pub(super) struct Person {
     pub(super) groups: BTreeSet<String>,
 }
 
+/// What the name service says of a number.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// It is somebody's.
+    Person(Person),
+    /// It is nobody's.
+    Nameless,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Answer {
     uid: u32,
@@ -41,7 +51,7 @@ struct Answer {
 pub(super) struct Resolver {
     worker: Option<(Child, UnixStream)>,
     buffer: Vec<u8>,
-    known: BTreeMap<u32, (Duration, Option<Person>)>,
+    known: BTreeMap<u32, (Duration, Known)>,
 }
 
 impl Resolver {
@@ -49,10 +59,10 @@ impl Resolver {
         Self { worker: None, buffer: Vec::new(), known: BTreeMap::new() }
     }
 
-    /// What is known of `uid`, if it is fresh: `Some(None)` is a number without a name.
-    pub(super) fn known(&self, uid: u32, now: Duration) -> Option<Option<&Person>> {
-        let (at, person) = self.known.get(&uid)?;
-        (now.saturating_sub(*at) < FRESH).then_some(person.as_ref())
+    /// What is known of `uid`, if it is fresh.
+    pub(super) fn known(&self, uid: u32, now: Duration) -> Option<Known> {
+        let (at, known) = self.known.get(&uid)?;
+        (now.saturating_sub(*at) < FRESH).then(|| known.clone())
     }
 
     /// Asks the worker; the answer comes with [`Resolver::hear`].
@@ -82,7 +92,7 @@ impl Resolver {
             if self.known.len() >= REMEMBERED {
                 self.known.clear();
             }
-            self.known.insert(uid, (now, person));
+            self.known.insert(uid, (now, person.map_or(Known::Nameless, Known::Person)));
         }
     }
 
@@ -109,7 +119,7 @@ fn spawn() -> io::Result<(Child, UnixStream)> {
     ours.set_nonblocking(true)?;
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a resolver")]
     let mut command = Command::new("/proc/self/exe");
-    command.arg("--as-resolver").env_clear().current_dir("/");
+    command.arg0("openscoped").arg("--as-resolver").env_clear().current_dir("/");
     let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     Ok((child, ours))
 }

@@ -127,7 +127,26 @@ fn replay_calls(
                 remember(share, key, statement.0, &outcome, identity);
             }
             Event::CallRefused { .. } => share.refused = share.refused.saturating_add(1),
-            _ => {}
+            Event::DaemonStarted { .. }
+            | Event::DaemonStopped { .. }
+            | Event::MonitorRestarted { .. }
+            | Event::BrokerRestarted { .. }
+            | Event::PolicyReloaded { .. }
+            | Event::PolicyRejected { .. }
+            | Event::ShareOpened { .. }
+            | Event::OpenRefused { .. }
+            | Event::ShareExtended { .. }
+            | Event::ShareRevoked { .. }
+            | Event::ShareExpired { .. }
+            | Event::SeatKicked { .. }
+            | Event::SeatRedeemed { .. }
+            | Event::RedeemRefused { .. }
+            | Event::ContactAdded { .. }
+            | Event::ContactRemoved { .. }
+            | Event::AdminUsed { .. }
+            | Event::AuditRecovered { .. }
+            | Event::EndingsDropped { .. }
+            | Event::UnsignedFailures { .. } => {}
         }
     }
     open.into_iter().map(|((_, id), (at, begun))| (at, (id, begun))).collect()

@@ -24,7 +24,8 @@ use super::leases::Leases;
 use super::owner_socket::{OpenTo, OwnerSocket};
 use super::resolver::Resolver;
 use super::resume::{self, Resumed};
-use super::spawn::{Containment, RunnerProgram, Runners};
+use super::spawn::{Containment, Pool, RunnerProgram, Runners};
+use super::turn::Going;
 use crate::clock::{BootId, Instants};
 use crate::config::{self, Arguments, Config, Kill, Loaded, Mode};
 use crate::keeper::{CONFIGURATION, KeeperLine};
@@ -75,7 +76,7 @@ fn start() -> Result<Monitor, StartFault> {
         std::env::args_os().filter(|argument| argument != crate::keeper::AS_MONITOR),
     );
     let config_path = arguments.path();
-    let loaded = config::load(&config_path, arguments.mode()).map_err(all)?;
+    let loaded = config::load(&config_path, arguments.mode()).map_err(|faults| all(&faults))?;
     let Loaded { config, policy, contacts, warnings, .. } = loaded;
     config
         .mode
@@ -155,14 +156,14 @@ fn start() -> Result<Monitor, StartFault> {
         strangers_since: None,
         sync_this_turn: false,
         records_lost: false,
-        stopping: false,
-        pool_short: true,
+        going: Going::On,
+        pool: Pool::Short,
     };
     monitor.check_recipients(now);
     Ok(monitor)
 }
 
-fn all(faults: Vec<config::ConfigFault>) -> StartFault {
+fn all(faults: &[config::ConfigFault]) -> StartFault {
     let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
     StartFault::Configuration(said.join("\n"))
 }

@@ -13,7 +13,7 @@ use wire::privsep::{CallRef, ChannelId, ToBroker};
 use super::Monitor;
 use super::calls::{Active, At, Run};
 use super::share::Share;
-use super::spawn::{Ended, Running};
+use super::spawn::{Ended, Pool, Running};
 use crate::clock::Instants;
 use crate::config::Mode;
 use crate::run::{Account, Attached, Limits, Order};
@@ -103,6 +103,7 @@ impl Monitor {
             program: Some(descriptor),
         };
         let running = self.runners.start(&order, attached).map_err(io::Error::other)?;
+        self.pool = Pool::Short;
         Ok((running, Output { stdout, stderr }))
     }
 

@@ -9,7 +9,7 @@ use super::audit::{Event, Said};
 use crate::clock::Instants;
 
 /// How often the counts are put on record.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 impl Monitor {
     /// Counts failures that no signature vouches for. They never trip a share.

@@ -29,6 +29,7 @@ const PARK_WHEN_QUIET: Duration = Duration::from_micros(300);
 const PARK_WHEN_BUSY: Duration = Duration::from_millis(2);
 
 /// What woke the loop.
+#[expect(clippy::struct_excessive_bools, reason = "each is a source of its own")]
 #[derive(Default)]
 struct Woken {
     listener: bool,
@@ -137,7 +138,7 @@ impl Monitor {
 
     fn take_message(&mut self, message: FromBroker, batch: &mut Batch, now: Instants) {
         match message {
-            FromBroker::Call { .. } | FromBroker::Join { .. } if self.stopping => {}
+            FromBroker::Call { .. } | FromBroker::Join { .. } if self.going == Going::Stop => {}
             FromBroker::Ready { landlock, seccomp } => self.broker_ready(landlock, seccomp),
             FromBroker::Admitted { share, failure } => {
                 self.take_admitted(share, failure.as_deref(), batch, now);
@@ -159,7 +160,7 @@ impl Monitor {
             }
             FromBroker::Told { share, told } => self.take_told(share, told),
             FromBroker::ChannelGone { channel } => self.forget_channel(channel),
-            FromBroker::Relay { address, down } => self.take_relay(address, down),
+            FromBroker::Relay { address, down } => self.take_relay(&address, down),
             FromBroker::Strangers { share, count } => self.count_stranger(share, count),
         }
     }
@@ -205,23 +206,19 @@ impl Monitor {
 
     /// Starts a runner that waits for a later call, when there is nothing else to do.
     fn park(&mut self) {
-        match self.runners.refill() {
-            Ok(Pool::Full) => self.pool_short = false,
-            Ok(Pool::Short) => self.pool_short = true,
-            Err(fault) => {
-                tracing::error!(%fault, "no runner can be parked");
-                self.pool_short = false;
-            }
-        }
+        self.pool = self.runners.refill().unwrap_or_else(|fault| {
+            tracing::error!(%fault, "no runner can be parked");
+            Pool::Full
+        });
     }
 
     fn wait(&mut self) -> io::Result<Woken> {
         let now = Instants::now();
         let pause = self.pause(now);
-        let timeout = match (self.pool_short, self.calls.active.is_empty()) {
-            (false, _) => pause,
-            (true, true) => pause.min(PARK_WHEN_QUIET),
-            (true, false) => pause.min(PARK_WHEN_BUSY),
+        let timeout = match (self.pool, self.calls.active.is_empty()) {
+            (Pool::Full, _) => pause,
+            (Pool::Short, true) => pause.min(PARK_WHEN_QUIET),
+            (Pool::Short, false) => pause.min(PARK_WHEN_BUSY),
         };
         let timeout = Timespec::try_from(timeout).ok();
         let mut polled = Polled::of(self);
@@ -265,7 +262,7 @@ impl Monitor {
 
     /// Ends every call, and puts that on record. Shares live on: the next start resumes them.
     fn stop(&mut self, why: &str, now: Instants) {
-        self.stopping = true;
+        self.going = Going::Stop;
         for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
             self.kill(run, Ending::Interrupted, now);
         }
