@@ -18,10 +18,11 @@ use rustix::net::{
 };
 use rustix::process::{Pid, WaitStatus, kill_process};
 use rustix::stdio::dup2_stdin;
+use rustix::thread::CapabilitySet;
 
 use crate::clock::Instants;
 use crate::monitor::cgroup;
-use crate::run::{Children, Left, kill_all, reap_all};
+use crate::run::{Children, Left, kill_all, reap_all, shed};
 
 /// The monitor's exit status for a mistake in its arguments or configuration, which another start would not mend.
 pub const CONFIGURATION: u8 = 2;
@@ -36,6 +37,18 @@ const LONG_LIFE: Duration = Duration::from_mins(1);
 /// How long the calls of a monitor that ended are given to die.
 const DYING: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// What the monitor may need of root's powers: files, accounts, processes, limits. No modules, devices, clock, network or
+/// kernel log. A runner gives up these too.
+const NEEDED: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::SYS_RESOURCE);
 /// The longest path of a cgroup (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
 
@@ -46,13 +59,19 @@ const MAX_PATH: usize = 4096;
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     close_fds::set_fds_cloexec(3, &[]);
     let arguments = [AS_MONITOR.into()].into_iter().chain(arguments).collect();
-    match keep("/proc/self/exe", arguments) {
+    match shed().and_then(|()| keep("/proc/self/exe", arguments)) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             say(&format!("openscoped: the keeper cannot go on: {fault}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What neither this process nor any that comes of it is to have.
+fn shed() -> io::Result<()> {
+    shed::ignored_signals()?;
+    Ok(shed::bounding_set(NEEDED)?)
 }
 
 fn keep(program: &str, arguments: Vec<OsString>) -> io::Result<u8> {

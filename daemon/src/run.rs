@@ -9,6 +9,7 @@ mod exec;
 mod order;
 mod owner;
 mod packet;
+pub(crate) mod shed;
 
 use std::io;
 use std::os::fd::OwnedFd;

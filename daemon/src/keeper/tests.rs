@@ -32,6 +32,7 @@ fn keeper() {
     if told_to(PART).is_none() {
         return;
     }
+    shed().unwrap();
     let result = match told_to(SCRIPT) {
         Some(script) => keep("/bin/sh", ["-c", &script].map(OsString::from).into()),
         None => keep("/proc/self/exe", part("monitor")),
@@ -76,10 +77,14 @@ struct Kept {
     lines: BufReader<ChildStdout>,
 }
 
+/// The test program has two threads; what is blocked here is so in both.
+fn block_signals() {
+    let all = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD];
+    SigSet::from_iter(all).thread_block().unwrap();
+}
+
 fn kept(settings: &[(&str, &str)]) -> Kept {
-    // The test program has two threads; what is blocked here is so in both.
-    let orders = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD];
-    SigSet::from_iter(orders).thread_block().unwrap();
+    block_signals();
     #[expect(clippy::disallowed_methods, reason = "a test starts its other process")]
     let mut command = Command::new("/proc/self/exe");
     command.args(part("keeper")).env(PART, "").envs(settings.iter().copied());
@@ -200,6 +205,25 @@ fn p12_the_monitor_knows_when_its_keeper_is_gone() {
     kept.wait_for("up ");
     kept.send(Send::KILL);
     kept.wait_for("alone");
+}
+
+#[test]
+fn what_its_starter_ignores_and_what_root_could_do_besides_is_not_handed_on() {
+    block_signals();
+    let careless = "trap '' HUP TERM USR1; exec \"$0\" \"$@\"";
+    #[expect(clippy::disallowed_methods, reason = "a test stands in for nohup")]
+    let mut nohup = Command::new("/bin/sh");
+    nohup.args(["-c", careless]).arg(std::env::current_exe().unwrap()).args(part("keeper"));
+    nohup.env(PART, "").env(SCRIPT, "grep -E 'SigIgn|CapBnd' /proc/$$/status");
+    let out = String::from_utf8(nohup.output().unwrap().stdout).unwrap();
+    let mask = |name| {
+        let (_, rest) = out.split_once(name).unwrap();
+        u64::from_str_radix(rest.split_ascii_whitespace().next().unwrap(), 16).unwrap()
+    };
+    // 32 and 33 are the C library's own.
+    assert_eq!(mask("SigIgn:") & !0x1_8000_0000, 0, "{out}");
+    assert_eq!(mask("CapBnd:") & !NEEDED.bits(), 0, "{out}");
+    assert_ne!(mask("CapBnd:"), 0, "{out}");
 }
 
 #[test]

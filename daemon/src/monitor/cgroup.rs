@@ -8,15 +8,15 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, statfs, unlinkat};
-use rustix::io::{Errno, pread, write};
+use rustix::fs::{Mode, OFlags, mkdirat, open, statfs};
+use rustix::io::{Errno, pread};
 use rustix::process::Pid;
 use sha2::{Digest, Sha256};
 use thiserror::Error;

@@ -3,44 +3,32 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use keyutils::Keyring;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::SigSet;
 use nix::unistd::{execve, execveat};
 use rustix::fs::{Mode, fstat, stat};
-use rustix::io::{Errno, write};
+use rustix::io::write;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, chdir, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit, setsid, umask,
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_name, set_no_new_privs,
-};
-use signal_hook::consts::FORBIDDEN;
+use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use thiserror::Error;
 
 use super::order::{Attached, Limits, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
-use super::{MAX_GROUPS, Place};
+use super::{MAX_GROUPS, Place, shed};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LANG: &str = "C.UTF-8";
 /// What logins commonly have: nobody but the owner writes.
 const UMASK: Mode = Mode::from_raw_mode(0o022);
-/// All signals but the two that the C library keeps for itself, and lets nobody set.
-const SIGNALS: [RangeInclusive<i32>; 2] = [1..=31, 34..=64];
-/// The most capabilities that the kernel's interface has room for.
-const CAPABILITIES: u32 = 64;
 
 /// Why the verb was not started.
 #[derive(Debug, Error)]
@@ -90,38 +78,8 @@ fn enter_leaf() -> Result<(), NotStarted> {
 }
 
 fn give_up() -> Result<(), NotStarted> {
-    step("reset signals", catch_ignored_signals())?;
-    step("empty the bounding set", empty_bounding_set())
-}
-
-/// A signal that is caught is at its default after exec; one that was ignored by whoever started the daemon, or by this
-/// program's runtime, would stay ignored.
-fn catch_ignored_signals() -> io::Result<()> {
-    let ignored = ignored_signals(&fs::read_to_string("/proc/self/status")?)?;
-    let caught = Arc::new(AtomicBool::new(false));
-    SIGNALS
-        .into_iter()
-        .flatten()
-        .filter(|signal| !FORBIDDEN.contains(signal) && ignored >> (signal - 1) & 1 == 1)
-        .try_for_each(|signal| signal_hook::flag::register(signal, Arc::clone(&caught)).map(drop))
-}
-
-/// A bit for each signal, the first for signal 1.
-fn ignored_signals(status: &str) -> io::Result<u64> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    u64::from_str_radix(mask.unwrap_or_default().trim(), 16).map_err(io::Error::other)
-}
-
-/// Without the right to do so there is nothing to give up: `no_new_privs` lets nothing be gained.
-fn empty_bounding_set() -> rustix::io::Result<()> {
-    for bit in 0..CAPABILITIES {
-        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
-            Ok(()) => {}
-            Err(Errno::INVAL | Errno::PERM) => break,
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
+    step("reset signals", shed::pipe_signal())?;
+    step("empty the bounding set", shed::bounding_set(CapabilitySet::empty()))
 }
 
 /// Becomes the verb. Comes back only when it did not.
@@ -135,8 +93,8 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     step("set limits", limit(order.limits))?;
     step("begin a session", setsid())?;
     owner.assume()?;
-    step("drop capabilities", drop_capabilities())?;
-    step("begin a keyring", begin_keyring())?;
+    step("drop capabilities", shed::capabilities())?;
+    step("begin a keyring", shed::keyring())?;
     umask(UMASK);
     enter(order.directory.as_deref(), &owner)?;
     step("forbid new privileges", set_no_new_privs(true))?;
@@ -184,24 +142,6 @@ fn at_most(resource: Resource, bound: Option<u64>) -> rustix::io::Result<()> {
 
 fn exactly(value: u64) -> Rlimit {
     Rlimit { current: Some(value), maximum: Some(value) }
-}
-
-fn drop_capabilities() -> rustix::io::Result<()> {
-    clear_ambient_capability_set()?;
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-}
-
-/// The daemon's session keyring, and any other verb's, is none of this verb's business. A kernel without keyrings,
-/// or a container that forbids them, has none to inherit.
-fn begin_keyring() -> io::Result<()> {
-    match Keyring::join_anonymous_session() {
-        Ok(_keyring) => Ok(()),
-        Err(errno) if [Errno::NOSYS, Errno::PERM].iter().any(|e| e.raw_os_error() == errno.0) => {
-            Ok(())
-        }
-        Err(errno) => Err(io::Error::from_raw_os_error(errno.0)),
-    }
 }
 
 /// As the owner, whom another's directory, or a remote one, may not let in.
