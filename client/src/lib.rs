@@ -1,1 +1,40 @@
-//! client
+//! The recipient's side: opens a handle, takes its seat, and calls the verbs that were shared.
+
+mod arguments;
+mod call;
+mod cli;
+mod clock;
+mod conduct;
+mod confirm;
+mod environment;
+mod exit;
+mod failure;
+mod frames;
+mod handle_text;
+mod inspect;
+mod join;
+mod keygen;
+mod keys;
+mod known_daemons;
+mod list;
+mod neutral;
+mod output;
+mod private_file;
+mod prompt;
+mod relays;
+mod report;
+#[cfg(test)]
+mod sample;
+mod seat;
+mod session;
+mod start;
+mod told;
+mod tty;
+
+pub use call::{Call, CallFault, Event, Reached, Receipt};
+pub use frames::FrameEnd;
+pub use join::{JoinFault, Standing};
+pub use relays::RelayFault;
+pub use seat::Seat;
+pub use session::{Over, Session, View};
+pub use start::main;

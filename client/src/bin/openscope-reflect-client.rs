@@ -1,0 +1,7 @@
+//! `openscope-reflect-client`: the recipient's program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    client::main()
+}

@@ -1,0 +1,324 @@
+//! One call: signed, streamed, and asked for again under the same id when the channel is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policy::{Arguments, Timestamp, VerbName};
+use tokio::time::{Instant, sleep_until};
+use wire::call::{CallId, CallStatement, Ending, OutcomeStatement, Signed, StatementFault};
+use wire::channel::{Connection, SendStream, VarInt};
+use wire::frame::{Frame, Refusal};
+
+use crate::frames::{FrameEnd, FrameReader};
+use crate::session::{Link, Over, Shared};
+
+/// A call is worthless after this: within the 30 s that the daemon allows, with room for a slow way.
+const LIFE: Duration = Duration::from_secs(25);
+/// A call that is still running there is asked after this often.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
+/// A daemon that ends the stream without a word so often is not asked again.
+const MOST_BROKEN: u32 = 3;
+
+/// What happens to a call.
+#[derive(Debug)]
+pub enum Event {
+    /// It runs.
+    Started,
+    /// A piece of standard output.
+    Stdout(Bytes),
+    /// A piece of standard error.
+    Stderr(Bytes),
+    /// The channel was lost; it is asked for again when there is another.
+    Lost,
+    /// It is refused; last.
+    Refused(Refusal),
+    /// It has ended, as the daemon's signature over this receipt says; last.
+    Ended(Box<Receipt>),
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// What the daemon signed.
+    pub outcome: OutcomeStatement,
+    /// The signed bytes themselves.
+    pub signed: Signed,
+    /// Bytes of standard output that arrived here.
+    pub stdout: u64,
+    /// Bytes of standard error that arrived here.
+    pub stderr: u64,
+}
+
+impl Receipt {
+    /// Whether all output that the daemon passed on has arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        (self.stdout, self.stderr) == (self.outcome.stdout, self.outcome.stderr)
+    }
+}
+
+/// Why nothing more is known of a call.
+#[derive(Debug, thiserror::Error)]
+pub enum CallFault {
+    /// The session is over.
+    #[error("the session is over")]
+    Over(Over, Reached),
+    /// It was cancelled before anything is known of it.
+    #[error("cancelled")]
+    Cancelled(Reached),
+    /// The receipt is not the daemon's.
+    #[error("the receipt is not signed by this daemon: nothing that came can be trusted")]
+    Receipt(#[source] Option<StatementFault>),
+    /// What came is not what belongs there.
+    #[error("the daemon does not speak as it should")]
+    Protocol(#[source] Option<FrameEnd>),
+    /// The call cannot be signed.
+    #[error("the call's arguments are too large together")]
+    TooLarge(#[source] StatementFault),
+    /// The system gives no randomness.
+    #[error("this machine gives no random numbers")]
+    Random(#[source] getrandom::Error),
+}
+
+/// How far a call had come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reached {
+    /// It was not sent.
+    Nothing,
+    /// It was sent; whether it started is not known.
+    Sent,
+    /// It started; whether it finished is not known.
+    Started,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    shared: Arc<Shared>,
+    statement: CallStatement,
+    content: [u8; 32],
+    stream: Option<Stream>,
+    /// The number of the channel that was tried last.
+    tried: Option<u64>,
+    broken: u32,
+    /// How often it was sent: only a repetition may be told that it is running.
+    sent: u32,
+    not_before: Option<Instant>,
+    reached: Reached,
+    is_cancelled: bool,
+    told_loss: bool,
+    stdout: u64,
+    stderr: u64,
+}
+
+#[derive(Debug)]
+struct Stream {
+    send: SendStream,
+    frames: FrameReader,
+}
+
+/// What to do after a stream gave a frame or broke.
+enum Step {
+    Tell(Event),
+    Again,
+}
+
+impl Call {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: CallId,
+        verb: VerbName,
+        arguments: Arguments,
+    ) -> Result<Self, CallFault> {
+        let authority = shared.seat.authority();
+        let statement = CallStatement {
+            daemon: shared.seat.handle().daemon_key,
+            share: authority.share,
+            seat: authority.seat,
+            passport: shared.view.borrow().standing.passport.digest(),
+            id,
+            verb,
+            arguments,
+            not_after: Timestamp(0),
+        };
+        let too_large = |fault| CallFault::TooLarge(fault);
+        // Signed once here, so that what cannot be signed is known before anything is sent.
+        Signed::new(&statement, &shared.signer).map_err(too_large)?;
+        let content = statement.content().map_err(|fault| too_large(fault.into()))?;
+        Ok(Self {
+            shared,
+            statement,
+            content,
+            stream: None,
+            tried: None,
+            broken: 0,
+            sent: 0,
+            not_before: None,
+            reached: Reached::Nothing,
+            is_cancelled: false,
+            told_loss: false,
+            stdout: 0,
+            stderr: 0,
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> CallId {
+        self.statement.id
+    }
+
+    /// Ends it: the daemon kills all that it started. The events go on until its receipt comes.
+    pub fn cancel(&mut self) {
+        self.is_cancelled = true;
+        if let Some(stream) = &mut self.stream {
+            let _ended_already = stream.send.reset(VarInt::from_u32(0));
+        }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Nothing more will be known.
+    pub async fn next(&mut self) -> Result<Event, CallFault> {
+        loop {
+            if let Some(stream) = &mut self.stream {
+                let frame = stream.frames.next().await;
+                match self.step(frame).await? {
+                    Step::Tell(event) => return Ok(event),
+                    Step::Again => {}
+                }
+            } else if let Some(event) = self.open().await? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Opens a stream for the call on the channel that there is, or waits for one.
+    async fn open(&mut self) -> Result<Option<Event>, CallFault> {
+        if self.is_cancelled {
+            return Err(CallFault::Cancelled(self.reached));
+        }
+        if let Some(moment) = self.not_before {
+            sleep_until(moment).await;
+            self.not_before = None;
+        }
+        let Some((connection, number)) = self.channel().await? else {
+            self.told_loss = true;
+            return Ok(Some(Event::Lost));
+        };
+        match self.send(&connection).await {
+            Ok(stream) => {
+                self.reached = self.reached.max(Reached::Sent);
+                self.sent += 1;
+                self.told_loss = false;
+                self.stream = Some(stream);
+            }
+            Err(Some(fault)) => return Err(CallFault::TooLarge(fault)),
+            Err(None) => self.tried = Some(number),
+        }
+        Ok(None)
+    }
+
+    /// A channel that was not tried yet; `None` once, when there is none for now.
+    async fn channel(&mut self) -> Result<Option<(Connection, u64)>, CallFault> {
+        let mut views = self.shared.view.subscribe();
+        loop {
+            let link = views.borrow_and_update().link.clone();
+            match link {
+                Link::Up(connection, number) if self.tried != Some(number) => {
+                    return Ok(Some((connection, number)));
+                }
+                Link::Over(over) => return Err(CallFault::Over(over, self.reached)),
+                Link::Down if !self.told_loss => return Ok(None),
+                Link::Up(..) | Link::Down => {}
+            }
+            if views.changed().await.is_err() {
+                return Err(CallFault::Over(Over::Closed, self.reached));
+            }
+        }
+    }
+
+    /// Signs the call anew, since its time may have passed, and sends it.
+    async fn send(&self, connection: &Connection) -> Result<Stream, Option<StatementFault>> {
+        let not_after = self.shared.view.borrow().now().plus(LIFE);
+        let statement = CallStatement { not_after, ..self.statement.clone() };
+        let signed = Signed::new(&statement, &self.shared.signer).map_err(Some)?;
+        let frame = Frame::Call(signed).encode().map_err(|_| None)?;
+        let (mut send, receive) = connection.open_bi().await.map_err(|_| None)?;
+        send.write_all(&frame).await.map_err(|_| None)?;
+        Ok(Stream { send, frames: FrameReader::new(receive) })
+    }
+
+    async fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
+        match frame {
+            Ok(Frame::Started) => {
+                self.reached = Reached::Started;
+                Ok(Step::Tell(Event::Started))
+            }
+            Ok(Frame::Stdout(bytes)) => {
+                self.stdout += bytes.len() as u64;
+                Ok(Step::Tell(Event::Stdout(bytes)))
+            }
+            Ok(Frame::Stderr(bytes)) => {
+                self.stderr += bytes.len() as u64;
+                Ok(Step::Tell(Event::Stderr(bytes)))
+            }
+            Ok(Frame::Outcome(signed)) => self.receipt(signed).map(Step::Tell),
+            Ok(Frame::Refused(Refusal::Running)) if self.sent > 1 => {
+                self.stream = None;
+                self.not_before = Some(Instant::now() + ASK_AGAIN);
+                self.reached = Reached::Started;
+                Ok(Step::Again)
+            }
+            Ok(Frame::Refused(refusal)) => {
+                self.stream = None;
+                Ok(Step::Tell(Event::Refused(refusal)))
+            }
+            Ok(_) => Err(CallFault::Protocol(None)),
+            Err(FrameEnd::Frame(fault)) => Err(CallFault::Protocol(Some(FrameEnd::Frame(fault)))),
+            Err(FrameEnd::Read(_) | FrameEnd::Finished) => self.broke().map(|()| Step::Again),
+        }
+    }
+
+    /// The stream broke: with its channel, or alone.
+    fn broke(&mut self) -> Result<(), CallFault> {
+        self.stream = None;
+        let current = match &self.shared.view.borrow().link {
+            Link::Up(connection, number) => Some((connection.close_reason().is_some(), *number)),
+            Link::Down | Link::Over(_) => None,
+        };
+        match current {
+            Some((true, number)) => self.tried = Some(number),
+            Some((false, _)) if self.broken >= MOST_BROKEN => {
+                return Err(CallFault::Protocol(None));
+            }
+            Some((false, _)) => self.broken += 1,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn receipt(&mut self, signed: Signed) -> Result<Event, CallFault> {
+        self.stream = None;
+        let outcome: OutcomeStatement = signed
+            .verify(&self.statement.daemon)
+            .map_err(|fault| CallFault::Receipt(Some(fault)))?;
+        let ours = (self.statement.share, self.statement.id, self.content);
+        if (outcome.share, outcome.id, outcome.call) != ours {
+            return Err(CallFault::Receipt(None));
+        }
+        if !matches!(outcome.ending, Ending::NotStarted(_)) {
+            self.reached = Reached::Started;
+        }
+        let (stdout, stderr) = (self.stdout, self.stderr);
+        Ok(Event::Ended(Box::new(Receipt { outcome, signed, stdout, stderr })))
+    }
+}

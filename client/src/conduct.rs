@@ -1,0 +1,114 @@
+//! One call from its first byte to its receipt, with what a person may do meanwhile.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use crate::call::{Call, CallFault, Event, Receipt};
+use crate::exit::Exit;
+use crate::output::{Output, Piece, unread};
+use wire::frame::Refusal;
+
+/// How long we wait to hear that a cancelled call is dead.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How a call went.
+#[derive(Debug)]
+pub enum Went {
+    /// It ended by itself, or the daemon ended it.
+    Ended(Box<Receipt>),
+    /// It was refused.
+    Refused(Refusal),
+    /// We ended it, with this exit status; with the receipt, when it came in time.
+    Stopped(Exit, Option<Box<Receipt>>),
+    /// Nothing more is known.
+    Fault(CallFault),
+}
+
+/// What ends a call from here.
+#[derive(Debug)]
+pub struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stops {
+    /// From now on Ctrl+C and SIGTERM end the call and not this program.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::INTERRUPTED,
+            _ = self.terminate.recv() => Exit::TERMINATED,
+            _ = self.hangup.recv() => Exit::TERMINATED,
+        }
+    }
+}
+
+/// Runs a call to its end.
+pub async fn conduct(
+    call: &mut Call,
+    output: &Output,
+    stops: &mut Stops,
+    notice: impl Fn(&'static str),
+) -> Went {
+    let mut stopped: Option<(Exit, Instant)> = None;
+    let mut waiting: Option<Piece> = None;
+    let mut reader_left = std::pin::pin!(unread());
+    loop {
+        let limit = stopped.map_or_else(Instant::now, |(_, limit)| limit);
+        let stop = tokio::select! {
+            biased;
+            stop = stops.next() => stop,
+            () = sleep_until(limit), if stopped.is_some() => return stopped_with(stopped, None),
+            () = &mut reader_left, if stopped.is_none() => Exit::PIPE,
+            room = output.room(), if waiting.is_some() && stopped.is_none() => match (room, waiting.take()) {
+                (Ok(room), Some(piece)) => {
+                    room.send(piece);
+                    continue;
+                }
+                _ => Exit::PIPE,
+            },
+            event = call.next(), if waiting.is_none() || stopped.is_some() => match event {
+                Ok(Event::Started) => continue,
+                Ok(Event::Stdout(bytes)) => {
+                    waiting = Some(Piece::Stdout(bytes));
+                    continue;
+                }
+                Ok(Event::Stderr(bytes)) => {
+                    waiting = Some(Piece::Stderr(bytes));
+                    continue;
+                }
+                Ok(Event::Lost) => {
+                    notice("the channel was lost; connecting again, and the call goes on or its outcome is told");
+                    continue;
+                }
+                Ok(Event::Refused(refusal)) => return Went::Refused(refusal),
+                Ok(Event::Ended(receipt)) if stopped.is_some() => return stopped_with(stopped, Some(receipt)),
+                Ok(Event::Ended(receipt)) => return Went::Ended(receipt),
+                Err(CallFault::Cancelled(_)) => return stopped_with(stopped, None),
+                Err(fault) => return Went::Fault(fault),
+            },
+        };
+        // A second Ctrl+C does not wait for the daemon.
+        if stopped.is_some() {
+            return stopped_with(stopped, None);
+        }
+        stopped = Some((stop, Instant::now() + LAST_WORDS));
+        call.cancel();
+    }
+}
+
+fn stopped_with(stopped: Option<(Exit, Instant)>, receipt: Option<Box<Receipt>>) -> Went {
+    Went::Stopped(stopped.map_or(Exit::INTERRUPTED, |(exit, _)| exit), receipt)
+}

@@ -1,0 +1,54 @@
+//! The one place where this program reads its environment.
+
+use std::env::var_os;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the environment says, read once.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// `$XDG_CONFIG_HOME/openscope`, or the usual place of it.
+    pub config: Option<PathBuf>,
+    /// `$XDG_STATE_HOME/openscope`, or the usual place of it.
+    pub state: Option<PathBuf>,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+    /// `OPENSCOPE_PASSPORT`.
+    pub passport: Option<OsString>,
+    /// `RUST_LOG`.
+    pub log: Option<String>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn read() -> Self {
+        let home = directory("HOME");
+        let under = |name, usual: &str| {
+            let base = directory(name).or_else(|| Some(home.as_ref()?.join(usual)));
+            base.map(|base| base.join("openscope"))
+        };
+        Self {
+            config: under("XDG_CONFIG_HOME", ".config"),
+            state: under("XDG_STATE_HOME", ".local/state"),
+            passport: var_os("OPENSCOPE_PASSPORT").filter(|text| !text.is_empty()),
+            log: var_os("RUST_LOG").and_then(|text| text.into_string().ok()),
+            home,
+        }
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Environment")
+            .field("config", &self.config)
+            .field("state", &self.state)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A directory that the environment names; a relative one is no place to keep keys.
+fn directory(name: &str) -> Option<PathBuf> {
+    var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}

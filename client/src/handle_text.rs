@@ -1,0 +1,194 @@
+//! Where the handle comes from, and which key opens it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use wire::handle::{Handle, HandleFault, Identity, IdentityFault, MAX_HANDLE, Sealed};
+use zeroize::Zeroizing;
+
+use crate::cli::Options;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
+use crate::tty::Person;
+
+/// A handle in a mail, with quoting and line breaks; and any key file.
+const MOST: u64 = 4 * MAX_HANDLE as u64;
+
+/// The handle as it was given: by option, environment, or the person.
+pub fn given(
+    options: &Options,
+    environment: &Environment,
+    person: Option<&mut dyn Person>,
+) -> Result<Zeroizing<String>, Failure> {
+    let source = options.passport.as_deref().or(environment.passport.as_deref());
+    match (source, person) {
+        (Some(source), _) => from(source, options),
+        (None, Some(person)) => person.ask_hidden("Paste the handle (it is not shown): ").map_err(|fault| {
+            Failure::of(Exit::USAGE, "usage", &fault).hint("give the handle with `--passport @FILE`")
+        }),
+        (None, None) => Err(Failure::new(Exit::USAGE, "usage", "no handle given").hint(
+            "give it with `--passport HANDLE`, `--passport @FILE`, `--passport -` (standard input) or OPENSCOPE_PASSPORT",
+        )),
+    }
+}
+
+fn from(source: &OsStr, options: &Options) -> Result<Zeroizing<String>, Failure> {
+    let reads_secret = options.secret_file.as_deref() == Some(Path::new("-"));
+    match source.as_bytes() {
+        b"-" if reads_secret => Err(Failure::new(
+            Exit::USAGE,
+            "usage",
+            "standard input cannot give both the handle and the second value",
+        )),
+        b"-" => bounded(io::stdin().lock(), "standard input"),
+        [b'@', path @ ..] => file(Path::new(OsStr::from_bytes(path))),
+        text => str::from_utf8(text).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| {
+            Failure::new(Exit::USAGE, "handle", "the handle that was given is not valid UTF-8")
+        }),
+    }
+}
+
+fn file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let shown = path.display().to_string();
+    let opened = fs::File::open(path).map_err(|fault| unreadable(&shown, &fault))?;
+    bounded(opened, &shown)
+}
+
+fn bounded(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    from.take(MOST + 1).read_to_string(&mut text).map_err(|fault| unreadable(name, &fault))?;
+    if text.len() as u64 > MOST {
+        return Err(Failure::new(
+            Exit::USAGE,
+            "usage",
+            format!("`{name}` is too large for a handle or a key"),
+        ));
+    }
+    Ok(text)
+}
+
+fn unreadable(name: &str, fault: &io::Error) -> Failure {
+    Failure::new(Exit::USAGE, "usage", format!("cannot read `{name}`: {fault}"))
+}
+
+/// Opens a handle with the keys that were named, or else with those in their usual places.
+pub fn open(
+    text: &str,
+    options: &Options,
+    environment: &Environment,
+    person: Option<&mut dyn Person>,
+) -> Result<Handle, Failure> {
+    let sealed = Sealed::parse(text).map_err(|fault| refused(&fault))?;
+    if let Some(path) = &options.secret_file {
+        let text = if path == Path::new("-") {
+            bounded(io::stdin().lock(), "standard input")?
+        } else {
+            file(path)?
+        };
+        let identities =
+            Identity::parse(&text, || None).map_err(|fault| not_a_key(path, &fault))?;
+        return sealed.open(&identities).map_err(|fault| refused(&fault));
+    }
+    if options.identity.is_empty() {
+        open_with_usual(&sealed, environment, person)
+    } else {
+        open_with_named(&sealed, &options.identity, person)
+    }
+}
+
+fn open_with_named(
+    sealed: &Sealed,
+    paths: &[PathBuf],
+    mut person: Option<&mut dyn Person>,
+) -> Result<Handle, Failure> {
+    let mut identities = Vec::new();
+    for path in paths {
+        let text = file(path)?;
+        let parsed = Identity::parse(&text, || passphrase(path, reborrow(&mut person)));
+        identities.extend(parsed.map_err(|fault| not_a_key(path, &fault))?);
+    }
+    sealed.open(&identities).map_err(|fault| refused(&fault))
+}
+
+/// Each key alone and in order: an encrypted ssh key costs its passphrase only when nothing else opens the handle.
+fn open_with_usual(
+    sealed: &Sealed,
+    environment: &Environment,
+    mut person: Option<&mut dyn Person>,
+) -> Result<Handle, Failure> {
+    let own = environment.config.as_ref().map(|config| config.join("identity.txt"));
+    let ssh = environment.home.as_ref().map(|home| home.join(".ssh/id_ed25519"));
+    let mut tried = Vec::new();
+    for path in [own, ssh].into_iter().flatten().filter(|path| path.exists()) {
+        let text = file(&path)?;
+        match Identity::parse(&text, || passphrase(&path, reborrow(&mut person))) {
+            Ok(identities) => match sealed.open(&identities) {
+                Err(HandleFault::NotForYou) => {
+                    tried.push(format!("`{}` does not open it", path.display()))
+                }
+                Err(fault) => return Err(refused(&fault)),
+                Ok(handle) => return Ok(handle),
+            },
+            Err(fault) => tried.push(format!("`{}`: {}", path.display(), chain(&fault))),
+        }
+    }
+    match person {
+        Some(person) => open_with_second_value(sealed, person, &tried),
+        None => Err(none_opens(&tried)),
+    }
+}
+
+fn open_with_second_value(
+    sealed: &Sealed,
+    person: &mut dyn Person,
+    tried: &[String],
+) -> Result<Handle, Failure> {
+    let question = "No key of yours opens this handle. If it came with a second value, paste that (it is not shown): ";
+    let value = person.ask_hidden(question).map_err(|_| none_opens(tried))?;
+    if value.is_empty() {
+        return Err(none_opens(tried));
+    }
+    let identities = Identity::parse(&value, || None)
+        .map_err(|fault| Failure::of(Exit::NOT_RUN, "identity", &fault))?;
+    sealed.open(&identities).map_err(|fault| refused(&fault))
+}
+
+fn none_opens(tried: &[String]) -> Failure {
+    let fault = if tried.is_empty() { HandleFault::NoIdentity } else { HandleFault::NotForYou };
+    let hint = "name your key with `--identity FILE`, or give a bearer handle's second value with `--secret-file FILE`";
+    refused(&fault).hint([tried, &[hint.to_owned()]].concat().join("; "))
+}
+
+fn passphrase(path: &Path, person: Option<&mut dyn Person>) -> Option<Zeroizing<String>> {
+    let question = format!("Passphrase of `{}`: ", path.display());
+    person?.ask_hidden(&question).ok().filter(|text| !text.is_empty())
+}
+
+/// The person for one question, of those that follow.
+fn reborrow<'a>(person: &'a mut Option<&mut dyn Person>) -> Option<&'a mut dyn Person> {
+    match person {
+        Some(person) => Some(&mut **person),
+        None => None,
+    }
+}
+
+fn not_a_key(path: &Path, fault: &IdentityFault) -> Failure {
+    Failure::new(Exit::NOT_RUN, "identity", format!("`{}`: {}", path.display(), chain(fault)))
+}
+
+/// A handle that cannot be used, as it is told.
+#[must_use]
+pub fn refused(fault: &HandleFault) -> Failure {
+    match fault {
+        HandleFault::Expired { .. } => Failure::of(Exit::GONE, "expired", fault),
+        HandleFault::NotForYou | HandleFault::NoIdentity => {
+            Failure::of(Exit::NOT_RUN, "not_for_you", fault)
+        }
+        HandleFault::OtherVersion { .. } => Failure::of(Exit::NOT_RUN, "other_version", fault),
+        _ => Failure::of(Exit::NOT_RUN, "handle", fault),
+    }
+}

@@ -1,0 +1,85 @@
+//! `inspect`: what a handle holds, said without talking to anybody.
+
+use policy::{Passport, Scope, Timestamp};
+use serde_json::{Value, json};
+use wire::handle::Handle;
+
+use crate::clock::{told, until};
+use crate::neutral::one_line;
+
+/// The handle as JSON.
+#[must_use]
+pub fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> Value {
+    let authority = passport.authority();
+    let blocks = passport.blocks().iter().map(|block| {
+        let said = block.narrowing();
+        json!({
+            "not_after": told(said.not_after),
+            "depth": said.depth,
+            "reason": one_line(&said.reason, 300),
+            "scope": capabilities(&said.scope),
+        })
+    });
+    json!({
+        "schema": "openscope.inspect/1",
+        "daemon": authority.daemon,
+        "fingerprint": handle.fingerprint().to_string(),
+        "words": handle.fingerprint().words(),
+        "owner": one_line(&authority.owner, 64),
+        "share": authority.share,
+        "seat": authority.seat,
+        "relays": authority.relays.iter().map(|relay| one_line(relay, 256)).collect::<Vec<_>>(),
+        "not_after": told(passport.not_after()),
+        "expired": now >= passport.not_after(),
+        "depth": passport.depth(),
+        "authority": { "not_after": told(authority.not_after), "scope": capabilities(&authority.scope) },
+        "blocks": blocks.collect::<Vec<_>>(),
+        "scope": capabilities(passport.scope()),
+        "passport_bytes": handle.passport.len(),
+    })
+}
+
+/// The handle for a person.
+#[must_use]
+pub fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> String {
+    let authority = passport.authority();
+    let end = passport.not_after();
+    let remains = if now >= end { "EXPIRED".to_owned() } else { format!("in {}", until(now, end)) };
+    let relays: Vec<_> = authority.relays.iter().map(|relay| one_line(relay, 256)).collect();
+    let mut lines = vec![
+        format!("daemon       {}", authority.daemon),
+        format!("fingerprint  {}", handle.fingerprint()),
+        format!("words        {}", handle.fingerprint().words().join(" ")),
+        format!("owner        {}", one_line(&authority.owner, 64)),
+        format!("share        {}, seat {}", authority.share, authority.seat),
+        format!("relays       {}", relays.join(", ")),
+        format!("not after    {} ({remains})", told(end)),
+        format!(
+            "passport     {} bytes, {} blocks after the first, may be handed on {} times",
+            handle.passport.len(),
+            passport.blocks().len(),
+            passport.depth()
+        ),
+    ];
+    lines.extend(scope_lines("scope", &authority.scope));
+    for (at, block) in passport.blocks().iter().enumerate() {
+        let said = block.narrowing();
+        lines.push(format!(
+            "block {}      until {}: {}",
+            at + 1,
+            told(said.not_after),
+            one_line(&said.reason, 300)
+        ));
+        lines.extend(scope_lines("narrowed to", &said.scope));
+    }
+    lines.join("\n")
+}
+
+fn capabilities(scope: &Scope) -> Vec<String> {
+    scope.capabilities().iter().map(|one| one_line(&one.to_string(), 2000)).collect()
+}
+
+fn scope_lines(title: &'static str, scope: &Scope) -> impl Iterator<Item = String> {
+    let titles = std::iter::once(title).chain(std::iter::repeat(""));
+    titles.zip(capabilities(scope)).map(|(title, one)| format!("{title:<13}{one}"))
+}

@@ -1,0 +1,192 @@
+//! Taking a seat: the first words on a channel, and the proof that the daemon answers now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use policy::{MenuEntry, Passport, Timestamp};
+use tokio::time::{Instant, timeout};
+use wire::call::{ClockStatement, Redemption, Signed, StatementFault};
+use wire::channel::{ChannelFault, Connection, HolderKey, SendStream, WriteError};
+use wire::frame::{Frame, FrameFault, Join, Joined, Refusal, ShareEnd, Update, VERSION};
+
+use crate::frames::{FrameEnd, FrameReader};
+use crate::relays::RelayFault;
+use crate::seat::Seat;
+
+/// The daemon has this long to answer; it puts the redemption on its disk first.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why the seat was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinFault {
+    /// No relay leads to the daemon.
+    #[error(transparent)]
+    Relay(#[from] RelayFault),
+    /// No channel to the daemon.
+    #[error("no channel to the daemon")]
+    Channel(#[from] ChannelFault),
+    /// The channel ended before the answer.
+    #[error("the channel ended before the daemon answered")]
+    Stream(#[from] FrameEnd),
+    /// The question could not be sent.
+    #[error("the channel ended before the daemon was asked")]
+    Write(#[from] WriteError),
+    /// No answer.
+    #[error("the daemon did not answer within {} s", JOIN_LIMIT.as_secs())]
+    TimedOut,
+    /// The daemon said no.
+    #[error("{}", crate::told::refusal(.0))]
+    Refused(Refusal),
+    /// The share is over.
+    #[error("{}", crate::told::share_end(.0))]
+    Ended(ShareEnd),
+    /// The answer is not the daemon's, or not to this question.
+    #[error("the answer is not this daemon's")]
+    Forged(#[source] Option<StatementFault>),
+    /// The statement could not be made.
+    #[error("cannot sign the redemption")]
+    Statement(#[from] StatementFault),
+    /// The question could not be made.
+    #[error("cannot ask the daemon")]
+    Frame(#[from] FrameFault),
+    /// The system gives no randomness.
+    #[error("this machine gives no random numbers")]
+    Random(#[from] getrandom::Error),
+    /// It was given up.
+    #[error("the session was closed")]
+    Closed,
+}
+
+/// What a seat can do, as the daemon last said.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// When the share ends, on the daemon's clock.
+    pub deadline: Timestamp,
+    /// What may be called.
+    pub menu: Vec<MenuEntry>,
+    /// The passport under which calls are made.
+    pub(crate) passport: Arc<Passport>,
+}
+
+/// The daemon's clock, as of one moment of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    daemon: Timestamp,
+    at: Instant,
+}
+
+impl Clock {
+    /// Never ahead of the daemon's own: what was under way is not added.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.daemon.plus(self.at.elapsed())
+    }
+}
+
+/// The stream on which the daemon tells what concerns the seat.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) send: SendStream,
+    pub(crate) frames: FrameReader,
+}
+
+/// Takes the seat on a fresh channel, or takes it again with the same key.
+pub(crate) async fn join(
+    connection: &Connection,
+    seat: &Seat,
+    holder: &HolderKey,
+) -> Result<(Control, Standing, Clock), JoinFault> {
+    let answered = timeout(JOIN_LIMIT, ask(connection, seat, holder)).await;
+    answered.map_err(|_| JoinFault::TimedOut)?
+}
+
+async fn ask(
+    connection: &Connection,
+    seat: &Seat,
+    holder: &HolderKey,
+) -> Result<(Control, Standing, Clock), JoinFault> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)?;
+    let question = Frame::Join(Join {
+        version: VERSION,
+        passport: seat.handle().passport.clone(),
+        redemption: Some(redemption(seat, holder)?),
+        nonce,
+    });
+    let (mut send, receive) = connection.open_bi().await.map_err(ChannelFault::from)?;
+    send.write_all(&question.encode()?).await?;
+    let mut frames = FrameReader::new(receive);
+    match frames.next().await? {
+        Frame::Joined(joined) => {
+            let clock = clock(seat, nonce, &joined)?;
+            let standing = standing(seat, seat.passport().clone().into(), joined.standing)?;
+            Ok((Control { send, frames }, standing, clock))
+        }
+        Frame::Refused(refusal) => Err(JoinFault::Refused(refusal)),
+        Frame::Ended(end) => {
+            say_end_seen(&mut send).await;
+            Err(JoinFault::Ended(end))
+        }
+        Frame::Join(_)
+        | Frame::Update(_)
+        | Frame::EndSeen
+        | Frame::Call(_)
+        | Frame::Started
+        | Frame::Outcome(_)
+        | Frame::Stdout(_)
+        | Frame::Stderr(_) => Err(JoinFault::Forged(None)),
+    }
+}
+
+/// Tells the daemon at once that the end has been seen; `revoke` waits for it.
+pub(crate) async fn say_end_seen(send: &mut SendStream) {
+    if let Ok(frame) = Frame::EndSeen.encode() {
+        let _gone_already = send.write_all(&frame).await;
+    }
+}
+
+fn redemption(seat: &Seat, holder: &HolderKey) -> Result<Signed, StatementFault> {
+    let redeem = SigningKey::from_bytes(seat.handle().redeem.expose());
+    let statement = Redemption {
+        daemon: seat.handle().daemon_key,
+        share: seat.authority().share,
+        seat: seat.authority().seat,
+        holder: holder.public(),
+    };
+    Signed::new(&statement, &redeem)
+}
+
+/// The daemon's clock, when it is signed over our nonce: else a broker could keep our calls for later.
+fn clock(seat: &Seat, nonce: [u8; 16], joined: &Joined) -> Result<Clock, JoinFault> {
+    let statement: ClockStatement = joined
+        .clock
+        .verify(&seat.handle().daemon_key)
+        .map_err(|fault| JoinFault::Forged(Some(fault)))?;
+    let ours = (seat.authority().share, seat.authority().seat);
+    if statement.nonce != nonce || (joined.share, joined.seat) != ours {
+        return Err(JoinFault::Forged(None));
+    }
+    Ok(Clock { daemon: statement.now, at: Instant::now() })
+}
+
+/// What the daemon says now. A passport in it must be for this seat; without one the last stays.
+pub(crate) fn standing(
+    seat: &Seat,
+    last: Arc<Passport>,
+    update: Update,
+) -> Result<Standing, JoinFault> {
+    let passport = match &update.passport {
+        Some(bytes) => Arc::new(widened(seat, bytes).ok_or(JoinFault::Forged(None))?),
+        None => last,
+    };
+    Ok(Standing { deadline: update.deadline, menu: update.menu, passport })
+}
+
+fn widened(seat: &Seat, bytes: &[u8]) -> Option<Passport> {
+    let root = VerifyingKey::from_bytes(&seat.handle().daemon_key).ok()?;
+    let passport = policy::passport::verify(bytes, &root).ok()?;
+    let (new, held) = (passport.authority(), seat.authority());
+    let same = (new.share, new.seat, new.channel_key, new.redeem_key)
+        == (held.share, held.seat, held.channel_key, held.redeem_key);
+    same.then_some(passport)
+}

@@ -1,0 +1,191 @@
+//! The prompt: verbs with arguments, line by line, while the daemon's news appear between the lines.
+
+mod command;
+mod complete;
+mod line;
+
+use std::io;
+
+use policy::MenuEntry;
+use tokio::sync::watch;
+
+use crate::arguments::read;
+use crate::conduct::{Stops, conduct};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::list;
+use crate::neutral::one_line;
+use crate::output::{Output, Style};
+use crate::report::{Report, over_words};
+use crate::session::{Session, View};
+use crate::start::{bad_argument, listed, print, say};
+use command::{Command, HELP};
+use line::{Lines, Typed};
+
+/// Serves a person until they leave or the share is over.
+pub(crate) async fn run(session: &Session, quiet: bool) -> Result<Exit, Failure> {
+    let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
+    let mut stops = Stops::listen().map_err(machine)?;
+    let mut views = session.views();
+    let mut seen = views.borrow_and_update().clone();
+    let mut lines = Lines::start(&seen.standing.menu).map_err(machine)?;
+    if !quiet {
+        say(&list::standing_line(session.seat(), seen.standing.deadline, seen.now()));
+        say("`list` shows what may be called, `help` the rest.");
+    }
+    loop {
+        lines.ask();
+        let typed = loop {
+            tokio::select! {
+                biased;
+                stop = stops.next() => return Ok(stop),
+                news = news(&mut views, &mut seen) => {
+                    lines.show(&news, &seen.standing.menu);
+                    if seen.over().is_some() {
+                        return Ok(Exit::GONE);
+                    }
+                }
+                typed = lines.typed() => break typed,
+            }
+        };
+        match typed {
+            Typed::Line(line) => {
+                if let Left::Now(exit) = obey(&line, session, &mut stops).await? {
+                    return Ok(exit);
+                }
+            }
+            Typed::Interrupted => say("Ctrl+C ends a running call; `quit` or Ctrl+D leaves."),
+            Typed::End => return Ok(Exit::DONE),
+        }
+    }
+}
+
+/// Whether the person stays.
+enum Left {
+    Now(Exit),
+    No,
+}
+
+/// What changed since `seen`, in words; waits until something has.
+async fn news(views: &mut watch::Receiver<View>, seen: &mut View) -> String {
+    loop {
+        if views.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let view = views.borrow_and_update().clone();
+        let words = difference(seen, &view);
+        *seen = view;
+        if let Some(words) = words {
+            return words;
+        }
+    }
+}
+
+fn difference(before: &View, after: &View) -> Option<String> {
+    if let Some(over) = after.over() {
+        return Some(format!("{}.", over_words(over)));
+    }
+    match (before.is_up(), after.is_up()) {
+        (true, false) => return Some("The channel was lost; connecting again …".to_owned()),
+        (false, true) => return Some("Connected again.".to_owned()),
+        (true, true) | (false, false) => {}
+    }
+    let (old, new) = (&before.standing, &after.standing);
+    let mut words = Vec::new();
+    if old.deadline != new.deadline {
+        let (moment, wait) =
+            (crate::clock::told(new.deadline), crate::clock::until(after.now(), new.deadline));
+        words.push(format!("The share now lasts until {moment} (in {wait})."));
+    }
+    if old.menu != new.menu {
+        words.push(menu_news(&old.menu, &new.menu));
+    }
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn menu_news(old: &[MenuEntry], new: &[MenuEntry]) -> String {
+    let missing_in = |from: &[MenuEntry], other: &[MenuEntry]| {
+        let known = |entry: &&MenuEntry| !other.iter().any(|one| one.verb == entry.verb);
+        from.iter().filter(known).map(|entry| entry.verb.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    match (missing_in(new, old).as_str(), missing_in(old, new).as_str()) {
+        ("", "") => "What the verbs take has changed: `list` shows it.".to_owned(),
+        (added, "") => format!("Now shared as well: {added}."),
+        ("", gone) => format!("No longer shared: {gone}."),
+        (added, gone) => format!("Now shared as well: {added}; no longer: {gone}."),
+    }
+}
+
+async fn obey(line: &str, session: &Session, stops: &mut Stops) -> Result<Left, Failure> {
+    let view = session.view();
+    match Command::read(line) {
+        Ok(Command::Nothing) => {}
+        Ok(Command::Quit) => return Ok(Left::Now(Exit::DONE)),
+        Ok(Command::Help(None)) => print(HELP),
+        Ok(Command::Help(Some(verb))) => match listed(&verb, &view.standing.menu) {
+            Ok(entry) => print(&list::entry_text(entry)),
+            Err(failure) => say(&failure.to_string()),
+        },
+        Ok(Command::List) => print(&list::as_text(session.seat(), &view)),
+        Ok(Command::Status) => print(&status(session, &view)),
+        Ok(Command::Call(verb, arguments)) => {
+            if let Err(failure) = call(&verb, &arguments, session, stops).await {
+                say(&failure.to_string());
+            }
+        }
+        Err(fault) => say(&format!("error: {}", one_line(&fault, 300))),
+    }
+    Ok(Left::No)
+}
+
+fn status(session: &Session, view: &View) -> String {
+    let channel = if view.is_up() { "connected" } else { "connecting again" };
+    let line = list::standing_line(session.seat(), view.standing.deadline, view.now());
+    format!("{line}\n{channel}, {} verbs", view.standing.menu.len())
+}
+
+async fn call(
+    verb: &str,
+    arguments: &[String],
+    session: &Session,
+    stops: &mut Stops,
+) -> Result<(), Failure> {
+    let view = session.view();
+    let entry = listed(verb, &view.standing.menu)?;
+    let arguments = read(entry, arguments).map_err(|fault| bad_argument(&fault))?;
+    let call = session.call(entry.verb.clone(), arguments);
+    let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
+    let output = Output::start(Style::Plain)
+        .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
+    let went = conduct(&mut call, &output, stops, |words| say(words)).await;
+    let _the_terminal_is_gone = output.finish();
+    let report = Report::of(went);
+    match report.words {
+        Some(words) => say(&words),
+        None if report.exit != Exit::DONE => say(&format!("exit status {}", report.exit.0)),
+        None => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::tests::entry;
+
+    #[test]
+    fn what_was_added_and_what_is_gone_is_named() {
+        let other = MenuEntry { verb: "disk.use".parse().unwrap(), ..entry() };
+        let changed = MenuEntry { summary: "new".to_owned(), ..entry() };
+        assert_eq!(
+            menu_news(&[entry()], &[entry(), other.clone()]),
+            "Now shared as well: disk.use."
+        );
+        assert_eq!(menu_news(&[entry(), other.clone()], &[entry()]), "No longer shared: disk.use.");
+        assert_eq!(
+            menu_news(&[entry()], &[other]),
+            "Now shared as well: disk.use; no longer: log.tail."
+        );
+        assert!(menu_news(&[entry()], &[changed]).starts_with("What the verbs take"));
+    }
+}

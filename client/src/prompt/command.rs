@@ -1,0 +1,67 @@
+//! What a line at the prompt says.
+
+/// What may be typed.
+pub(super) const HELP: &str = "\
+VERB name=value …   calls a verb; quote a value with blanks: text='two words'
+list                shows what may be called
+help VERB           shows what a verb takes
+status              shows how long the share lasts
+quit                leaves; the share stays as it is
+Ctrl+C ends a running call, with all that it started there.";
+
+/// One line, understood.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Command {
+    Nothing,
+    Quit,
+    Help(Option<String>),
+    List,
+    Status,
+    Call(String, Vec<String>),
+}
+
+impl Command {
+    pub(super) fn read(line: &str) -> Result<Self, String> {
+        let words = shlex::split(line).ok_or("a quote in this line is not closed")?;
+        let Some((first, rest)) = words.split_first() else { return Ok(Self::Nothing) };
+        Ok(match (first.as_str(), rest) {
+            ("quit" | "exit", []) => Self::Quit,
+            ("help" | "?", []) => Self::Help(None),
+            ("help" | "?", [verb]) => Self::Help(Some(verb.clone())),
+            ("list" | "verbs", []) => Self::List,
+            ("status", []) => Self::Status,
+            ("call", [verb, arguments @ ..]) => Self::Call(verb.clone(), arguments.to_vec()),
+            (word @ ("quit" | "exit" | "help" | "?" | "list" | "verbs" | "status" | "call"), _) => {
+                return Err(format!("`{word}` is not used so: `help` shows how"));
+            }
+            (verb, arguments) => Self::Call(verb.to_owned(), arguments.to_vec()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_command_or_a_call() {
+        let read = |line| Command::read(line).unwrap();
+        assert_eq!(read("  "), Command::Nothing);
+        assert_eq!(read("verbs"), Command::List);
+        assert_eq!(read("help log.tail"), Command::Help(Some("log.tail".to_owned())));
+        assert_eq!(read("call a.b x=1"), Command::Call("a.b".to_owned(), vec!["x=1".to_owned()]));
+    }
+
+    #[test]
+    fn values_are_quoted_as_in_a_shell_and_nothing_is_expanded() {
+        let call = Command::read(r#"a.b x='two words' y="$HOME" z=$(id)"#).unwrap();
+        let values = ["x=two words", "y=$HOME", "z=$(id)"].map(str::to_owned).to_vec();
+        assert_eq!(call, Command::Call("a.b".to_owned(), values));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_said() {
+        assert!(Command::read("a.b x='open").unwrap_err().contains("quote"));
+        assert!(Command::read("quit now").unwrap_err().contains("`quit`"));
+    }
+}

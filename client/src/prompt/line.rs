@@ -1,0 +1,106 @@
+//! Lines from the terminal, read on a thread of their own so that news can appear meanwhile.
+
+use std::io;
+use std::sync::mpsc as blocking;
+use std::thread;
+
+use policy::MenuEntry;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+use super::complete::Completions;
+use crate::start::say;
+
+const PROMPT: &str = "openscope> ";
+/// Lines that can be called back.
+const HISTORY: usize = 500;
+
+/// What came from the terminal.
+#[derive(Debug)]
+pub(super) enum Typed {
+    Line(String),
+    Interrupted,
+    End,
+}
+
+/// The reading thread, seen from the session. Dropped, it leaves the terminal as it was found.
+pub(super) struct Lines {
+    asks: blocking::SyncSender<()>,
+    typed: mpsc::Receiver<Typed>,
+    printer: Option<Box<dyn ExternalPrinter + Send>>,
+    completions: Completions,
+    before: Option<Termios>,
+}
+
+impl Lines {
+    pub(super) fn start(menu: &[MenuEntry]) -> io::Result<Self> {
+        let before = tcgetattr(rustix::stdio::stdin()).ok();
+        let completions = Completions::of(menu);
+        let mut editor = editor(completions.clone()).map_err(io::Error::other)?;
+        let printer = editor.create_external_printer().ok();
+        let printer = printer.map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
+        let (asks, asked) = blocking::sync_channel::<()>(1);
+        let (answer, typed) = mpsc::channel(1);
+        let work = move || {
+            while asked.recv().is_ok() {
+                let line = read(&mut editor);
+                if answer.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("prompt".to_owned()).spawn(work)?;
+        Ok(Self { asks, typed, printer, completions, before })
+    }
+
+    /// Shows the prompt.
+    pub(super) fn ask(&self) {
+        let _ended = self.asks.send(());
+    }
+
+    /// What is typed. Dropping the future loses nothing.
+    pub(super) async fn typed(&mut self) -> Typed {
+        self.typed.recv().await.unwrap_or(Typed::End)
+    }
+
+    /// Shows words above the prompt, and completes by this menu from now on.
+    pub(super) fn show(&mut self, words: &str, menu: &[MenuEntry]) {
+        self.completions.replace(menu);
+        let shown = self.printer.as_mut().map(|printer| printer.print(format!("{words}\n")));
+        if !matches!(shown, Some(Ok(()))) {
+            say(words);
+        }
+    }
+}
+
+impl Drop for Lines {
+    /// The thread may still be reading, with the terminal in raw mode.
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _best_effort = tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, before);
+        }
+    }
+}
+
+fn editor(completions: Completions) -> rustyline::Result<Editor<Completions, MemHistory>> {
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .auto_add_history(true)
+        .max_history_size(HISTORY)?
+        .build();
+    let history = MemHistory::with_config(&config);
+    let mut editor = Editor::with_history(config, history)?;
+    editor.set_helper(Some(completions));
+    Ok(editor)
+}
+
+fn read(editor: &mut Editor<Completions, MemHistory>) -> Typed {
+    match editor.readline(PROMPT) {
+        Ok(line) => Typed::Line(line),
+        Err(ReadlineError::Interrupted) => Typed::Interrupted,
+        Err(_) => Typed::End,
+    }
+}

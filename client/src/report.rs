@@ -1,0 +1,177 @@
+//! How a call went, for a person, for a program, and as an exit status.
+
+use serde_json::{Value, json};
+use wire::call::Ending;
+
+use crate::call::{Call, CallFault, Reached, Receipt};
+use crate::clock::told as told_time;
+use crate::conduct::Went;
+use crate::exit::Exit;
+use crate::failure::chain;
+use crate::session::Over;
+use crate::told;
+
+/// What is said of a call.
+#[derive(Debug)]
+pub struct Report {
+    /// The exit status.
+    pub exit: Exit,
+    /// The class: `outcome.kind` in JSON.
+    pub kind: &'static str,
+    /// What a person is told, when there is something to tell.
+    pub words: Option<String>,
+    receipt: Option<Box<Receipt>>,
+}
+
+impl Report {
+    /// For a call that went so.
+    #[must_use]
+    pub fn of(went: Went) -> Self {
+        match went {
+            Went::Ended(receipt) => Self::ended(receipt),
+            Went::Refused(refusal) => {
+                let words = format!("{}\n   = {}", told::refusal(&refusal), told::remedy(&refusal));
+                Self::plain(Exit::of_refusal(&refusal), told::refusal_kind(&refusal), words)
+            }
+            Went::Stopped(exit, Some(receipt)) => {
+                // What had ended before the daemon heard of the cancelling has its own outcome.
+                let report = Self::ended(receipt);
+                Self { exit, ..report }
+            }
+            Went::Stopped(exit, None) => {
+                let words = "cancelled; the daemon has not yet said that everything is ended there";
+                Self::plain(exit, "cancelled", words.to_owned())
+            }
+            Went::Fault(fault) => Self::fault(&fault),
+        }
+    }
+
+    fn plain(exit: Exit, kind: &'static str, words: String) -> Self {
+        Self { exit, kind, words: Some(words), receipt: None }
+    }
+
+    fn ended(receipt: Box<Receipt>) -> Self {
+        let ending = &receipt.outcome.ending;
+        let words = match (told::ending(ending), receipt.is_complete()) {
+            (Some(words), _) => Some(words),
+            (None, false) => Some(missing(&receipt)),
+            (None, true) => None,
+        };
+        Self {
+            exit: Exit::of_ending(ending),
+            kind: told::ending_kind(ending),
+            words,
+            receipt: Some(receipt),
+        }
+    }
+
+    fn fault(fault: &CallFault) -> Self {
+        match fault {
+            CallFault::Over(over, reached) => {
+                let words = format!("{}; {}", over_words(over), known(*reached));
+                Self::plain(Exit::GONE, over_kind(over), words)
+            }
+            CallFault::Cancelled(reached) => Self::plain(
+                Exit::INTERRUPTED,
+                "cancelled",
+                format!("cancelled; {}", known(*reached)),
+            ),
+            CallFault::Receipt(_) => Self::plain(Exit::GONE, "bad_receipt", chain(fault)),
+            CallFault::Protocol(_) => Self::plain(Exit::GONE, "protocol", chain(fault)),
+            CallFault::TooLarge(_) | CallFault::Random(_) => {
+                Self::plain(Exit::NOT_RUN, "not_sent", chain(fault))
+            }
+        }
+    }
+
+    /// For a program.
+    #[must_use]
+    pub fn json(&self, call: &Call) -> Value {
+        let outcome = self.receipt.as_ref().map(|receipt| &receipt.outcome);
+        let (exited, signaled) = match outcome.map(|outcome| &outcome.ending) {
+            Some(Ending::Exited(status)) => (Some(*status), None),
+            Some(Ending::Signaled(signal)) => (None, Some(*signal)),
+            _ => (None, None),
+        };
+        json!({
+            "schema": "openscope.call/1",
+            "event": "outcome",
+            "id": call.id().to_string(),
+            "outcome": {
+                "kind": self.kind,
+                "exit": self.exit.0,
+                "status": exited,
+                "signal": signaled,
+                "message": self.words,
+                "stdout_bytes": outcome.map(|outcome| outcome.stdout),
+                "stderr_bytes": outcome.map(|outcome| outcome.stderr),
+                "complete": self.receipt.as_ref().map(|receipt| receipt.is_complete()),
+                "started": outcome.map(|outcome| told_time(outcome.started)),
+                "ended": outcome.map(|outcome| told_time(outcome.ended)),
+                "signed": self.receipt.is_some(),
+            },
+        })
+    }
+}
+
+fn missing(receipt: &Receipt) -> String {
+    let lost = (receipt.outcome.stdout + receipt.outcome.stderr)
+        .saturating_sub(receipt.stdout + receipt.stderr);
+    format!("the verb ended, and {lost} bytes of its output were lost on the way")
+}
+
+fn known(reached: Reached) -> &'static str {
+    match reached {
+        Reached::Nothing => "the call was not sent",
+        Reached::Sent => "whether the call ran is not known",
+        Reached::Started => "the call had started, and whether it finished is not known",
+    }
+}
+
+/// Why a session is over, for a person.
+#[must_use]
+pub fn over_words(over: &Over) -> String {
+    match over {
+        Over::Ended(end) => told::share_end(end),
+        Over::Gone(fault) => chain(&**fault),
+        Over::Replaced => "another session of yours has taken this seat".to_owned(),
+        Over::Closed => "the session was closed".to_owned(),
+    }
+}
+
+/// Why a session is over, for a program.
+#[must_use]
+pub fn over_kind(over: &Over) -> &'static str {
+    match over {
+        Over::Ended(end) => told::share_end_kind(end),
+        Over::Gone(_) => "gone",
+        Over::Replaced => "replaced",
+        Over::Closed => "closed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::frame::{Refusal, ShareEnd};
+
+    #[test]
+    fn a_refusal_says_what_to_do_and_is_126() {
+        let report =
+            Report::of(Went::Refused(Refusal::Denied(policy::PublicRefusal::NotPermitted)));
+        assert_eq!((report.exit, report.kind), (Exit::REFUSED, "refused"));
+        assert!(report.words.unwrap().starts_with("refused: not permitted\n   = "));
+    }
+
+    #[test]
+    fn a_share_that_ends_under_a_call_says_what_is_known_of_the_call() {
+        let over = Over::Ended(ShareEnd::Revoked { reason: None });
+        let report = Report::of(Went::Fault(CallFault::Over(over, Reached::Started)));
+        assert_eq!((report.exit, report.kind), (Exit::GONE, "revoked"));
+        let words = report.words.unwrap();
+        assert_eq!(
+            words,
+            "the share was revoked; the call had started, and whether it finished is not known"
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! A seat that is taken: one channel that outlives its legs, and a new one with the same key when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use policy::{Arguments, Passport, Timestamp, VerbName};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::call::CallId;
+use wire::channel::{ClientEndpoint, Connection, ConnectionError, HolderKey, Limits};
+use wire::frame::{Farewell, Frame, Refusal, ShareEnd, Update};
+
+use crate::call::{Call, CallFault};
+use crate::frames::FrameEnd;
+use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, standing};
+use crate::relays::Relays;
+use crate::seat::Seat;
+
+/// How long after the end the daemon may still tell how its calls ended.
+const AFTERMATH: Duration = Duration::from_millis(300);
+/// The first pause before the seat is asked for again, doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Turns of the one thread that let a farewell pass through channel, leg and socket.
+const FAREWELL_TURNS: usize = 32;
+
+/// Why a session is over.
+#[derive(Clone, Debug)]
+pub enum Over {
+    /// The daemon said that the share is over.
+    Ended(ShareEnd),
+    /// The daemon cannot be reached, or does not give the seat again.
+    Gone(Arc<JoinFault>),
+    /// The same holder has come back on newer channels.
+    Replaced,
+    /// We closed it.
+    Closed,
+}
+
+/// A session as it is now.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What the daemon last said.
+    pub standing: Arc<Standing>,
+    pub(crate) link: Link,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Link {
+    /// The seat is taken on this channel, the how-manieth of the session.
+    Up(Connection, u64),
+    /// It is being taken again.
+    Down,
+    Over(Over),
+}
+
+impl View {
+    /// Why it is over, when it is.
+    #[must_use]
+    pub fn over(&self) -> Option<&Over> {
+        match &self.link {
+            Link::Over(over) => Some(over),
+            Link::Up(..) | Link::Down => None,
+        }
+    }
+
+    /// Whether calls can be made at this moment.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up(..))
+    }
+
+    /// The daemon's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// What a session and its calls share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) signer: SigningKey,
+    pub(crate) view: watch::Sender<View>,
+}
+
+/// A seat that is taken. Dropped, it is left without a word; [`Session::close`] says goodbye.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Asks for the seat, first and again.
+struct Supervisor {
+    shared: Arc<Shared>,
+    endpoint: ClientEndpoint,
+    holder: HolderKey,
+    patience: Duration,
+    stop: CancellationToken,
+    channels: u64,
+}
+
+impl Session {
+    /// Takes the seat with this holder key, which must be kept: nobody else's opens the seat after.
+    ///
+    /// A channel that is lost is made again for up to `patience` before the session is given up.
+    ///
+    /// # Errors
+    /// No way to the daemon, or it says no.
+    pub async fn join(
+        seat: Arc<Seat>,
+        holder: HolderKey,
+        patience: Duration,
+    ) -> Result<Self, JoinFault> {
+        let mut relays = Relays::of(&seat)?;
+        let leg = relays.dial().await?;
+        let endpoint = ClientEndpoint::new(Arc::new(leg.path.clone()), Limits::client())?;
+        let connection = endpoint.connect(&holder, &seat.authority().channel_key).await?;
+        let (control, standing, clock) = join(&connection, &seat, &holder).await?;
+        let link = Link::Up(connection.clone(), 0);
+        let view = View { standing: Arc::new(standing), link, clock };
+        let shared = Arc::new(Shared {
+            seat,
+            signer: SigningKey::from_bytes(holder.seed()),
+            view: watch::Sender::new(view),
+        });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(relays.keep(leg, endpoint.clone(), stop.child_token()));
+        let stopped = stop.child_token();
+        let supervisor = Supervisor {
+            shared: Arc::clone(&shared),
+            endpoint,
+            holder,
+            patience,
+            stop: stopped,
+            channels: 0,
+        };
+        tasks.spawn(supervisor.attend(connection, control));
+        Ok(Self { shared, stop, tasks })
+    }
+
+    /// The session as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.shared.view.borrow().clone()
+    }
+
+    /// The session as it changes.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<View> {
+        self.shared.view.subscribe()
+    }
+
+    /// The seat that is taken.
+    #[must_use]
+    pub fn seat(&self) -> &Seat {
+        &self.shared.seat
+    }
+
+    /// A new call; nothing is sent before its first event is asked for.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for its id, or its arguments are too large.
+    pub fn call(&self, verb: VerbName, arguments: Arguments) -> Result<Call, CallFault> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(CallFault::Random)?;
+        self.call_as(CallId(id), verb, arguments)
+    }
+
+    /// A call under a known id: the same id and content never run twice.
+    ///
+    /// # Errors
+    /// When its arguments are too large.
+    pub fn call_as(
+        &self,
+        id: CallId,
+        verb: VerbName,
+        arguments: Arguments,
+    ) -> Result<Call, CallFault> {
+        Call::new(Arc::clone(&self.shared), id, verb, arguments)
+    }
+
+    /// Says goodbye. What still runs there is ended by the daemon after its grace.
+    pub async fn close(self) {
+        if let Link::Up(connection, _) = &self.view().link {
+            connection.close(Farewell::Bye.code().into(), b"");
+            turns().await;
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        turns().await;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Lets the other tasks of this thread do what is ready.
+async fn turns() {
+    for _ in 0..FAREWELL_TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How one channel's time ended.
+enum Left {
+    Over(Over),
+    Lost,
+}
+
+impl Supervisor {
+    async fn attend(mut self, mut connection: Connection, mut control: Control) {
+        let over = loop {
+            match self.serve(&connection, &mut control).await {
+                Left::Over(over) => break over,
+                Left::Lost => self.show(|view| view.link = Link::Down),
+            }
+            match self.again().await {
+                Ok((fresh, channel)) => (connection, control) = (fresh, channel),
+                Err(over) => break over,
+            }
+        };
+        let ended = matches!(over, Over::Ended(_));
+        self.show(|view| view.link = Link::Over(over));
+        if ended {
+            let _told = timeout(AFTERMATH, connection.closed()).await;
+        }
+        connection.close(Farewell::Bye.code().into(), b"");
+    }
+
+    /// Reads what the daemon says until the share or the channel is over.
+    async fn serve(&self, connection: &Connection, control: &mut Control) -> Left {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Left::Over(Over::Closed),
+                frame = control.frames.next() => frame,
+            };
+            match frame {
+                Ok(Frame::Ended(end)) => {
+                    say_end_seen(&mut control.send).await;
+                    return Left::Over(Over::Ended(end));
+                }
+                Ok(Frame::Update(update)) => self.update(*update),
+                Ok(_) => return Left::Over(Over::Gone(Arc::new(JoinFault::Forged(None)))),
+                Err(FrameEnd::Frame(fault)) => {
+                    return Left::Over(Over::Gone(Arc::new(FrameEnd::Frame(fault).into())));
+                }
+                Err(FrameEnd::Read(_) | FrameEnd::Finished) => return left(connection).await,
+            }
+        }
+    }
+
+    fn update(&self, update: Update) {
+        let last: Arc<Passport> = Arc::clone(&self.shared.view.borrow().standing.passport);
+        match standing(&self.shared.seat, last, update) {
+            Ok(standing) => self.show(|view| view.standing = Arc::new(standing)),
+            Err(fault) => tracing::warn!(%fault, "an update that is not for this seat was ignored"),
+        }
+    }
+
+    /// Takes the seat again, with the same key, for as long as there is patience.
+    async fn again(&mut self) -> Result<(Connection, Control), Over> {
+        let given_up = Instant::now() + self.patience;
+        let mut pause = FIRST_PAUSE;
+        let stop = self.stop.clone();
+        loop {
+            let tried = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Over::Closed),
+                tried = self.once() => tried,
+            };
+            match tried {
+                Ok(joined) => return Ok(joined),
+                Err(JoinFault::Ended(end)) => return Err(Over::Ended(end)),
+                Err(fault) if is_final(&fault) => return Err(Over::Gone(Arc::new(fault))),
+                Err(_) if self.is_past_its_end() => return Err(Over::Ended(ShareEnd::Expired)),
+                Err(fault) if Instant::now() + pause >= given_up => {
+                    return Err(Over::Gone(Arc::new(fault)));
+                }
+                Err(fault) => tracing::info!(%fault, "not yet back"),
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Over::Closed),
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    async fn once(&mut self) -> Result<(Connection, Control), JoinFault> {
+        let seat = Arc::clone(&self.shared.seat);
+        let connection = self.endpoint.connect(&self.holder, &seat.authority().channel_key).await?;
+        let (control, standing, clock) = join(&connection, &seat, &self.holder).await?;
+        self.channels += 1;
+        let link = Link::Up(connection.clone(), self.channels);
+        self.show(|view| *view = View { standing: Arc::new(standing), link, clock });
+        Ok((connection, control))
+    }
+
+    fn is_past_its_end(&self) -> bool {
+        self.shared.view.borrow().now() >= self.shared.seat.authority().not_after
+    }
+
+    fn show(&self, change: impl FnOnce(&mut View)) {
+        self.shared.view.send_modify(change);
+    }
+}
+
+/// What the end of a channel means, by the reason that the daemon closed it with.
+async fn left(connection: &Connection) -> Left {
+    let told = match connection.closed().await {
+        ConnectionError::ApplicationClosed(close) => {
+            Farewell::from_code(close.error_code.into_inner())
+        }
+        _ => None,
+    };
+    match told {
+        Some(Farewell::Ended) => {
+            Left::Over(Over::Gone(Arc::new(JoinFault::Refused(Refusal::NoSeat))))
+        }
+        Some(Farewell::Replaced) => Left::Over(Over::Replaced),
+        Some(
+            Farewell::Bye
+            | Farewell::NotJoined
+            | Farewell::Protocol
+            | Farewell::TooSlow
+            | Farewell::Crowded
+            | Farewell::Unreachable,
+        )
+        | None => Left::Lost,
+    }
+}
+
+/// Whether asking again cannot help.
+fn is_final(fault: &JoinFault) -> bool {
+    matches!(
+        fault,
+        JoinFault::Refused(Refusal::NoSeat | Refusal::BadCall | Refusal::Denied(_))
+            | JoinFault::Forged(_)
+            | JoinFault::Closed
+            | JoinFault::Channel(wire::channel::ChannelFault::WrongChannelKey)
+    )
+}

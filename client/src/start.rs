@@ -1,0 +1,378 @@
+//! The program from its command line to its exit status.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use policy::{MenuEntry, VerbName};
+use wire::call::CallId;
+use wire::channel::HolderKey;
+use wire::fingerprint::Claim;
+
+use crate::arguments::{ArgumentFault, nearest, read, read_unlisted};
+use crate::call::Call;
+use crate::cli::{CallArguments, Cli, Command, Options};
+use crate::clock::now;
+use crate::conduct::{Stops, conduct};
+use crate::confirm::confirm;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::handle_text::{given, open, refused};
+use crate::join::JoinFault;
+use crate::keygen::keygen;
+use crate::keys::Seats;
+use crate::known_daemons::KnownDaemons;
+use crate::output::{Output, Style};
+use crate::relays::RelayFault;
+use crate::report::Report;
+use crate::seat::Seat;
+use crate::session::{Over, Session};
+use crate::tty::{Person, Tty};
+use crate::{inspect, list, prompt};
+
+/// A lost channel is made again for so long under a single call.
+const CALL_PATIENCE: Duration = Duration::from_secs(60);
+/// At a prompt, until every share is over.
+const PROMPT_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => {
+            let _unread = fault.print();
+            return if fault.use_stderr() { Exit::USAGE.into() } else { Exit::DONE.into() };
+        }
+    };
+    let environment = Environment::read();
+    start_log(&cli.options, &environment);
+    match run(&cli, &environment) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if cli.options.json {
+                print(&failure.json().to_string());
+            }
+            say(&failure.to_string());
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
+    let options = &cli.options;
+    match &cli.command {
+        Some(Command::Keygen { out }) => keygen(out.as_deref(), environment),
+        Some(Command::Completions { shell }) => {
+            let mut command = Cli::command();
+            clap_complete::generate(
+                *shell,
+                &mut command,
+                "openscope-reflect-client",
+                &mut io::stdout(),
+            );
+            Ok(Exit::DONE)
+        }
+        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
+            .render(&mut io::stdout())
+            .map(|()| Exit::DONE)
+            .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
+        Some(Command::Inspect) => inspect_handle(options, environment),
+        Some(Command::List) => with_session(options, environment, CALL_PATIENCE, |guest| {
+            let (seat, view) = (guest.session.seat(), guest.session.view());
+            let text = if options.json {
+                list::as_json(seat, &view).to_string()
+            } else {
+                list::as_text(seat, &view)
+            };
+            print(&text);
+            Box::pin(async move { Ok((guest, Exit::DONE)) })
+        }),
+        Some(Command::Call(what)) => {
+            let id = what.id.as_deref().map(call_id).transpose()?;
+            with_session(options, environment, CALL_PATIENCE, |guest| {
+                Box::pin(call(guest, options, what, id))
+            })
+        }
+        Some(Command::Prompt) => start_prompt(options, environment),
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
+            start_prompt(options, environment)
+        }
+        None => {
+            Err(Failure::new(Exit::USAGE, "usage", "no command given, and this is not a terminal")
+                .hint("say `list` or `call VERB name=value …`; `--help` shows the rest"))
+        }
+    }
+}
+
+fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Failure> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return Err(Failure::new(Exit::USAGE, "usage", "the prompt needs a terminal")
+            .hint("say `list` or `call VERB name=value …`"));
+    }
+    with_session(options, environment, PROMPT_PATIENCE, |guest| {
+        Box::pin(async move {
+            let exit = prompt::run(&guest.session, options.quiet).await?;
+            Ok((guest, exit))
+        })
+    })
+}
+
+/// A session with what must be cleared away after it.
+struct Guest {
+    session: Session,
+    seats: Seats,
+}
+
+type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(Guest, Exit), Failure>> + 'a>>;
+
+/// Takes the seat of the handle, does the work, and says goodbye.
+fn with_session<'a>(
+    options: &'a Options,
+    environment: &Environment,
+    patience: Duration,
+    work: impl FnOnce(Guest) -> Work<'a>,
+) -> Result<Exit, Failure> {
+    let seat = confirmed_seat(options, environment)?;
+    let (seats, holder) = holder(&seat, environment)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
+    runtime.block_on(async {
+        let seat = Arc::new(seat);
+        let session = match Session::join(Arc::clone(&seat), holder, patience).await {
+            Ok(session) => session,
+            Err(fault) => {
+                if matches!(fault, JoinFault::Ended(_)) {
+                    seats.forget(&seat);
+                }
+                return Err(not_joined(&fault));
+            }
+        };
+        let (guest, exit) = work(Guest { session, seats }).await?;
+        if matches!(guest.session.view().over(), Some(Over::Ended(_))) {
+            guest.seats.forget(guest.session.seat());
+        }
+        guest.session.close().await;
+        Ok(exit)
+    })
+}
+
+/// Everything that is checked before anything is sent to anybody.
+fn confirmed_seat(options: &Options, environment: &Environment) -> Result<Seat, Failure> {
+    let pin = options.fingerprint.as_deref().map(str::parse::<Claim>).transpose();
+    let pin = pin.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
+    let mut tty = Tty::open();
+    let text = given(options, environment, as_person(&mut tty))?;
+    let handle = open(&text, options, environment, as_person(&mut tty))?;
+    let seat = Seat::verified(handle, now()).map_err(|fault| refused(&fault))?;
+    let known = environment.config.as_deref().map(KnownDaemons::within);
+    confirm(&seat, pin.as_ref(), known.as_ref(), as_person(&mut tty))
+        .map_err(|fault| Failure::of(Exit::NOT_RUN, "fingerprint", &fault).hint(fault.remedy()))?;
+    Ok(seat)
+}
+
+fn as_person(tty: &mut Option<Tty>) -> Option<&mut dyn Person> {
+    tty.as_mut().map(|tty| tty as &mut dyn Person)
+}
+
+fn holder(seat: &Seat, environment: &Environment) -> Result<(Seats, HolderKey), Failure> {
+    let state = environment.state.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::NOT_RUN,
+            "machine",
+            "neither XDG_STATE_HOME nor HOME says where keys belong",
+        )
+        .hint("set HOME")
+    })?;
+    let seats = Seats::within(state);
+    let holder = seats.holder(seat, now()).map_err(|fault| {
+        Failure::of(Exit::NOT_RUN, "holder_key", &fault)
+            .hint("the seat can be used only with its key: mend the file, or ask the owner to share again")
+    })?;
+    Ok((seats, holder))
+}
+
+fn not_joined(fault: &JoinFault) -> Failure {
+    match fault {
+        JoinFault::Ended(end) => Failure::of(Exit::GONE, crate::told::share_end_kind(end), fault)
+            .hint("ask the owner to share again"),
+        JoinFault::Refused(refusal) => {
+            let exit = match Exit::of_refusal(refusal) {
+                Exit::REFUSED => Exit::REFUSED,
+                _ => Exit::GONE,
+            };
+            Failure::of(exit, crate::told::refusal_kind(refusal), fault).hint(crate::told::remedy(refusal))
+        }
+        JoinFault::Channel(wire::channel::ChannelFault::WrongChannelKey) | JoinFault::Forged(_) => {
+            Failure::of(Exit::GONE, "impostor", fault)
+                .hint("somebody stands between you and the daemon: tell the owner")
+        }
+        JoinFault::Relay(RelayFault::Dial(_)) => Failure::of(Exit::GONE, "unreachable", fault).hint(
+            "ask the owner whether the share is still open, or see whether this network lets UDP through to the relay",
+        ),
+        _ => Failure::of(Exit::GONE, "unreachable", fault)
+            .hint("try again; if it stays so, ask the owner whether the share is still open"),
+    }
+}
+
+fn inspect_handle(options: &Options, environment: &Environment) -> Result<Exit, Failure> {
+    let mut tty = Tty::open();
+    let text = given(options, environment, as_person(&mut tty))?;
+    let handle = open(&text, options, environment, as_person(&mut tty))?;
+    let passport = handle.verify().map_err(|fault| refused(&fault))?;
+    let now = now();
+    if options.json {
+        print(&inspect::as_json(&handle, &passport, now).to_string());
+    } else {
+        print(&inspect::as_text(&handle, &passport, now));
+    }
+    Ok(Exit::DONE)
+}
+
+async fn call(
+    guest: Guest,
+    options: &Options,
+    what: &CallArguments,
+    id: Option<CallId>,
+) -> Result<(Guest, Exit), Failure> {
+    let menu = guest.session.view();
+    let (verb, arguments) = if what.unlisted {
+        (
+            verb_name(&what.verb)?,
+            read_unlisted(&what.arguments).map_err(|fault| bad_argument(&fault))?,
+        )
+    } else {
+        let entry = listed(&what.verb, &menu.standing.menu)?;
+        (entry.verb.clone(), read(entry, &what.arguments).map_err(|fault| bad_argument(&fault))?)
+    };
+    let call = match id {
+        Some(id) => guest.session.call_as(id, verb, arguments),
+        None => guest.session.call(verb, arguments),
+    };
+    let call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
+    let exit = run_call(call, options).await?;
+    Ok((guest, exit))
+}
+
+async fn run_call(mut call: Call, options: &Options) -> Result<Exit, Failure> {
+    let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
+    let output =
+        Output::start(if options.json { Style::Json } else { Style::Plain }).map_err(machine)?;
+    let mut stops = Stops::listen().map_err(machine)?;
+    if options.verbose > 0 {
+        say(&format!("call {}", call.id()));
+    }
+    let notice = |words: &'static str| {
+        if !options.quiet {
+            say(words);
+        }
+    };
+    let went = conduct(&mut call, &output, &mut stops, notice).await;
+    let written = output.finish();
+    let mut report = Report::of(went);
+    if written.is_err() && report.exit == Exit::DONE {
+        report.exit = Exit::PIPE;
+    }
+    if options.json {
+        print(&report.json(&call).to_string());
+    }
+    // Nobody reads any more, as in `call … | head`: no reason for words.
+    if report.exit != Exit::PIPE {
+        report.words.iter().for_each(|words| say(words));
+    }
+    Ok(report.exit)
+}
+
+/// The listed verb of this name.
+pub(crate) fn listed<'a>(verb: &str, menu: &'a [MenuEntry]) -> Result<&'a MenuEntry, Failure> {
+    if let Some(entry) = menu.iter().find(|entry| entry.verb.as_str() == verb) {
+        return Ok(entry);
+    }
+    let shown = crate::neutral::one_line(verb, 80);
+    let near = nearest(verb, menu.iter().map(|entry| entry.verb.as_str()));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`list` shows what may be called".to_owned(),
+    };
+    let what = format!("no verb `{shown}` is shared with you");
+    Err(Failure::new(Exit::UNKNOWN_VERB, "unknown_verb", what).hint(hint))
+}
+
+pub(crate) fn bad_argument(fault: &ArgumentFault) -> Failure {
+    Failure::of(Exit::USAGE, "usage", fault)
+}
+
+fn verb_name(text: &str) -> Result<VerbName, Failure> {
+    text.parse().map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))
+}
+
+fn call_id(text: &str) -> Result<CallId, Failure> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+    number.map(|number| CallId(number.to_be_bytes())).ok_or_else(|| {
+        Failure::new(
+            Exit::USAGE,
+            "usage",
+            "the value of `--id` is not a call id: write 32 hexadecimal digits",
+        )
+    })
+}
+
+fn start_log(options: &Options, environment: &Environment) {
+    let filter = match (options.verbose, &environment.log) {
+        (0, None) => return,
+        (0, Some(filter)) => filter.clone(),
+        (1, _) => "warn,client=info,wire=info,relay=info".to_owned(),
+        (_, _) => "info,client=debug,wire=debug,relay=debug".to_owned(),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+/// Data, on standard output.
+pub(crate) fn print(text: &str) {
+    let _unread = writeln!(io::stdout(), "{text}");
+}
+
+/// Words, on standard error.
+pub(crate) fn say(text: &str) {
+    let _unread = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::tests::entry;
+
+    #[test]
+    fn an_unknown_verb_is_127_with_the_one_that_was_meant() {
+        let failure = listed("log.tial", &[entry()]).unwrap_err();
+        assert_eq!(failure.exit, Exit::UNKNOWN_VERB);
+        assert!(failure.to_string().contains("did you mean `log.tail`?"), "{failure}");
+        assert!(listed("db.drop", &[entry()]).unwrap_err().to_string().contains("`list` shows"));
+        assert!(listed("log.tail", &[entry()]).is_ok());
+    }
+
+    #[test]
+    fn a_call_id_is_32_hexadecimal_digits() {
+        assert_eq!(call_id(&"0f".repeat(16)).unwrap(), CallId([15; 16]));
+        for bad in [
+            "",
+            "0f",
+            &"0f".repeat(15),
+            &"0g".repeat(16),
+            &"0f".repeat(17),
+            &format!("+{}", "0".repeat(31)),
+        ] {
+            assert!(call_id(bad).is_err(), "{bad}");
+        }
+    }
+}
