@@ -16,6 +16,8 @@ mod privilege;
 mod sandbox;
 mod shares;
 mod strangers;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;

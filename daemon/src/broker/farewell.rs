@@ -52,7 +52,7 @@ pub(super) async fn read_frame(
     frames: &mut Frames,
 ) -> Result<Frame, PeerFault> {
     loop {
-        if let Some(frame) = frames.next()? {
+        if let Some(frame) = frames.take()? {
             return Ok(frame);
         }
         match stream.read_chunk(READ_MAX, true).await {

@@ -19,6 +19,7 @@ type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>>
 pub(super) struct Holder {
     pub(super) call: CallRef,
     pub(super) channel: Arc<Channel>,
+    /// On its way to the task that carries the call.
     pub(super) slot: Option<OwnedSemaphorePermit>,
     pub(super) send: SendStream,
     watch: Watch,
@@ -56,6 +57,11 @@ impl Holder {
         let stopped = Box::pin(send.stopped());
         let watch = Watch { receive: Some(receive), stopped };
         Self { call, channel, slot: Some(slot), send, watch }
+    }
+
+    /// With its call's place, on the way to another task.
+    pub(super) fn with(self, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Self { slot, ..self }
     }
 
     /// The sending and the watching part, to be used at once.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 use wire::channel::{SendStream, VarInt, WriteError};
 use wire::frame::Frame;
@@ -38,6 +38,8 @@ pub(super) struct Pump {
     call: CallRef,
     orders: mpsc::Receiver<Order>,
     holder: Option<Holder>,
+    /// The call's place among those of its channel, until the last word on it.
+    slot: Option<OwnedSemaphorePermit>,
     output: Option<Output>,
     outgoing: Outgoing,
     stage: Stage,
@@ -92,11 +94,12 @@ enum Course {
 
 impl Pump {
     /// Carries the call of `holder`, as the monitor orders.
-    pub(super) fn new(broker: Broker, holder: Holder, orders: mpsc::Receiver<Order>) -> Self {
+    pub(super) fn new(broker: Broker, mut holder: Holder, orders: mpsc::Receiver<Order>) -> Self {
         Self {
             broker,
             call: holder.call,
             orders,
+            slot: holder.slot.take(),
             holder: Some(holder),
             output: None,
             outgoing: Outgoing::default(),
@@ -203,15 +206,18 @@ impl Pump {
         self.stage = Stage::Closing;
         self.output = None;
         (self.linger, self.grace, self.drain) = (None, None, None);
-        let Some(holder) = &mut self.holder else { return Course::Over };
-        holder.slot = None;
+        self.slot = None;
+        if self.holder.is_none() {
+            return Course::Over;
+        }
         self.outgoing.push(frame);
         Course::On
     }
 
     /// Gives the stream to the task that carries the call already.
     fn lend(&mut self, carrier: &mpsc::Sender<Order>) -> Course {
-        let (call, holder) = (self.call, self.holder.take().map(Box::new));
+        let (call, slot) = (self.call, self.slot.take());
+        let holder = self.holder.take().map(|holder| Box::new(holder.with(slot)));
         // A carrier that is gone has had its last word: the stream ends without one, and the holder asks again.
         let _ = carrier.try_send(Order::Adopt { call, holder });
         Course::Over
@@ -222,6 +228,9 @@ impl Pump {
         self.let_go();
         self.call = call;
         self.holder = holder;
+        if let Some(holder) = &mut self.holder {
+            self.slot = holder.slot.take();
+        }
         self.grace = if self.holder.is_some() { None } else { Some(self.grace_ends()) };
         if self.stage >= Stage::Running {
             self.linger = None;

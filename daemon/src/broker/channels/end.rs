@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::ShareId;
 use relay::protocol::RendezvousKey;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wire::control::Told;
 use wire::frame::{Farewell, ShareEnd};
 use wire::privsep::FromBroker;
@@ -20,6 +20,9 @@ const TELL_LIMIT: Duration = Duration::from_millis(250);
 
 /// How long the calls that the end has ended may take to say so. Their processes are dead by then, or will not die.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// With its key the relay forgets the flow, and what is still on it: the last packet goes first.
+const GOODBYE: Duration = Duration::from_millis(100);
 
 impl Broker {
     /// Ends a share here: no new channel from now on, the holders told, the monitor answered, then everything forgotten.
@@ -45,6 +48,7 @@ impl Broker {
         for channel in &channels {
             close(&channel.connection, Farewell::Ended);
         }
+        sleep(GOODBYE).await;
         self.legs.unregister(&keys);
     }
 }

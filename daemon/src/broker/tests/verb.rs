@@ -1,0 +1,62 @@
+//! A verb that the test plays: the writing ends of its two pipes.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Sender;
+use wire::frame::Frame;
+use wire::privsep::{CallRef, ToBroker};
+
+use super::monitor::{Monitor, a_signed};
+use super::soon;
+
+pub(super) struct Verb {
+    pub(super) stdout: Sender,
+    pub(super) stderr: Sender,
+}
+
+impl Monitor {
+    /// Starts the call that comes next.
+    pub(super) async fn start(&mut self, output_max: u64) -> (CallRef, Verb) {
+        let call = self.called().await;
+        (call, self.start_call(call, output_max))
+    }
+
+    pub(super) fn start_call(&self, call: CallRef, output_max: u64) -> Verb {
+        let (stdout, stdout_end) = pipe();
+        let (stderr, stderr_end) = pipe();
+        let started = ToBroker::Started { call, output_max };
+        self.say_with(&started, &[stdout.as_fd(), stderr.as_fd()]);
+        let sender = |end| Sender::from_owned_fd(end).unwrap();
+        Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) }
+    }
+
+    /// The call's processes are gone; what the broker says it has passed on.
+    pub(super) async fn exit(&mut self, call: CallRef, verb: Verb) -> (u64, u64) {
+        drop(verb);
+        self.say(&ToBroker::Exited { call });
+        let (of, stdout, stderr) = self.drained().await;
+        assert_eq!(of, call);
+        (stdout, stderr)
+    }
+
+    pub(super) fn end(&self, call: CallRef) {
+        self.say(&ToBroker::Outcome { call, outcome: a_signed() });
+    }
+}
+
+impl Verb {
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
+        soon("room in the pipe", self.stdout.write_all(bytes)).await.unwrap();
+    }
+}
+
+/// The last word of every call here.
+pub(super) fn outcome() -> Frame {
+    Frame::Outcome(a_signed())
+}
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    pipe_with(PipeFlags::CLOEXEC).unwrap()
+}
