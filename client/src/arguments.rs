@@ -11,7 +11,7 @@ use crate::neutral::one_line;
 
 /// Why what was typed is no call.
 #[derive(Debug, thiserror::Error)]
-pub enum ArgumentFault {
+pub(crate) enum ArgumentFault {
     /// No `=` in it, or no name before it.
     #[error("`{given}` is not an argument: write `name=value`")]
     NotPair {
@@ -65,7 +65,10 @@ pub enum ArgumentFault {
 ///
 /// # Errors
 /// The first argument that cannot be asked, by name.
-pub fn read(entry: &MenuEntry, given: &[impl AsRef<OsStr>]) -> Result<Arguments, ArgumentFault> {
+pub(crate) fn read(
+    entry: &MenuEntry,
+    given: &[impl AsRef<OsStr>],
+) -> Result<Arguments, ArgumentFault> {
     let kind_of = |name: &str| {
         let found = name.parse().ok().and_then(|name: ParameterName| {
             let kind = entry.parameters.get(&name)?.kind;
@@ -91,7 +94,7 @@ pub fn read(entry: &MenuEntry, given: &[impl AsRef<OsStr>]) -> Result<Arguments,
 ///
 /// # Errors
 /// The first argument that cannot be asked, by name.
-pub fn read_unlisted(given: &[impl AsRef<OsStr>]) -> Result<Arguments, ArgumentFault> {
+pub(crate) fn read_unlisted(given: &[impl AsRef<OsStr>]) -> Result<Arguments, ArgumentFault> {
     let kind_of = |name: &str| match name.parse() {
         Ok(name) => Ok((name, Kind::Text)),
         Err(_) => Err(ArgumentFault::NotPair { given: one_line(name, 40) }),
@@ -149,8 +152,7 @@ fn accepted_of(entry: &MenuEntry, name: &ParameterName) -> String {
 }
 
 /// What a parameter takes, for a person.
-#[must_use]
-pub fn accepted(parameter: &MenuParameter) -> String {
+pub(crate) fn accepted(parameter: &MenuParameter) -> String {
     let limits: Vec<_> = parameter
         .accepts
         .iter()
@@ -164,8 +166,7 @@ pub fn accepted(parameter: &MenuParameter) -> String {
 }
 
 /// The name that was probably meant.
-#[must_use]
-pub fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(given, name);
     let bound = (given.len() / 3).clamp(1, 4);
     known

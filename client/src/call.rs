@@ -191,7 +191,7 @@ impl Call {
         loop {
             if let Some(stream) = &mut self.stream {
                 let frame = stream.frames.next().await;
-                match self.step(frame).await? {
+                match self.step(frame)? {
                     Step::Tell(event) => return Ok(event),
                     Step::Again => {}
                 }
@@ -257,7 +257,7 @@ impl Call {
         Ok(Stream { send, frames: FrameReader::new(receive) })
     }
 
-    async fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
+    fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
         match frame {
             Ok(Frame::Started) => {
                 self.reached = Reached::Started;

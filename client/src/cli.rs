@@ -19,42 +19,42 @@ Exit status: that of the verb's program, else 2 usage, 124 timed out, 125 failed
 /// Calls the verbs that somebody has shared with you.
 #[derive(Debug, Parser)]
 #[command(name = "openscope-reflect-client", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub options: Options,
+    pub(crate) options: Options,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// What every command takes.
 #[derive(Args, Debug)]
-pub struct Options {
-    /// The handle that the owner gave you: itself, `@FILE`, or `-` for standard input [env: OPENSCOPE_PASSPORT]
+pub(crate) struct Options {
+    /// The handle that the owner gave you: itself, `@FILE`, or `-` for standard input (or the environment: `OPENSCOPE_PASSPORT`)
     #[arg(long, global = true, value_name = "HANDLE|@FILE|-")]
-    pub passport: Option<OsString>,
+    pub(crate) passport: Option<OsString>,
     /// The daemon's fingerprint as the owner told it: `SHA256:…` or the eight words
     #[arg(long, global = true, value_name = "SHA256:…|WORDS")]
-    pub fingerprint: Option<String>,
-    /// Your key: an age identity file or an OpenSSH private key [default: the one that `keygen` made, then ~/.ssh/id_ed25519]
+    pub(crate) fingerprint: Option<String>,
+    /// Your key: an age identity file or an OpenSSH private key [default: the one that `keygen` made, then `~/.ssh/id_ed25519`]
     #[arg(long, global = true, value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
+    pub(crate) identity: Vec<PathBuf>,
     /// The second value of a bearer handle, in a file, or `-` for standard input
     #[arg(long, global = true, value_name = "FILE|-", conflicts_with = "identity")]
-    pub secret_file: Option<PathBuf>,
+    pub(crate) secret_file: Option<PathBuf>,
     /// Write JSON, one value a line, on standard output
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Say only what goes wrong
     #[arg(long, short, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Say what happens; twice: say more
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Show what may be called
     List,
     /// Call a verb: its output is passed through, and so is its exit status
@@ -80,18 +80,18 @@ pub enum Command {
 
 /// One call.
 #[derive(Args, Debug)]
-pub struct CallArguments {
+pub(crate) struct CallArguments {
     /// The verb, `app.action`
-    pub verb: String,
+    pub(crate) verb: String,
     /// Its arguments
     #[arg(value_name = "NAME=VALUE")]
-    pub arguments: Vec<OsString>,
+    pub(crate) arguments: Vec<OsString>,
     /// The id of a call that was made before: it never runs twice, and its outcome is told again
     #[arg(long, value_name = "HEX")]
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// Ask even for a verb that the share does not list; its values are sent as text
     #[arg(long)]
-    pub unlisted: bool,
+    pub(crate) unlisted: bool,
 }
 
 #[cfg(test)]

@@ -5,24 +5,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use policy::Timestamp;
 
 /// This machine's time.
-#[must_use]
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the program's one reader of the wall clock")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A time as a person reads it, in UTC to the second.
-#[must_use]
-pub fn told(time: Timestamp) -> String {
+pub(crate) fn told(time: Timestamp) -> String {
     let known =
         i64::try_from(time.0 / 1000).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
     known.map_or_else(|| "the end of time".to_owned(), |known| known.to_string())
 }
 
 /// How long from `now` until `then`, in the two largest units.
-#[must_use]
-pub fn until(now: Timestamp, then: Timestamp) -> String {
+pub(crate) fn until(now: Timestamp, then: Timestamp) -> String {
     let seconds = then.since(now).as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),

@@ -16,7 +16,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a call went.
 #[derive(Debug)]
-pub enum Went {
+pub(crate) enum Went {
     /// It ended by itself, or the daemon ended it.
     Ended(Box<Receipt>),
     /// It was refused.
@@ -29,7 +29,7 @@ pub enum Went {
 
 /// What ends a call from here.
 #[derive(Debug)]
-pub struct Stops {
+pub(crate) struct Stops {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -37,7 +37,7 @@ pub struct Stops {
 
 impl Stops {
     /// From now on Ctrl+C and SIGTERM end the call and not this program.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -46,7 +46,7 @@ impl Stops {
     }
 
     /// The next one. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Exit {
+    pub(crate) async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::INTERRUPTED,
             _ = self.terminate.recv() => Exit::TERMINATED,
@@ -56,7 +56,7 @@ impl Stops {
 }
 
 /// Runs a call to its end.
-pub async fn conduct(
+pub(crate) async fn conduct(
     call: &mut Call,
     output: &Output,
     stops: &mut Stops,

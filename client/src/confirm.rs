@@ -11,7 +11,7 @@ use crate::tty::Person;
 
 /// Why the client does not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Unconfirmed {
+pub(crate) enum Unconfirmed {
     /// The pin is another daemon's.
     #[error("the handle is not from the daemon that `--fingerprint` names: it is from {found}")]
     WrongPin {
@@ -53,8 +53,7 @@ pub enum Unconfirmed {
 
 impl Unconfirmed {
     /// What to do about it.
-    #[must_use]
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         match self {
             Self::WrongPin { .. } | Self::Denied => {
                 "ask the owner, by another way, for the fingerprint and for the handle again".to_owned()
@@ -77,7 +76,7 @@ impl Unconfirmed {
 ///
 /// # Errors
 /// With none of the three, and always when the daemon's key has changed.
-pub fn confirm(
+pub(crate) fn confirm(
     seat: &Seat,
     pin: Option<&Claim>,
     known: Option<&KnownDaemons>,
@@ -126,7 +125,7 @@ fn ask(
             (_, Ok(claim)) if found.confirms(&claim) => return Ok(()),
             (_, Ok(_)) => return Err(Unconfirmed::WrongPin { found }),
             (_, Err(fault)) => {
-                question = format!("{fault}\nPlease answer `yes`, `no`, or with the fingerprint: ")
+                question = format!("{fault}\nPlease answer `yes`, `no`, or with the fingerprint: ");
             }
         }
     }

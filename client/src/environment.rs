@@ -6,23 +6,22 @@ use std::path::PathBuf;
 
 /// What the environment says, read once.
 #[derive(Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// `$XDG_CONFIG_HOME/openscope`, or the usual place of it.
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// `$XDG_STATE_HOME/openscope`, or the usual place of it.
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
     /// The home directory.
-    pub home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     /// `OPENSCOPE_PASSPORT`.
-    pub passport: Option<OsString>,
+    pub(crate) passport: Option<OsString>,
     /// `RUST_LOG`.
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
 }
 
 impl Environment {
     /// The environment of this process.
-    #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let home = directory("HOME");
         let under = |name, usual: &str| {
             let base = directory(name).or_else(|| Some(home.as_ref()?.join(usual)));

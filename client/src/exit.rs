@@ -7,35 +7,34 @@ use wire::frame::Refusal;
 
 /// An exit status of ours, or the one that the verb's program gave.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Exit(pub u8);
+pub(crate) struct Exit(pub(crate) u8);
 
 impl Exit {
     /// All is well.
-    pub const DONE: Self = Self(0);
+    pub(crate) const DONE: Self = Self(0);
     /// The command line, or what it names, is wrong; nothing was sent.
-    pub const USAGE: Self = Self(2);
+    pub(crate) const USAGE: Self = Self(2);
     /// The verb ran longer than it may.
-    pub const TIMED_OUT: Self = Self(124);
+    pub(crate) const TIMED_OUT: Self = Self(124);
     /// It failed before the verb ran.
-    pub const NOT_RUN: Self = Self(125);
+    pub(crate) const NOT_RUN: Self = Self(125);
     /// The daemon refused.
-    pub const REFUSED: Self = Self(126);
+    pub(crate) const REFUSED: Self = Self(126);
     /// The share lists no such verb.
-    pub const UNKNOWN_VERB: Self = Self(127);
+    pub(crate) const UNKNOWN_VERB: Self = Self(127);
     /// Ctrl+C, as a shell tells it.
-    pub const INTERRUPTED: Self = Self(130);
+    pub(crate) const INTERRUPTED: Self = Self(130);
     /// The verb wrote more than it may and was killed (SIGKILL), as a shell tells it.
-    pub const KILLED: Self = Self(137);
+    pub(crate) const KILLED: Self = Self(137);
     /// Standard output was closed (SIGPIPE), as a shell tells it.
-    pub const PIPE: Self = Self(141);
+    pub(crate) const PIPE: Self = Self(141);
     /// SIGTERM, as a shell tells it.
-    pub const TERMINATED: Self = Self(143);
+    pub(crate) const TERMINATED: Self = Self(143);
     /// No session, or it is over.
-    pub const GONE: Self = Self(255);
+    pub(crate) const GONE: Self = Self(255);
 
     /// For a call that ended so.
-    #[must_use]
-    pub fn of_ending(ending: &Ending) -> Self {
+    pub(crate) fn of_ending(ending: &Ending) -> Self {
         match ending {
             Ending::Exited(status) => Self(*status),
             Ending::Signaled(signal) => Self(128_u8.saturating_add(*signal)),
@@ -49,8 +48,7 @@ impl Exit {
     }
 
     /// For a call that was refused so.
-    #[must_use]
-    pub fn of_refusal(refusal: &Refusal) -> Self {
+    pub(crate) fn of_refusal(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Denied(_) => Self::REFUSED,
             Refusal::NoSeat => Self::GONE,

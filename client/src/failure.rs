@@ -11,38 +11,34 @@ const MOST: usize = 2000;
 
 /// A failure as it is shown: its class, what happened, and what to do.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit status.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// The class, for programs: `outcome.kind` in JSON.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     what: String,
     hint: Option<String>,
 }
 
 impl Failure {
     /// A failure of this class.
-    #[must_use]
-    pub fn new(exit: Exit, kind: &'static str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, kind: &'static str, what: impl Into<String>) -> Self {
         Self { exit, kind, what: what.into(), hint: None }
     }
 
     /// A failure that an error describes, with its causes.
-    #[must_use]
-    pub fn of(exit: Exit, kind: &'static str, error: &dyn Error) -> Self {
+    pub(crate) fn of(exit: Exit, kind: &'static str, error: &dyn Error) -> Self {
         Self::new(exit, kind, chain(error))
     }
 
     /// The same, with what to do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The failure as JSON.
-    #[must_use]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "schema": "openscope.failure/1",
             "event": "outcome",
@@ -61,8 +57,7 @@ impl fmt::Display for Failure {
 }
 
 /// An error and its causes on one line; a peer's words in it are made harmless.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

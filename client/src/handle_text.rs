@@ -19,7 +19,7 @@ use crate::tty::Person;
 const MOST: u64 = 4 * MAX_HANDLE as u64;
 
 /// The handle as it was given: by option, environment, or the person.
-pub fn given(
+pub(crate) fn given(
     options: &Options,
     environment: &Environment,
     person: Option<&mut dyn Person>,
@@ -76,7 +76,7 @@ fn unreadable(name: &str, fault: &io::Error) -> Failure {
 }
 
 /// Opens a handle with the keys that were named, or else with those in their usual places.
-pub fn open(
+pub(crate) fn open(
     text: &str,
     options: &Options,
     environment: &Environment,
@@ -128,7 +128,7 @@ fn open_with_usual(
         match Identity::parse(&text, || passphrase(&path, reborrow(&mut person))) {
             Ok(identities) => match sealed.open(&identities) {
                 Err(HandleFault::NotForYou) => {
-                    tried.push(format!("`{}` does not open it", path.display()))
+                    tried.push(format!("`{}` does not open it", path.display()));
                 }
                 Err(fault) => return Err(refused(&fault)),
                 Ok(handle) => return Ok(handle),
@@ -181,14 +181,26 @@ fn not_a_key(path: &Path, fault: &IdentityFault) -> Failure {
 }
 
 /// A handle that cannot be used, as it is told.
-#[must_use]
-pub fn refused(fault: &HandleFault) -> Failure {
+pub(crate) fn refused(fault: &HandleFault) -> Failure {
     match fault {
         HandleFault::Expired { .. } => Failure::of(Exit::GONE, "expired", fault),
         HandleFault::NotForYou | HandleFault::NoIdentity => {
             Failure::of(Exit::NOT_RUN, "not_for_you", fault)
         }
         HandleFault::OtherVersion { .. } => Failure::of(Exit::NOT_RUN, "other_version", fault),
-        _ => Failure::of(Exit::NOT_RUN, "handle", fault),
+        HandleFault::Empty
+        | HandleFault::NotHandle
+        | HandleFault::SecretKey
+        | HandleFault::ShareId
+        | HandleFault::TooLong { .. }
+        | HandleFault::Character { .. }
+        | HandleFault::CutShort
+        | HandleFault::Damaged
+        | HandleFault::Passphrase
+        | HandleFault::Contents(_)
+        | HandleFault::DaemonKey
+        | HandleFault::Passport(_)
+        | HandleFault::Mixed
+        | HandleFault::Seal(_) => Failure::of(Exit::NOT_RUN, "handle", fault),
     }
 }

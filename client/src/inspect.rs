@@ -8,8 +8,7 @@ use crate::clock::{told, until};
 use crate::neutral::one_line;
 
 /// The handle as JSON.
-#[must_use]
-pub fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> Value {
+pub(crate) fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> Value {
     let authority = passport.authority();
     let blocks = passport.blocks().iter().map(|block| {
         let said = block.narrowing();
@@ -40,8 +39,7 @@ pub fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> Value {
 }
 
 /// The handle for a person.
-#[must_use]
-pub fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> String {
+pub(crate) fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> String {
     let authority = passport.authority();
     let end = passport.not_after();
     let remains = if now >= end { "EXPIRED".to_owned() } else { format!("in {}", until(now, end)) };

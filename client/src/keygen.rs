@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::private_file::{create, make_directory};
 
 /// Makes an identity file that is not there yet, and prints its public key.
-pub fn keygen(out: Option<&Path>, environment: &Environment) -> Result<Exit, Failure> {
+pub(crate) fn keygen(out: Option<&Path>, environment: &Environment) -> Result<Exit, Failure> {
     let usual = || environment.config.as_ref().map(|config| config.join("identity.txt"));
     let path: PathBuf = out.map(Path::to_owned).or_else(usual).ok_or_else(|| {
         Failure::new(

@@ -19,13 +19,13 @@ const TITLE: &str = "# OpenScope: the key that holds a seat. Gone when its share
 
 /// The directory of this user's holder keys.
 #[derive(Debug)]
-pub struct Seats {
+pub(crate) struct Seats {
     directory: PathBuf,
 }
 
 /// Why there is no holder key.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFault {
+pub(crate) enum KeyFault {
     /// A file or directory cannot be used.
     #[error("cannot use `{}`", .path.display())]
     Storage {
@@ -61,8 +61,7 @@ struct Kept {
 
 impl Seats {
     /// The keys under this state directory.
-    #[must_use]
-    pub fn within(state: &Path) -> Self {
+    pub(crate) fn within(state: &Path) -> Self {
         Self { directory: state.join("seats") }
     }
 
@@ -70,7 +69,7 @@ impl Seats {
     ///
     /// # Errors
     /// When it can be neither read nor kept.
-    pub fn holder(&self, seat: &Seat, now: Timestamp) -> Result<HolderKey, KeyFault> {
+    pub(crate) fn holder(&self, seat: &Seat, now: Timestamp) -> Result<HolderKey, KeyFault> {
         make_directory(&self.directory).map_err(|source| self.storage(source))?;
         let lock = Lock::on(&self.directory).map_err(|source| self.storage(source))?;
         self.sweep(now);
@@ -83,7 +82,7 @@ impl Seats {
     }
 
     /// Removes a seat's key, since its share is over.
-    pub fn forget(&self, seat: &Seat) {
+    pub(crate) fn forget(&self, seat: &Seat) {
         let _gone_already =
             fs::remove_file(self.path(seat.authority().share, seat.authority().seat));
     }

@@ -13,13 +13,13 @@ use crate::private_file::{Lock, make_directory};
 
 /// The file.
 #[derive(Debug)]
-pub struct KnownDaemons {
+pub(crate) struct KnownDaemons {
     path: PathBuf,
 }
 
 /// What the file says of a daemon's name and key.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Knowledge {
+pub(crate) enum Knowledge {
     /// This key was confirmed under this name.
     Same,
     /// Nothing is known of the name.
@@ -35,7 +35,7 @@ pub enum Knowledge {
 
 /// Why the file cannot be used. It is never taken for empty.
 #[derive(Debug, thiserror::Error)]
-pub enum KnownFault {
+pub(crate) enum KnownFault {
     /// A line is not one.
     #[error("`{}` line {line} is not a daemon's name and its SHA256 fingerprint: mend it or remove it", .path.display())]
     Line {
@@ -66,19 +66,21 @@ pub enum KnownFault {
 
 impl KnownDaemons {
     /// The file in this configuration directory.
-    #[must_use]
-    pub fn within(config: &Path) -> Self {
+    pub(crate) fn within(config: &Path) -> Self {
         Self { path: config.join("known_daemons") }
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What is known of a daemon.
-    pub fn knows(&self, name: &DaemonName, key: Fingerprint) -> Result<Knowledge, KnownFault> {
+    pub(crate) fn knows(
+        &self,
+        name: &DaemonName,
+        key: Fingerprint,
+    ) -> Result<Knowledge, KnownFault> {
         let mut knowledge = Knowledge::Unknown;
         for (at, text) in self.read()?.lines().enumerate() {
             let Some((known_name, known)) = self.line(at + 1, text)? else { continue };
@@ -92,7 +94,7 @@ impl KnownDaemons {
     }
 
     /// Adds a daemon that a person has confirmed.
-    pub fn remember(&self, name: &DaemonName, key: Fingerprint) -> Result<(), KnownFault> {
+    pub(crate) fn remember(&self, name: &DaemonName, key: Fingerprint) -> Result<(), KnownFault> {
         let fault = |source| KnownFault::Write { path: self.path.clone(), source };
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         make_directory(directory).map_err(fault)?;
@@ -101,7 +103,7 @@ impl KnownDaemons {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("{name} {key}\n"));
+        text.extend([name.as_str(), " ", &key.to_string(), "\n"]);
         lock.replace(&self.path, text.as_bytes()).map_err(fault)
     }
 

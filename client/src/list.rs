@@ -13,8 +13,7 @@ use crate::session::View;
 const SUMMARY: usize = 200;
 
 /// The menu as JSON.
-#[must_use]
-pub fn as_json(seat: &Seat, view: &View) -> Value {
+pub(crate) fn as_json(seat: &Seat, view: &View) -> Value {
     let authority = seat.authority();
     json!({
         "schema": "openscope.list/1",
@@ -29,8 +28,7 @@ pub fn as_json(seat: &Seat, view: &View) -> Value {
 }
 
 /// The menu for a person.
-#[must_use]
-pub fn as_text(seat: &Seat, view: &View) -> String {
+pub(crate) fn as_text(seat: &Seat, view: &View) -> String {
     let mut lines = vec![standing_line(seat, view.standing.deadline, view.now()), String::new()];
     lines.extend(view.standing.menu.iter().map(entry_text));
     if view.standing.menu.is_empty() {
@@ -40,8 +38,7 @@ pub fn as_text(seat: &Seat, view: &View) -> String {
 }
 
 /// Whose share it is, and how long it lasts.
-#[must_use]
-pub fn standing_line(seat: &Seat, deadline: Timestamp, now: Timestamp) -> String {
+pub(crate) fn standing_line(seat: &Seat, deadline: Timestamp, now: Timestamp) -> String {
     let authority = seat.authority();
     let owner = one_line(&authority.owner, 64);
     let (share, daemon) = (authority.share, &authority.daemon);
@@ -53,8 +50,7 @@ pub fn standing_line(seat: &Seat, deadline: Timestamp, now: Timestamp) -> String
 }
 
 /// One verb with its parameters.
-#[must_use]
-pub fn entry_text(entry: &MenuEntry) -> String {
+pub(crate) fn entry_text(entry: &MenuEntry) -> String {
     let head = format!("{}  [{}]  {}", entry.verb, entry.effect, one_line(&entry.summary, SUMMARY));
     let lines = entry.parameters.iter().map(|(name, one)| parameter_text(name, one));
     std::iter::once(head.trim_end().to_owned()).chain(lines).collect::<Vec<_>>().join("\n")

@@ -5,7 +5,7 @@
 
 /// Removes control sequences from a stream of bytes that goes to a terminal, piece by piece.
 #[derive(Debug, Default)]
-pub struct Neutral {
+pub(crate) struct Neutral {
     state: State,
     /// The start of a character whose end has not arrived.
     partial: Vec<u8>,
@@ -27,7 +27,7 @@ enum State {
 
 impl Neutral {
     /// What of this piece may be shown: text, line feeds and tabs. Bytes that are not UTF-8 become U+FFFD.
-    pub fn text(&mut self, piece: &[u8]) -> String {
+    pub(crate) fn text(&mut self, piece: &[u8]) -> String {
         let bytes = [std::mem::take(&mut self.partial).as_slice(), piece].concat();
         let mut shown = String::with_capacity(bytes.len());
         let mut chunks = bytes.utf8_chunks().peekable();
@@ -44,27 +44,45 @@ impl Neutral {
     }
 
     fn shows(&mut self, c: char) -> bool {
-        let (next, shows) = match (self.state, c) {
-            (State::Text | State::Escape | State::Sequence, '\u{1b}') => (State::Escape, false),
-            (State::Text, '\u{9b}') => (State::Sequence, false),
-            (State::Text, '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}') => (State::Words, false),
-            (State::Text, c) => (State::Text, !is_control(c)),
-            (State::Escape, '[') => (State::Sequence, false),
-            (State::Escape, ']' | 'P' | '^' | '_' | 'X') => (State::Words, false),
-            (State::Escape, ' '..='/') => (State::Escape, false),
-            (State::Escape, _) => (State::Text, false),
-            (State::Sequence, ' '..='?') => (State::Sequence, false),
-            // A line feed ends what is no sequence, so that nothing can swallow the lines after it.
-            (State::Sequence | State::Words | State::WordsEscape, '\n') => (State::Text, true),
-            (State::Sequence, _) => (State::Text, false),
-            (State::Words, '\u{7}' | '\u{9c}') => (State::Text, false),
-            (State::Words | State::WordsEscape, '\u{1b}') => (State::WordsEscape, false),
-            (State::Words, _) => (State::Words, false),
-            (State::WordsEscape, '\\') => (State::Text, false),
-            (State::WordsEscape, _) => (State::Words, false),
-        };
-        self.state = next;
-        shows
+        let was = self.state;
+        self.state = was.after(c);
+        // A line feed ends what is no sequence, so that nothing can swallow the lines after it.
+        c == '\n' || (was == State::Text && self.state == State::Text && !is_control(c))
+    }
+}
+
+impl State {
+    fn after(self, c: char) -> Self {
+        match (self, c) {
+            (_, '\n') => Self::Text,
+            (Self::Words | Self::WordsEscape, '\u{1b}') => Self::WordsEscape,
+            (_, '\u{1b}') => Self::Escape,
+            (Self::Text, c) => Self::after_text(c),
+            (Self::Escape, c) => Self::after_escape(c),
+            (Self::Sequence, ' '..='?') => Self::Sequence,
+            (Self::Words, '\u{7}' | '\u{9c}') | (Self::WordsEscape, '\\') | (Self::Sequence, _) => {
+                Self::Text
+            }
+            (Self::Words | Self::WordsEscape, _) => Self::Words,
+        }
+    }
+
+    /// The C1 characters begin what ESC and a letter begin.
+    fn after_text(c: char) -> Self {
+        match c {
+            '\u{9b}' => Self::Sequence,
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => Self::Words,
+            _ => Self::Text,
+        }
+    }
+
+    fn after_escape(c: char) -> Self {
+        match c {
+            '[' => Self::Sequence,
+            ']' | 'P' | '^' | '_' | 'X' => Self::Words,
+            ' '..='/' => Self::Escape,
+            _ => Self::Text,
+        }
     }
 }
 
@@ -87,8 +105,7 @@ fn is_control(c: char) -> bool {
 }
 
 /// A stranger's words on one line, cut after `most` characters.
-#[must_use]
-pub fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     let clean = Neutral::default().text(text.as_bytes()).replace(['\n', '\t'], " ");
     match clean.char_indices().nth(most) {
         Some((end, _)) => clean.get(..end).unwrap_or_default().to_owned() + "…",

@@ -22,7 +22,7 @@ const WAITING: usize = 16;
 
 /// A piece of output.
 #[derive(Debug)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// Of the verb's standard output.
     Stdout(Bytes),
     /// Of the verb's standard error.
@@ -31,7 +31,7 @@ pub enum Piece {
 
 /// How output is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Style {
+pub(crate) enum Style {
     /// Byte by byte where it does not go to a terminal; without control sequences where it does.
     Plain,
     /// Each piece as a line of JSON on standard output.
@@ -40,7 +40,7 @@ pub enum Style {
 
 /// The writing end.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     pieces: Sender<Piece>,
     thread: JoinHandle<()>,
     fault: Arc<Mutex<Option<Errno>>>,
@@ -48,11 +48,11 @@ pub struct Output {
 
 /// Nothing more can be written to standard output.
 #[derive(Debug)]
-pub struct Closed;
+pub(crate) struct Closed;
 
 impl Output {
     /// Starts to write.
-    pub fn start(style: Style) -> io::Result<Self> {
+    pub(crate) fn start(style: Style) -> io::Result<Self> {
         let (pieces, mut waiting) = mpsc::channel::<Piece>(WAITING);
         let fault = Arc::new(Mutex::new(None));
         let found = Arc::clone(&fault);
@@ -70,12 +70,12 @@ impl Output {
     }
 
     /// Room for one piece. Dropping the future loses nothing.
-    pub async fn room(&self) -> Result<mpsc::Permit<'_, Piece>, Closed> {
+    pub(crate) async fn room(&self) -> Result<mpsc::Permit<'_, Piece>, Closed> {
         self.pieces.reserve().await.map_err(|_: SendError<()>| Closed)
     }
 
     /// Waits until all is written.
-    pub fn finish(self) -> Result<(), Errno> {
+    pub(crate) fn finish(self) -> Result<(), Errno> {
         drop(self.pieces);
         let _ended = self.thread.join();
         let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,12 +134,11 @@ impl Target {
 
 /// A piece as a line of JSON: text where it is text.
 fn line(stream: &str, bytes: &[u8]) -> String {
-    let event = match str::from_utf8(bytes) {
-        Ok(text) => json!({ "schema": "openscope.call/1", "event": stream, "text": text }),
-        Err(_) => {
-            let base64 = BASE64_STANDARD.encode(bytes);
-            json!({ "schema": "openscope.call/1", "event": stream, "base64": base64 })
-        }
+    let event = if let Ok(text) = str::from_utf8(bytes) {
+        json!({ "schema": "openscope.call/1", "event": stream, "text": text })
+    } else {
+        let base64 = BASE64_STANDARD.encode(bytes);
+        json!({ "schema": "openscope.call/1", "event": stream, "base64": base64 })
     };
     format!("{event}\n")
 }
@@ -157,7 +156,7 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
 }
 
 /// Comes back when nobody reads our standard output any more, even while there is nothing to write.
-pub async fn unread() {
+pub(crate) async fn unread() {
     // A file or a device cannot be watched, and needs no watching.
     #[expect(
         deprecated,

@@ -8,24 +8,24 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 /// Makes a directory and those above it, 0700 where they are new.
-pub fn make_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Holds a directory against other processes of this user until it is dropped.
 #[derive(Debug)]
-pub struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Waits for the directory, which must be there.
-    pub fn on(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn on(directory: &Path) -> io::Result<Self> {
         let directory = File::open(directory)?;
         flock(&directory, FlockOperation::LockExclusive)?;
         Ok(Self(directory))
     }
 
     /// Puts a file, 0600, in the place of what has this name, and both on the disk.
-    pub fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+    pub(crate) fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
         let draft = path.with_extension("new");
         // A draft that an earlier life left behind; the lock says that it is nobody's.
         if let Err(error) = std::fs::remove_file(&draft)
@@ -40,7 +40,7 @@ impl Lock {
 }
 
 /// Writes a new file, 0600, and puts it on the disk; one that is there already is an error.
-pub fn create(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn create(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text)?;
     file.sync_all()

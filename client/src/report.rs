@@ -13,20 +13,19 @@ use crate::told;
 
 /// What is said of a call.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// The exit status.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// The class: `outcome.kind` in JSON.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What a person is told, when there is something to tell.
-    pub words: Option<String>,
+    pub(crate) words: Option<String>,
     receipt: Option<Box<Receipt>>,
 }
 
 impl Report {
     /// For a call that went so.
-    #[must_use]
-    pub fn of(went: Went) -> Self {
+    pub(crate) fn of(went: Went) -> Self {
         match went {
             Went::Ended(receipt) => Self::ended(receipt),
             Went::Refused(refusal) => {
@@ -85,8 +84,7 @@ impl Report {
     }
 
     /// For a program.
-    #[must_use]
-    pub fn json(&self, call: &Call) -> Value {
+    pub(crate) fn json(&self, call: &Call) -> Value {
         let outcome = self.receipt.as_ref().map(|receipt| &receipt.outcome);
         let (exited, signaled) = match outcome.map(|outcome| &outcome.ending) {
             Some(Ending::Exited(status)) => (Some(*status), None),
@@ -129,8 +127,7 @@ fn known(reached: Reached) -> &'static str {
 }
 
 /// Why a session is over, for a person.
-#[must_use]
-pub fn over_words(over: &Over) -> String {
+pub(crate) fn over_words(over: &Over) -> String {
     match over {
         Over::Ended(end) => told::share_end(end),
         Over::Gone(fault) => chain(&**fault),
@@ -140,8 +137,7 @@ pub fn over_words(over: &Over) -> String {
 }
 
 /// Why a session is over, for a program.
-#[must_use]
-pub fn over_kind(over: &Over) -> &'static str {
+pub(crate) fn over_kind(over: &Over) -> &'static str {
     match over {
         Over::Ended(end) => told::share_end_kind(end),
         Over::Gone(_) => "gone",

@@ -2,7 +2,7 @@
 
 use ed25519_dalek::SigningKey;
 use policy::{Authority, Capability, Scope, SeatId, ShareId, Timestamp, passport};
-use wire::handle::{Handle, Identity, Secret};
+use wire::handle::{Handle, Secret};
 
 use crate::seat::Seat;
 
@@ -43,10 +43,4 @@ pub(crate) fn seat_of_daemon(daemon: u8) -> Seat {
 
 pub(crate) fn seat() -> Seat {
     seat_of_daemon(4)
-}
-
-/// A handle sealed to a key that was just made, and that key.
-pub(crate) fn sealed(authority: &Authority) -> (String, Identity) {
-    let identity = Identity::generate();
-    (handle(4, authority).seal(identity.recipient()).unwrap(), identity)
 }

@@ -323,7 +323,13 @@ async fn left(connection: &Connection) -> Left {
         ConnectionError::ApplicationClosed(close) => {
             Farewell::from_code(close.error_code.into_inner())
         }
-        _ => None,
+        ConnectionError::VersionMismatch
+        | ConnectionError::TransportError(_)
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::Reset
+        | ConnectionError::TimedOut
+        | ConnectionError::LocallyClosed
+        | ConnectionError::CidsExhausted => None,
     };
     match told {
         Some(Farewell::Ended) => {

@@ -34,9 +34,9 @@ use crate::tty::{Person, Tty};
 use crate::{inspect, list, prompt};
 
 /// A lost channel is made again for so long under a single call.
-const CALL_PATIENCE: Duration = Duration::from_secs(60);
+const CALL_PATIENCE: Duration = Duration::from_mins(1);
 /// At a prompt, until every share is over.
-const PROMPT_PATIENCE: Duration = Duration::from_secs(3600);
+const PROMPT_PATIENCE: Duration = Duration::from_hours(1);
 
 /// The program.
 #[must_use]
@@ -215,7 +215,15 @@ fn not_joined(fault: &JoinFault) -> Failure {
         JoinFault::Relay(RelayFault::Dial(_)) => Failure::of(Exit::GONE, "unreachable", fault).hint(
             "ask the owner whether the share is still open, or see whether this network lets UDP through to the relay",
         ),
-        _ => Failure::of(Exit::GONE, "unreachable", fault)
+        JoinFault::Relay(_)
+        | JoinFault::Channel(_)
+        | JoinFault::Stream(_)
+        | JoinFault::Write(_)
+        | JoinFault::TimedOut
+        | JoinFault::Statement(_)
+        | JoinFault::Frame(_)
+        | JoinFault::Random(_)
+        | JoinFault::Closed => Failure::of(Exit::GONE, "unreachable", fault)
             .hint("try again; if it stays so, ask the owner whether the share is still open"),
     }
 }

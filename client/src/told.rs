@@ -10,8 +10,7 @@ use crate::neutral::one_line;
 const MOST: usize = 300;
 
 /// Why the daemon said no.
-#[must_use]
-pub fn refusal(refusal: &Refusal) -> String {
+pub(crate) fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Denied(PublicRefusal::NotPermitted) => "refused: not permitted".to_owned(),
         Refusal::Denied(why) => format!("refused: {}", one_line(&why.to_string(), MOST)),
@@ -34,8 +33,7 @@ pub fn refusal(refusal: &Refusal) -> String {
 }
 
 /// What to do about it.
-#[must_use]
-pub fn remedy(refusal: &Refusal) -> &'static str {
+pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Denied(PublicRefusal::Parameter { problem, .. }) => match problem {
             ParameterProblem::Value { .. }
@@ -61,8 +59,7 @@ pub fn remedy(refusal: &Refusal) -> &'static str {
 }
 
 /// The class of a refusal, for programs.
-#[must_use]
-pub fn refusal_kind(refusal: &Refusal) -> &'static str {
+pub(crate) fn refusal_kind(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Denied(_) => "refused",
         Refusal::NoSeat => "no_seat",
@@ -76,8 +73,7 @@ pub fn refusal_kind(refusal: &Refusal) -> &'static str {
 }
 
 /// Why the share is over.
-#[must_use]
-pub fn share_end(end: &ShareEnd) -> String {
+pub(crate) fn share_end(end: &ShareEnd) -> String {
     match end {
         ShareEnd::Expired => "the share has expired".to_owned(),
         ShareEnd::Revoked { reason: None } => "the share was revoked".to_owned(),
@@ -89,8 +85,7 @@ pub fn share_end(end: &ShareEnd) -> String {
 }
 
 /// The class of an end, for programs.
-#[must_use]
-pub fn share_end_kind(end: &ShareEnd) -> &'static str {
+pub(crate) fn share_end_kind(end: &ShareEnd) -> &'static str {
     match end {
         ShareEnd::Expired => "expired",
         ShareEnd::Revoked { .. } => "revoked",
@@ -99,8 +94,7 @@ pub fn share_end_kind(end: &ShareEnd) -> &'static str {
 }
 
 /// How a call ended, where there is more to say than its status.
-#[must_use]
-pub fn ending(ending: &Ending) -> Option<String> {
+pub(crate) fn ending(ending: &Ending) -> Option<String> {
     Some(match ending {
         Ending::Exited(_) => return None,
         Ending::Signaled(signal) => format!("the verb was ended by signal {signal}"),
@@ -118,8 +112,7 @@ pub fn ending(ending: &Ending) -> Option<String> {
 }
 
 /// The class of an ending, for programs.
-#[must_use]
-pub fn ending_kind(ending: &Ending) -> &'static str {
+pub(crate) fn ending_kind(ending: &Ending) -> &'static str {
     match ending {
         Ending::Exited(_) => "exited",
         Ending::Signaled(_) => "signaled",

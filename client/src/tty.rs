@@ -16,7 +16,7 @@ const MOST: usize = 64 * 1024;
 const PASTE_PAUSE: Duration = Duration::from_millis(60);
 
 /// Somebody who can answer.
-pub trait Person {
+pub(crate) trait Person {
     /// Shows a text and takes the line that is typed.
     fn ask(&mut self, text: &str) -> io::Result<String>;
     /// Shows a text and takes a line that nobody else sees. It may be longer than a terminal's own lines.
@@ -25,12 +25,11 @@ pub trait Person {
 
 /// The controlling terminal, whatever the standard streams are.
 #[derive(Debug)]
-pub struct Tty(File);
+pub(crate) struct Tty(File);
 
 impl Tty {
     /// The terminal, when there is one and its person sees what we say on standard error.
-    #[must_use]
-    pub fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let sees = io::stderr().is_terminal();
         let open = || OpenOptions::new().read(true).write(true).open("/dev/tty").ok();
         sees.then(open).flatten().map(Self)
@@ -59,7 +58,7 @@ impl Person for Tty {
 
 /// A terminal that gives bytes as they come and echoes none; as it was before once this is dropped.
 #[derive(Debug)]
-pub struct Raw<'a> {
+pub(crate) struct Raw<'a> {
     terminal: &'a File,
     before: Termios,
 }

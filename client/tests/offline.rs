@@ -1,0 +1,391 @@
+//! What the program says and does before it talks to anybody.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::net::UdpSocket;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::process::{Command, Output, Stdio};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use ed25519_dalek::SigningKey;
+    use policy::{
+        Authority, Capability, Constraint, Scope, SeatId, ShareId, Timestamp, Value, passport,
+    };
+    use tempfile::TempDir;
+    use wire::fingerprint::Fingerprint;
+    use wire::handle::{Handle, Identity, Secret};
+
+    /// One recipient's home, and a relay address at which every packet would be seen.
+    struct World {
+        home: TempDir,
+        relay: UdpSocket,
+    }
+
+    /// What the program did.
+    struct Ran {
+        status: i32,
+        stdout: String,
+        stderr: String,
+    }
+
+    fn now() -> u64 {
+        #[expect(clippy::disallowed_methods, reason = "the program under test reads this clock")]
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        u64::try_from(since.as_millis()).unwrap()
+    }
+
+    fn daemon_key() -> SigningKey {
+        SigningKey::from_bytes(&[4; 32])
+    }
+
+    fn fingerprint() -> Fingerprint {
+        Fingerprint::of(&daemon_key().verifying_key().to_bytes())
+    }
+
+    impl World {
+        fn new() -> Self {
+            let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+            relay.set_nonblocking(true).unwrap();
+            Self { home: tempfile::tempdir().unwrap(), relay }
+        }
+
+        fn authority(&self) -> Authority {
+            let web = Constraint::exact(Value::text("web").unwrap());
+            let tail =
+                Capability::new("log.tail".parse().unwrap(), [("service".parse().unwrap(), web)]);
+            let pin = "A".repeat(43);
+            Authority {
+                daemon: "web-1".parse().unwrap(),
+                share: ShareId::from_random([7; 8]),
+                seat: SeatId(0),
+                owner: "alice".to_owned(),
+                relays: vec![format!("{}#SHA256:{pin}", self.relay.local_addr().unwrap())],
+                not_after: Timestamp(now() + 600_000),
+                channel_key: [3; 32],
+                redeem_key: SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes(),
+                depth: 0,
+                scope: Scope::new([tail]),
+            }
+        }
+
+        fn handle(&self, authority: &Authority) -> Handle {
+            Handle {
+                rendezvous: Secret::new([1; 32]),
+                redeem: Secret::new([2; 32]),
+                daemon_key: daemon_key().verifying_key().to_bytes(),
+                passport: passport::mint(&daemon_key(), authority).unwrap(),
+            }
+        }
+
+        /// A handle for this home's own key.
+        fn sealed(&self, authority: &Authority) -> String {
+            let identity = Identity::generate();
+            let config = self.path("config/openscope");
+            fs::create_dir_all(&config).unwrap();
+            fs::write(config.join("identity.txt"), identity.to_file().unwrap().as_bytes()).unwrap();
+            self.handle(authority).seal(identity.recipient()).unwrap()
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.home.path().join(name)
+        }
+
+        fn command(&self) -> Command {
+            #[expect(clippy::disallowed_methods, reason = "the program under test")]
+            let mut command = Command::new(env!("CARGO_BIN_EXE_openscope-reflect-client"));
+            command
+                .env_clear()
+                .env("HOME", self.home.path())
+                .env("XDG_CONFIG_HOME", self.path("config"))
+                .env("XDG_STATE_HOME", self.path("state"))
+                .stdin(Stdio::null());
+            command
+        }
+
+        fn run(&self, arguments: &[&str]) -> Ran {
+            Ran::of(&self.command().args(arguments).output().unwrap())
+        }
+
+        /// The program refuses the handle with these words, and has sent nothing to anybody.
+        fn refuses(&self, handle: &str, status: i32, words: &str) -> Ran {
+            let pin = fingerprint().to_string();
+            let ran = self.run(&["--passport", handle, "--fingerprint", &pin, "list"]);
+            assert_eq!((ran.status, ran.stdout.as_str()), (status, ""), "{}", ran.stderr);
+            assert!(
+                ran.stderr.starts_with("error: ") && ran.stderr.contains(words),
+                "{}",
+                ran.stderr
+            );
+            self.assert_silent();
+            ran
+        }
+
+        fn assert_silent(&self) {
+            let arrived = self.relay.recv(&mut [0; 2048]);
+            assert_eq!(arrived.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+            assert!(!self.path("state").exists(), "a holder key was made");
+        }
+    }
+
+    impl Ran {
+        fn of(output: &Output) -> Self {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            Self {
+                status: output.status.code().unwrap(),
+                stdout: text(&output.stdout),
+                stderr: text(&output.stderr),
+            }
+        }
+    }
+
+    #[test]
+    fn pp4_each_damage_to_a_handle_is_refused_with_its_own_sentence_before_anything_is_sent() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        world.refuses("", 125, "no handle given");
+        world.refuses("hello", 125, "this is not a handle");
+        world.refuses(&handle[..handle.len() - 9], 125, "cut short");
+        world.refuses(&handle.replacen("osp1_", "osp2_", 1), 125, "of version 2");
+        world.refuses(&format!("osp1_{}", "A".repeat(16 * 1024)), 125, "too long for a handle");
+        world.refuses(&handle.replacen(&handle[40..41], "é", 1), 125, "cannot be in a handle");
+        for place in [60, 200, handle.len() / 2, handle.len() - 2] {
+            let other = if &handle[place..=place] == "A" { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &handle[..place], &handle[place + 1..]);
+            world.refuses(&changed, 125, "was changed on the way");
+        }
+    }
+
+    #[test]
+    fn pp2_an_expired_handle_is_refused_before_anything_is_sent() {
+        let world = World::new();
+        let past = Authority { not_after: Timestamp(now() - 1), ..world.authority() };
+        world.refuses(&world.sealed(&past), 255, "the handle has expired: ask the owner");
+    }
+
+    #[test]
+    fn pp5_a_handle_signed_by_another_key_is_refused_before_anything_is_sent() {
+        let world = World::new();
+        let identity = Identity::generate();
+        let mut handle = world.handle(&world.authority());
+        handle.passport =
+            passport::mint(&SigningKey::from_bytes(&[5; 32]), &world.authority()).unwrap();
+        let sealed = handle.seal(identity.recipient()).unwrap();
+        world.sealed(&world.authority());
+        fs::write(
+            world.path("config/openscope/identity.txt"),
+            identity.to_file().unwrap().as_bytes(),
+        )
+        .unwrap();
+        world.refuses(&sealed, 125, "passport is not good");
+    }
+
+    #[test]
+    fn pp8_another_recipients_handle_is_refused_and_says_which_keys_were_tried() {
+        let world = World::new();
+        world.sealed(&world.authority());
+        let other = Identity::generate();
+        let handle = world.handle(&world.authority()).seal(other.recipient()).unwrap();
+        let ran = world.refuses(&handle, 125, "none of your keys opens this handle");
+        assert!(ran.stderr.contains("identity.txt` does not open it"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn without_any_key_it_says_how_to_name_one() {
+        let world = World::new();
+        let handle =
+            world.handle(&world.authority()).seal(Identity::generate().recipient()).unwrap();
+        let ran = world.refuses(&handle, 125, "no key given");
+        assert!(ran.stderr.contains("--identity FILE"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn pp3_a_wrong_and_a_missing_fingerprint_are_refused_before_anything_is_sent() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let other = Fingerprint::of(&[9; 32]).to_string();
+        let wrong = world.run(&["--passport", &handle, "--fingerprint", &other, "list"]);
+        assert_eq!(wrong.status, 125);
+        assert!(
+            wrong.stderr.contains("not from the daemon that `--fingerprint` names"),
+            "{}",
+            wrong.stderr
+        );
+        let missing = world.run(&["--passport", &handle, "list"]);
+        assert_eq!(missing.status, 125);
+        assert!(missing.stderr.contains("nobody has confirmed"), "{}", missing.stderr);
+        assert!(missing.stderr.contains("give it with `--fingerprint`"), "{}", missing.stderr);
+        let garbage = world.run(&["--passport", &handle, "--fingerprint", "SHA256:x", "list"]);
+        assert_eq!(garbage.status, 2, "{}", garbage.stderr);
+        world.assert_silent();
+    }
+
+    #[test]
+    fn pp3_the_right_fingerprint_goes_on_to_the_relay_and_makes_the_holder_key_first() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let pin = fingerprint().words().join(" ");
+        let mut child = world
+            .command()
+            .args(["--passport", &handle, "--fingerprint", &pin, "list"])
+            .spawn()
+            .unwrap();
+        world.relay.set_nonblocking(false).unwrap();
+        world.relay.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let arrived = world.relay.recv(&mut [0; 2048]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(arrived.unwrap() >= 1200);
+        let keys: Vec<_> =
+            fs::read_dir(world.path("state/openscope/seats")).unwrap().flatten().collect();
+        assert_eq!(keys.len(), 1);
+        assert_eq!(keys[0].file_name(), "osp_0707070707070707-0");
+        assert_eq!(keys[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_known_daemon_whose_key_changed_is_refused_loudly_even_with_its_pin() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let known = format!("web-1 {}\n", Fingerprint::of(&[9; 32]));
+        fs::write(world.path("config/openscope/known_daemons"), known).unwrap();
+        let ran = world.refuses(&handle, 125, "THE KEY OF DAEMON `web-1` HAS CHANGED");
+        assert!(ran.stderr.contains("remove line 1 of"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn se2_a_bearer_handle_needs_its_second_value_and_never_from_the_command_line() {
+        let world = World::new();
+        let (handle, value) = world.handle(&world.authority()).seal_bearer().unwrap();
+        world.refuses(&handle, 125, "no key given");
+        let file = world.path("second");
+        fs::write(&file, value.expose()).unwrap();
+        let file = file.to_str().unwrap();
+        let opened = world.run(&["--passport", &handle, "--secret-file", file, "inspect"]);
+        assert_eq!(opened.status, 0, "{}", opened.stderr);
+        let (_, other) = world.handle(&world.authority()).seal_bearer().unwrap();
+        fs::write(file, other.expose()).unwrap();
+        let wrong = world.run(&["--passport", &handle, "--secret-file", file, "inspect"]);
+        assert_eq!(wrong.status, 125);
+        assert!(wrong.stderr.contains("none of your keys opens"), "{}", wrong.stderr);
+        let mut child = world
+            .command()
+            .args(["--passport", &handle, "--secret-file", "-", "inspect"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(value.expose().as_bytes()).unwrap();
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+
+    #[test]
+    fn pp1_inspect_tells_all_of_a_handle_from_every_place_that_it_may_be_in() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let file = world.path("handle");
+        fs::write(&file, format!("> {}\n> {}\n", &handle[..700], &handle[700..])).unwrap();
+        let at_file = format!("@{}", file.display());
+        let from_file = world.run(&["inspect", "--passport", &at_file]);
+        assert_eq!(from_file.status, 0, "{}", from_file.stderr);
+        for told in [
+            "web-1",
+            "alice",
+            "osp_0707070707070707",
+            "log.tail:service=web",
+            "127.0.0.1:",
+            &fingerprint().to_string(),
+        ] {
+            assert!(from_file.stdout.contains(told), "{told} in {}", from_file.stdout);
+        }
+        let from_environment =
+            world.command().arg("inspect").env("OPENSCOPE_PASSPORT", &handle).output().unwrap();
+        assert_eq!(Ran::of(&from_environment).stdout, from_file.stdout.clone());
+        world.assert_silent();
+    }
+
+    #[test]
+    fn inspect_tells_an_expired_handle_and_json_has_a_schema() {
+        let world = World::new();
+        let past = Authority { not_after: Timestamp(1_000), ..world.authority() };
+        let handle = world.sealed(&past);
+        let text = world.run(&["inspect", "--passport", &handle]);
+        assert!(text.stdout.contains("1970-01-01T00:00:01Z (EXPIRED)"), "{}", text.stdout);
+        let json = world.run(&["inspect", "--json", "--passport", &handle]);
+        let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(told["schema"], "openscope.inspect/1");
+        assert_eq!(told["expired"], true);
+        assert_eq!(told["scope"][0], "log.tail:service=web");
+    }
+
+    #[test]
+    fn keygen_makes_a_private_file_once_and_prints_the_public_key() {
+        let world = World::new();
+        let made = world.run(&["keygen"]);
+        assert_eq!(made.status, 0, "{}", made.stderr);
+        assert!(made.stdout.starts_with("age1") && made.stdout.lines().count() == 1);
+        let file = world.path("config/openscope/identity.txt");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let before = fs::read(&file).unwrap();
+        let again = world.run(&["keygen"]);
+        assert_eq!((again.status, again.stdout.as_str()), (2, ""));
+        assert!(again.stderr.contains("not overwritten"), "{}", again.stderr);
+        assert_eq!(fs::read(&file).unwrap(), before);
+        let recipient = made.stdout.trim().parse().unwrap();
+        let handle = world.handle(&world.authority()).seal(&recipient).unwrap();
+        assert_eq!(world.run(&["inspect", "--passport", &handle]).status, 0);
+    }
+
+    #[test]
+    fn off_a_terminal_it_says_what_to_use_instead_of_the_prompt() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        for arguments in [&["--passport", &handle][..], &["--passport", &handle, "prompt"]] {
+            let ran = world.run(arguments);
+            assert_eq!(ran.status, 2);
+            assert!(ran.stderr.contains("`call VERB name=value …`"), "{}", ran.stderr);
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_2_and_says_what_was_wrong() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        assert_eq!(world.run(&["list"]).status, 2);
+        assert_eq!(world.run(&["lisst"]).status, 2);
+        assert_eq!(world.run(&["--passport", &handle, "call"]).status, 2);
+        let id = world.run(&["--passport", &handle, "call", "log.tail", "--id", "xyz"]);
+        assert_eq!(id.status, 2);
+        assert!(id.stderr.contains("32 hexadecimal digits"), "{}", id.stderr);
+        let both = world.run(&["--passport", "-", "--secret-file", "-", "list"]);
+        assert_eq!(both.status, 2, "{}", both.stderr);
+        let bytes = std::ffi::OsStr::from_bytes(b"\xff");
+        let not_text = world.command().arg("--passport").arg(bytes).arg("list").output().unwrap();
+        let not_text = Ran::of(&not_text);
+        assert_eq!(not_text.status, 2);
+        assert!(not_text.stderr.contains("not valid UTF-8"), "{}", not_text.stderr);
+        world.assert_silent();
+    }
+
+    #[test]
+    fn a_failure_is_json_where_json_was_asked_for() {
+        let world = World::new();
+        let ran = world.run(&["--json", "--passport", "hello", "call", "a.b"]);
+        let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(told["outcome"]["kind"], "handle");
+        assert_eq!((told["outcome"]["exit"].as_i64(), ran.status), (Some(125), 125));
+    }
+
+    #[test]
+    fn completions_and_the_manual_page_are_printed() {
+        let world = World::new();
+        for shell in ["bash", "zsh", "fish", "powershell"] {
+            let ran = world.run(&["completions", shell]);
+            assert!(ran.status == 0 && ran.stdout.contains("openscope-reflect-client"), "{shell}");
+        }
+        assert!(world.run(&["man"]).stdout.contains(".TH openscope"));
+    }
+}
