@@ -228,8 +228,8 @@ impl Broker {
                 self.open(admission.share);
             }
             ToBroker::Retire { share, end } => self.retire(share, &end),
-            ToBroker::Joined { channel, joined } => self.joined(channel, Ok(joined)),
-            ToBroker::NotJoined { channel, refusal } => self.joined(channel, Err(refusal)),
+            ToBroker::Joined { channel, joined } => self.seated(channel, joined),
+            ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { share, seat, update } => self.update(share, seat, &update),
             ToBroker::Started { call, output_max } => {
                 lock(&self.calls).started(call, descriptors, output_max);

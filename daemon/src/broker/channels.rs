@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use policy::{SeatId, ShareId};
 use tokio::sync::oneshot;
-use wire::channel::{Route, route_of};
+use wire::channel::{Connection, Route, route_of};
 use wire::frame::{Farewell, Joined, Refusal, Update};
 use wire::privsep::{ChannelId, FromBroker};
 
@@ -24,13 +24,23 @@ use super::lock::lock;
 use super::shares::Door;
 
 /// The monitor's answer to one who wants a seat.
-type Answer = Result<Box<Joined>, Refusal>;
+enum Answer {
+    Seated(Arc<Channel>, Box<Joined>),
+    Refused(Refusal),
+}
+
+/// One who has asked the monitor for a seat.
+struct Asking {
+    door: Door,
+    connection: Connection,
+    answer: oneshot::Sender<Answer>,
+}
 
 /// All channels, joined or on their way.
 #[derive(Default)]
 pub(super) struct Channels {
     places: Places,
-    asking: BTreeMap<ChannelId, oneshot::Sender<Answer>>,
+    asking: BTreeMap<ChannelId, Asking>,
     joined: BTreeMap<ChannelId, Arc<Channel>>,
     by_door: BTreeMap<Door, VecDeque<ChannelId>>,
     last: u64,
@@ -68,15 +78,36 @@ impl Channels {
 }
 
 impl Broker {
-    /// Hands the monitor's answer to the channel that asked. One that is gone meanwhile must not stay in the monitor's
-    /// books.
-    pub(super) fn joined(&self, channel: ChannelId, answer: Answer) {
-        let asking = lock(&self.channels).asking.remove(&channel);
-        let given = answer.is_ok();
-        let heard = asking.is_some_and(|asking| asking.send(answer).is_ok());
-        if given && !heard {
-            self.monitor.say(&FromBroker::ChannelGone { channel });
+    /// Gives a seat. From here on the channel is among those that hear what the monitor says next, be it the share's end.
+    pub(super) fn seated(&self, id: ChannelId, joined: Box<Joined>) {
+        let asking = lock(&self.channels).asking.remove(&id);
+        let Some(Asking { door, connection, answer }) = asking else {
+            // Whoever left meanwhile must not stay in the monitor's books.
+            return self.monitor.say(&FromBroker::ChannelGone { channel: id });
+        };
+        let channel = Arc::new(Channel::new(id, door, connection, self.bounds.calls_in_flight));
+        let limit = self.bounds.channels_per_seat;
+        let oldest = lock(&self.channels).add(Arc::clone(&channel), limit);
+        if let Some(oldest) = oldest {
+            close(&oldest.connection, Farewell::Replaced);
         }
+        if answer.send(Answer::Seated(Arc::clone(&channel), joined)).is_err() {
+            self.forget(&channel);
+        }
+    }
+
+    /// Refuses a seat.
+    pub(super) fn refused(&self, id: ChannelId, refusal: Refusal) {
+        let asking = lock(&self.channels).asking.remove(&id);
+        if let Some(Asking { answer, .. }) = asking {
+            let _ = answer.send(Answer::Refused(refusal));
+        }
+    }
+
+    /// Takes a channel out of the books, the monitor's as well.
+    fn forget(&self, channel: &Channel) {
+        lock(&self.channels).remove(channel);
+        self.monitor.say(&FromBroker::ChannelGone { channel: channel.id });
     }
 
     /// Tells every channel of a seat how it stands now.

@@ -12,6 +12,8 @@ mod relay;
 mod sandbox;
 mod verb;
 
+use std::os::fd::OwnedFd;
+use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -43,7 +45,13 @@ fn share() -> ShareId {
 struct World {
     monitor: Monitor,
     relay: Relay,
-    broker: Option<JoinHandle<Result<(), Failure>>>,
+    broker: Option<Running>,
+}
+
+/// The broker: on a thread of this process, or as it is in life.
+enum Running {
+    Thread(JoinHandle<Result<(), Failure>>),
+    Process(Child),
 }
 
 /// What a test sets otherwise.
@@ -52,6 +60,19 @@ struct Settings {
     calls_in_flight: u32,
     grace: Duration,
     channels_per_seat: u32,
+}
+
+impl Settings {
+    fn configuration(self, relays: Vec<RelaySetting>) -> Configuration {
+        Configuration {
+            relays,
+            leg_key: LEG_KEY,
+            reset_key: [34; 32],
+            calls_in_flight: self.calls_in_flight,
+            grace_ms: u64::try_from(self.grace.as_millis()).unwrap(),
+            channels_per_seat: self.channels_per_seat,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -80,17 +101,8 @@ impl World {
     }
 
     fn start_at(settings: Settings, relay: Relay, relays: Vec<RelaySetting>) -> Self {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
-        let configuration = Configuration {
-            relays,
-            leg_key: LEG_KEY,
-            reset_key: [34; 32],
-            calls_in_flight: settings.calls_in_flight,
-            grace_ms: u64::try_from(settings.grace.as_millis()).unwrap(),
-            channels_per_seat: settings.channels_per_seat,
-        };
+        let (ours, theirs) = sockets();
+        let configuration = settings.configuration(relays);
         let broker = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -100,7 +112,18 @@ impl World {
             runtime.shutdown_background();
             served
         });
-        Self { monitor: Monitor::new(ours), relay, broker: Some(broker) }
+        Self { monitor: Monitor::new(ours), relay, broker: Some(Running::Thread(broker)) }
+    }
+
+    /// The whole broker, in a process of its own, confined.
+    fn start_confined() -> Self {
+        let relay = Relay::start();
+        let (ours, theirs) = sockets();
+        let broker = Some(Running::Process(sandbox::start("broker", theirs)));
+        let world = Self { monitor: Monitor::new(ours), relay, broker };
+        let configuration = Settings::default().configuration(vec![world.relay.setting()]);
+        world.monitor.say(&ToBroker::Configure(Box::new(configuration)));
+        world
     }
 
     /// A guest with a channel who has not said anything.
@@ -126,8 +149,19 @@ impl World {
     fn end(mut self) -> Result<(), Failure> {
         let broker = self.broker.take().unwrap();
         drop(self);
-        broker.join().unwrap()
+        match broker {
+            Running::Thread(broker) => broker.join().unwrap(),
+            Running::Process(mut broker) => {
+                assert!(broker.wait().unwrap().success());
+                Ok(())
+            }
+        }
     }
+}
+
+fn sockets() -> (OwnedFd, OwnedFd) {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
 }
 
 fn admission() -> Admission {

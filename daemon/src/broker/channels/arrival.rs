@@ -14,8 +14,8 @@ use super::super::Broker;
 use super::super::farewell::{PeerFault, close, read_frame};
 use super::super::lock::lock;
 use super::super::shares::Door;
-use super::Answer;
 use super::channel::Channel;
+use super::{Answer, Asking};
 
 /// A client says who it is with its first packets; this is for the slowest network.
 const JOIN_LIMIT: Duration = Duration::from_secs(5);
@@ -104,13 +104,11 @@ impl Broker {
     async fn seat(&self, connection: Connection, mut control: Control, join: Join, place: Place) {
         match self.ask(&connection, join, &place).await {
             None => {}
-            Some(Ok(joined)) => {
-                let calls = self.bounds.calls_in_flight;
-                let channel = Arc::new(Channel::new(place.id, place.door, connection, calls));
+            Some(Answer::Seated(channel, joined)) => {
                 drop(place);
                 self.hold(channel, control, Frame::Joined(joined)).await;
             }
-            Some(Err(refusal)) => {
+            Some(Answer::Refused(refusal)) => {
                 turn_away(&mut control, refusal).await;
                 close(&connection, Farewell::NotJoined);
             }
@@ -126,7 +124,8 @@ impl Broker {
         {
             let mut channels = lock(&self.channels);
             channels.places.settle(place.door, place.id);
-            channels.asking.insert(place.id, answer);
+            let asking = Asking { door: place.door, connection: connection.clone(), answer };
+            channels.asking.insert(place.id, asking);
         }
         self.monitor.say(&FromBroker::Join { channel: place.id, share, seat, holder, join });
         tokio::select! {
@@ -140,15 +139,9 @@ impl Broker {
     async fn hold(&self, channel: Arc<Channel>, control: Control, joined: Frame) {
         let streams = self.bounds.calls_in_flight.saturating_add(1);
         channel.connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
-        let limit = self.bounds.channels_per_seat;
-        let oldest = lock(&self.channels).add(Arc::clone(&channel), limit);
-        if let Some(oldest) = oldest {
-            close(&oldest.connection, Farewell::Replaced);
-        }
         let farewell = self.attend(&channel, control, joined).await;
         close(&channel.connection, farewell);
-        lock(&self.channels).remove(&channel);
-        self.monitor.say(&FromBroker::ChannelGone { channel: channel.id });
+        self.forget(&channel);
     }
 }
 

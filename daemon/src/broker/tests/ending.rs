@@ -87,3 +87,17 @@ async fn p12_the_relay_no_longer_knows_a_share_that_is_over() {
     assert_eq!(world.monitor.admitted().await, None);
     world.holder().await;
 }
+
+#[tokio::test]
+async fn p06_a_holder_who_was_seated_a_moment_ago_is_told_too() {
+    let mut world = World::open().await;
+    let mut guest = world.guest(5).await;
+    guest.ask().await;
+    let (channel, _) = world.monitor.asked().await;
+    world.monitor.seat(channel);
+    retire(&world, &ShareEnd::Expired);
+    guest.is_joined().await;
+    assert_eq!(guest.hear().await, Frame::Ended(ShareEnd::Expired));
+    guest.control.as_mut().unwrap().say(&Frame::EndSeen).await;
+    assert_eq!(world.monitor.told().await, Told::Acknowledged);
+}

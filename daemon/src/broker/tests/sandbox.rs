@@ -1,10 +1,14 @@
 //! The sandbox, in processes of its own: what is confined here stays confined.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use super::super::privilege::{Account, renounce};
 use super::super::sandbox::confine;
+use super::World;
+use super::verb::outcome;
+use wire::privsep::{FromBroker, ToBroker};
 
 /// Which part of a test a re-executed test program plays.
 const PART: &str = "OPENSCOPE_TEST_PART";
@@ -12,15 +16,24 @@ const PART: &str = "OPENSCOPE_TEST_PART";
 const NOBODY: u32 = 65534;
 
 /// Runs one of the parts below in a process of its own, as an ordinary account.
-#[expect(clippy::disallowed_methods, reason = "a test starts itself again")]
 fn play(part: &str) -> Output {
+    command(part).output().unwrap()
+}
+
+/// Starts one of the parts below on a socket.
+pub(super) fn start(part: &str, socket: OwnedFd) -> Child {
+    command(part).stdin(socket).stdout(Stdio::null()).spawn().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test starts itself again")]
+fn command(part: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args(["--exact", "broker::tests::sandbox::parts", "--nocapture", "--test-threads=1"]);
     command.env(PART, part).current_dir("/");
     if nix::unistd::geteuid().is_root() && part != "root" {
         command.uid(NOBODY).gid(NOBODY);
     }
-    command.output().unwrap()
+    command
 }
 
 #[track_caller]
@@ -44,6 +57,7 @@ fn parts() {
         Ok("ptrace") => trace_the_parent(),
         Ok("renounce") => renounced(),
         Ok("root") => root_is_refused(),
+        Ok("broker") => assert_eq!(super::super::main(), ExitCode::SUCCESS),
         Ok(_) | Err(_) => {}
     }
 }
@@ -88,6 +102,23 @@ fn p09_a_broker_does_not_run_as_root() {
     if nix::unistd::geteuid().is_root() {
         passes("root");
     }
+}
+
+#[tokio::test]
+async fn p09_a_confined_broker_does_all_of_its_work() {
+    let mut world = World::start_confined();
+    let ready = FromBroker::Ready { landlock: true, seccomp: true };
+    assert_eq!(world.monitor.next().await, ready);
+    world.monitor.say(&ToBroker::Admit(Box::new(super::admission())));
+    assert_eq!(world.monitor.admitted().await, None);
+    let guest = world.holder().await;
+    let mut stream = guest.call().await;
+    let (call, mut verb) = world.monitor.start(1 << 20).await;
+    verb.write(b"through the sandbox").await;
+    assert_eq!(world.monitor.exit(call, verb).await, (19, 0));
+    world.monitor.end(call);
+    assert_eq!(stream.collect().await, (b"through the sandbox".to_vec(), vec![], outcome()));
+    world.end().unwrap();
 }
 
 fn confined() {
