@@ -7,7 +7,7 @@ use relay::leg::{
     DialFault, Dialer, GuestEvent, GuestEvents, GuestLeg, Redial, RelayAddress, Trust,
 };
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::channel::ClientEndpoint;
 use wire::handle::Secret;
@@ -122,7 +122,7 @@ impl Relays {
         loop {
             let event = tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return leave(leg).await,
                 event = leg.events.next() => event,
             };
             tracing::info!(?event, "the leg needs another");
@@ -135,7 +135,7 @@ impl Relays {
             };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return leave(leg).await,
                 new = self.redial(&mut redial, pause) => leg = new,
             }
             if let Err(fault) = endpoint.replace_leg(Arc::new(leg.path.clone())) {
@@ -161,6 +161,11 @@ impl Relays {
             }
         }
     }
+}
+
+/// Says goodbye to the relay, so that the seat's place there is free at once, and waits for nothing.
+async fn leave(leg: Leg) {
+    let _unanswered = timeout(Duration::ZERO, leg.path.close()).await;
 }
 
 /// Spreads a crowd; nothing rests on it.

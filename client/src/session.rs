@@ -94,6 +94,8 @@ pub(crate) struct Shared {
 pub struct Session {
     shared: Arc<Shared>,
     stop: CancellationToken,
+    /// After [`Self::stop`], whose farewell still needs the leg.
+    leave_relay: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -132,7 +134,8 @@ impl Session {
             view: watch::Sender::new(view),
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(relays.keep(leg, endpoint.clone(), stop.child_token()));
+        let leave_relay = CancellationToken::new();
+        tasks.spawn(relays.keep(leg, endpoint.clone(), leave_relay.clone()));
         let stopped = stop.child_token();
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
@@ -143,7 +146,7 @@ impl Session {
             channels: 0,
         };
         tasks.spawn(supervisor.attend(connection, control));
-        Ok(Self { shared, stop, tasks })
+        Ok(Self { shared, stop, leave_relay, tasks })
     }
 
     /// The session as it is now.
@@ -189,12 +192,10 @@ impl Session {
 
     /// Says goodbye. What still runs there is ended by the daemon after its grace.
     pub async fn close(self) {
-        if let Link::Up(connection, _) = &self.view().link {
-            connection.close(Farewell::Bye.code().into(), b"");
-            turns().await;
-        }
         self.stop.cancel();
         self.tasks.close();
+        turns().await;
+        self.leave_relay.cancel();
         turns().await;
     }
 }
@@ -202,6 +203,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.leave_relay.cancel();
     }
 }
 

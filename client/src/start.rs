@@ -10,6 +10,7 @@ use policy::{MenuEntry, VerbName};
 use wire::call::CallId;
 use wire::channel::HolderKey;
 use wire::fingerprint::Claim;
+use wire::frame::Refusal;
 
 use crate::arguments::{ArgumentFault, nearest, read, read_unlisted};
 use crate::call::Call;
@@ -147,7 +148,8 @@ fn with_session<'a>(
         let session = match Session::join(Arc::clone(&seat), holder, patience).await {
             Ok(session) => session,
             Err(fault) => {
-                if matches!(fault, JoinFault::Ended(_)) {
+                // A seat that is not there, or is another's, is so for good: its key opens nothing.
+                if matches!(fault, JoinFault::Ended(_) | JoinFault::Refused(Refusal::NoSeat)) {
                     seats.forget(&seat);
                 }
                 return Err(not_joined(&fault));

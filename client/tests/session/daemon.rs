@@ -334,7 +334,7 @@ impl Call {
                 self.outcome(statement, Ending::Exited(0), &key()).await;
             }
             "bad.receipt" => {
-                self.outcome(statement, Ending::Exited(0), &SigningKey::from_bytes(&[8; 32])).await
+                self.outcome(statement, Ending::Exited(0), &SigningKey::from_bytes(&[8; 32])).await;
             }
             "share.end" => {
                 self.say(Frame::Started).await;
@@ -342,7 +342,7 @@ impl Call {
                 self.script.end.send_replace(Some(ShareEnd::Revoked { reason }));
             }
             "deny.all" => {
-                self.say(Frame::Refused(Refusal::Denied(PublicRefusal::NotPermitted))).await
+                self.say(Frame::Refused(Refusal::Denied(PublicRefusal::NotPermitted))).await;
             }
             "deny.value" => {
                 let accepts = vec![Constraint::exact(Value::text("web").unwrap())];
@@ -368,10 +368,11 @@ impl Call {
     }
 
     async fn say(&mut self, frame: Frame) {
-        match &frame {
-            Frame::Stdout(bytes) => self.passed.0 += bytes.len() as u64,
-            Frame::Stderr(bytes) => self.passed.1 += bytes.len() as u64,
-            _ => {}
+        if let Frame::Stdout(bytes) = &frame {
+            self.passed.0 += bytes.len() as u64;
+        }
+        if let Frame::Stderr(bytes) = &frame {
+            self.passed.1 += bytes.len() as u64;
         }
         let _gone = self.send.write_all(&frame.encode().unwrap()).await;
     }
