@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -54,10 +54,11 @@ const MAX_PATH: usize = 4096;
 
 /// What `openscoped` does: keep a monitor running, with these arguments, until it is told to stop.
 ///
-/// The exit status is the monitor's.
+/// Of the descriptors that it has inherited only those of `handed_down` reach the monitor. The exit
+/// status is the monitor's.
 #[must_use]
-pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    close_fds::set_fds_cloexec(3, &[]);
+pub fn main(arguments: impl Iterator<Item = OsString>, handed_down: &[RawFd]) -> ExitCode {
+    close_fds::set_fds_cloexec(3, handed_down);
     let arguments = [AS_MONITOR.into()].into_iter().chain(arguments).collect();
     match shed().and_then(|()| keep("/proc/self/exe", arguments)) {
         Ok(code) => ExitCode::from(code),

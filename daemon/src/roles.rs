@@ -35,7 +35,7 @@ fn keep_or_tell(arguments: Vec<OsString>) -> ExitCode {
             Err(fault) => tell(&format!("error: {fault}\n"), Exit::Usage),
         };
     }
-    keeper::main(arguments.into_iter())
+    keeper::main(arguments.into_iter(), asked.runner_fd.as_slice())
 }
 
 fn tell(text: &str, exit: Exit) -> ExitCode {

@@ -36,9 +36,14 @@ impl<'w> Vendor<'w> {
         self.home().join("identity.txt")
     }
 
+    /// The recipient's identity file.
+    pub fn identity_text(&self) -> String {
+        std::fs::read_to_string(self.identity()).expect("read the identity file")
+    }
+
     /// The recipient's public key.
     pub fn public_key(&self) -> String {
-        let text = std::fs::read_to_string(self.identity()).expect("read the identity file");
+        let text = self.identity_text();
         let line = text.lines().find_map(|line| line.split("public key: ").nth(1));
         line.expect("the file names its public key").trim().to_owned()
     }

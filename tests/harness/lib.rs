@@ -3,7 +3,10 @@
 pub mod account;
 pub mod background;
 pub mod client;
+pub mod dump;
+pub mod forge;
 pub mod installed;
 pub mod owner;
+pub mod proxy;
 pub mod wait;
 pub mod world;

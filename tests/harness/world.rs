@@ -5,7 +5,6 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -24,6 +23,8 @@ pub struct Setup {
     pub contacts: String,
     /// `LD_PRELOAD` and the like, for the daemon.
     pub environment: Vec<(String, String)>,
+    /// What is started as `openscoped`.
+    pub program: PathBuf,
 }
 
 /// A world that runs.
@@ -34,6 +35,7 @@ pub struct World {
     pub daemon: Option<Background>,
     relay_address: String,
     environment: Vec<(String, String)>,
+    program: PathBuf,
     scratch: TempDir,
 }
 
@@ -89,6 +91,13 @@ effect  = "write"
 run     = { exec = { argv = ["/usr/bin/touch", "--", "@HOME@/drop/{name}"] } }
 [verb."test.write".params]
 name = { type = "string", pattern = "[a-z0-9-]+", required = true }
+
+[verb."test.append"]
+summary = "Leaves one line each time that it runs"
+effect  = "write"
+run     = { exec = { argv = ["/bin/sh", "@HOME@/script/append", "{name}"] } }
+[verb."test.append".params]
+name = { type = "string", pattern = "[a-z0-9-]+", required = true }
 "#;
 
 const POLICY: &str = r#"
@@ -98,7 +107,7 @@ user = "@ALICE@"
 [[allow]]
 user = "@ALICE@"
 agent = "you"
-verbs = { "log.tail" = { service = ["web", "db"] }, "log.follow" = { service = ["web", "db"] }, "service.restart" = { service = ["web"] }, "test.echo" = {}, "test.sh" = {}, "test.true" = {}, "test.write" = {} }
+verbs = { "log.tail" = { service = ["web", "db"] }, "log.follow" = { service = ["web", "db"] }, "service.restart" = { service = ["web"] }, "test.echo" = {}, "test.sh" = {}, "test.true" = {}, "test.write" = {}, "test.append" = {} }
 [[deny]]
 user  = "*"
 verbs = { "log.tail" = { service = ["vault"] } }
@@ -118,6 +127,7 @@ impl Default for Setup {
             limits: String::new(),
             contacts: String::new(),
             environment: Vec::new(),
+            program: program("openscoped"),
         }
     }
 }
@@ -136,6 +146,7 @@ impl Setup {
             daemon: None,
             relay_address: String::new(),
             environment: self.environment.clone(),
+            program: self.program.clone(),
             scratch,
         };
         world.lay_out();
@@ -206,6 +217,12 @@ impl World {
         self.home.join("drop").join(name)
     }
 
+    /// The names for which `test.append` has run, in order.
+    pub fn ran(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.drop_file("ran")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     fn lay_out(&self) {
         let make = |name: &str, mode: u32, owner: Option<&Account>| {
             let path = self.home.join(name);
@@ -228,6 +245,7 @@ impl World {
         make("vendor", 0o700, Some(vendor));
         make("mallory", 0o700, Some(mallory));
         make("bob", 0o700, Some(&self.accounts.bob));
+        self.script("append", "echo \"$1\" >> @HOME@/drop/ran\n");
         for service in ["web", "db", "vault"] {
             let lines: String = (1..=9).map(|line| format!("{service} line {line}\n")).collect();
             fs::write(self.home.join("log").join(service), lines).expect("write a log");
@@ -314,7 +332,7 @@ impl World {
 
     /// The command that starts the daemon.
     pub fn daemon_command(&self) -> Command {
-        let mut command = Command::new(program("openscoped"));
+        let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.etc().join("openscoped.toml"));
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_LOG", "info");
         command.envs(self.environment.iter().cloned()).current_dir("/");

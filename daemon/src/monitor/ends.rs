@@ -8,7 +8,7 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Hex};
-use super::calls::{Active, At, Run};
+use super::calls::{Active, At, Batch, Run};
 use super::share::Past;
 use super::start_call::ending;
 use crate::clock::Instants;
@@ -95,7 +95,7 @@ impl Monitor {
     }
 
     /// Puts the calls that are over on record, and sends their receipts.
-    pub(super) fn finish_calls(&mut self, now: Instants) {
+    pub(super) fn finish_calls(&mut self, batch: &mut Batch, now: Instants) {
         let broker_up = self.broker.is_up();
         let done: Vec<Run> = self
             .calls
@@ -109,11 +109,11 @@ impl Monitor {
             .map(|(run, _)| *run)
             .collect();
         for run in done {
-            self.finish(run, now);
+            self.finish(run, batch, now);
         }
     }
 
-    fn finish(&mut self, run: Run, now: Instants) {
+    fn finish(&mut self, run: Run, batch: &mut Batch, now: Instants) {
         let Some(active) = self.calls.remove(run) else { return };
         let by_itself = active.gone.as_ref().map(|(ended, _)| ending(ended));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
@@ -121,7 +121,7 @@ impl Monitor {
         let counts = active.drained.unwrap_or((0, 0));
         let outcome = self.close_call(active.at, ending, counts, active.started, now);
         if let Some(outcome) = outcome {
-            self.broker.send(&ToBroker::Outcome { call: active.to, outcome }, &[]);
+            batch.answer(ToBroker::Outcome { call: active.to, outcome });
         }
     }
 

@@ -168,7 +168,7 @@ fn all(faults: &[config::ConfigFault]) -> StartFault {
     StartFault::Configuration(said.join("\n"))
 }
 
-fn chain(fault: &dyn Error) -> String {
+pub(super) fn chain(fault: &dyn Error) -> String {
     let mut said = fault.to_string();
     let mut cause = fault.source();
     while let Some(next) = cause {
@@ -229,6 +229,8 @@ fn runner(arguments: &Arguments, judge: &Judge) -> Result<RunnerProgram, StartFa
         let inherited = PathBuf::from(format!("/proc/self/fd/{number}"));
         let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
         let program = rustix::fs::open(inherited, flags, Bits::empty()).map_err(io::Error::from)?;
+        // The number itself came over an exec, and must not go over another.
+        close_fds::set_fds_cloexec(3, &[]);
         return Ok(RunnerProgram::new(program));
     }
     let beside = std::env::current_exe()?.with_file_name("openscope-run");

@@ -14,6 +14,7 @@ use super::Monitor;
 use super::calls::{Active, At, Run};
 use super::share::Share;
 use super::spawn::{Ended, Pool, Running};
+use super::start::chain;
 use crate::clock::Instants;
 use crate::config::Mode;
 use crate::run::{Account, Attached, Limits, Order};
@@ -102,7 +103,8 @@ impl Monitor {
             stderr: stderr_end,
             program: Some(descriptor),
         };
-        let running = self.runners.start(&order, attached).map_err(io::Error::other)?;
+        let running = self.runners.start(&order, attached);
+        let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
         Ok((running, Output { stdout, stderr }))
     }

@@ -16,6 +16,7 @@ use super::calls::{Batch, Run};
 use super::owner_socket::Caller;
 use super::seats::Visitor;
 use super::spawn::Pool;
+use super::start::chain;
 use wire::call::Ending;
 use crate::clock::Instants;
 
@@ -83,12 +84,13 @@ impl Monitor {
         }
         let mut batch = Batch::default();
         self.take_broker(&mut batch, now);
-        self.finish_calls(now);
-        self.clear_ended_shares(now);
+        self.finish_calls(&mut batch, now);
         if std::mem::take(&mut self.sync_this_turn) {
             batch.demand_sync();
         }
         self.settle(batch, now);
+        // Whoever waits for an end hears of it only once it is on record.
+        self.clear_ended_shares(now);
         self.keep_up(now);
         if idle {
             self.park();
@@ -123,6 +125,7 @@ impl Monitor {
     }
 
     fn take_broker(&mut self, batch: &mut Batch, now: Instants) {
+        self.records_lost = false;
         self.broker.flush();
         for _ in 0..MESSAGES_PER_TURN {
             if batch.is_full() {
@@ -202,12 +205,14 @@ impl Monitor {
             tracing::error!(%fault, "the audit log cannot be synced");
         }
         self.report_strangers(now);
+        // What was recorded since the turn was settled does not wait for the next one.
+        let _told = self.commit(Durability::Soon, now);
     }
 
     /// Starts a runner that waits for a later call, when there is nothing else to do.
     fn park(&mut self) {
         self.pool = self.runners.refill().unwrap_or_else(|fault| {
-            tracing::error!(%fault, "no runner can be parked");
+            tracing::error!(fault = chain(&fault), "no runner can be parked");
             Pool::Full
         });
     }
@@ -274,7 +279,8 @@ impl Monitor {
             }
             let mut unheard = Batch::default();
             self.take_broker(&mut unheard, now);
-            self.finish_calls(now);
+            self.finish_calls(&mut unheard, now);
+            self.settle(unheard, now);
             if self.wait().is_err() {
                 break;
             }

@@ -1,0 +1,108 @@
+//! A guest who holds a handle's secrets and says to the daemon whatever they like.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
+use wire::call::{Redemption, Signed};
+use wire::channel::{ClientEndpoint, Connection, HolderKey, Limits, RecvStream};
+use wire::frame::{Frame, Frames, Join, VERSION};
+use wire::handle::{Handle, Identity, Sealed};
+
+/// The longest wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A handle, open.
+///
+/// # Panics
+/// When `identity` does not open it.
+pub fn open(handle: &str, identity: &str) -> Handle {
+    let identities = Identity::parse(identity, || None).expect("an identity");
+    let sealed = Sealed::parse(handle).expect("a handle");
+    sealed.open(&identities).expect("the identity opens the handle")
+}
+
+/// A channel of somebody who met the rendezvous.
+pub struct Guest {
+    pub connection: Connection,
+    endpoint: ClientEndpoint,
+    leg: GuestLeg,
+    _events: GuestEvents,
+}
+
+impl Guest {
+    /// Comes to the daemon's door with the handle's rendezvous secret and `holder` as the own key.
+    ///
+    /// # Panics
+    /// When there is no way to the daemon.
+    pub async fn arrive(handle: &Handle, holder: &HolderKey) -> Self {
+        let passport = handle.verify().expect("a whole handle");
+        let authority = passport.authority();
+        let address = authority.relays[0].parse().expect("an address");
+        let dialer = Dialer::new(Trust::pins_only(), PATIENCE);
+        let dialled = GuestLeg::dial(&dialer, &address, handle.rendezvous.expose()).await;
+        let (leg, events) = dialled.expect("the relay lets the guest in");
+        let endpoint = ClientEndpoint::new(Arc::new(leg.clone()), Limits::client());
+        let endpoint = endpoint.expect("an endpoint");
+        let connection = endpoint.connect(holder, &authority.channel_key).await;
+        Self { connection: connection.expect("a channel"), endpoint, leg, _events: events }
+    }
+
+    /// The leg below the channel.
+    pub fn leg(&self) -> &GuestLeg {
+        &self.leg
+    }
+
+    /// Says `bytes` on a new stream; the first frame of the answer, if there is one.
+    pub async fn say(&self, bytes: &[u8]) -> Option<Frame> {
+        let (mut send, receive) =
+            tokio::time::timeout(PATIENCE, self.connection.open_bi()).await.ok()?.ok()?;
+        let _ = send.write_all(bytes).await;
+        let answer = tokio::time::timeout(PATIENCE, first_frame(receive)).await.ok().flatten();
+        drop(send);
+        answer
+    }
+
+    /// Asks for the seat.
+    pub async fn join(&self, join: Join) -> Option<Frame> {
+        self.say(&Frame::Join(join).encode().expect("a frame")).await
+    }
+
+    /// Goes away, with a word.
+    pub async fn leave(self) {
+        self.endpoint.close().await;
+    }
+}
+
+async fn first_frame(mut from: RecvStream) -> Option<Frame> {
+    let mut frames = Frames::default();
+    let mut buffer = vec![0; 4096];
+    loop {
+        if let Some(frame) = frames.take().ok()? {
+            return Some(frame);
+        }
+        let length = from.read(&mut buffer).await.ok()??;
+        frames.push(&buffer[..length]);
+    }
+}
+
+/// A join with this redemption.
+pub fn join(handle: &Handle, redemption: Option<Signed>) -> Join {
+    Join { version: VERSION, passport: handle.passport.clone(), redemption, nonce: [7; 16] }
+}
+
+/// "The seat is held by `holder`", signed with `signer`.
+///
+/// # Panics
+/// When the handle is broken.
+pub fn redemption(handle: &Handle, holder: &HolderKey, signer: &[u8; 32]) -> Signed {
+    let passport = handle.verify().expect("a whole handle");
+    let statement = Redemption {
+        daemon: handle.daemon_key,
+        share: passport.authority().share,
+        seat: passport.authority().seat,
+        holder: holder.public(),
+    };
+    Signed::new(&statement, &SigningKey::from_bytes(signer)).expect("a statement")
+}
