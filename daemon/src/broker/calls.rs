@@ -5,6 +5,7 @@ mod outgoing;
 mod output;
 mod pipe;
 mod pump;
+mod wait;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;

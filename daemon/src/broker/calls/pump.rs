@@ -1,23 +1,22 @@
 //! One call's task: from the question to the last byte of the answer.
 
-use std::future::{pending, poll_fn};
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, sleep_until};
-use wire::channel::{SendStream, VarInt, WriteError};
+use tokio::time::Instant;
+use wire::channel::{VarInt, WriteError};
 use wire::frame::Frame;
 use wire::privsep::{CallRef, FromBroker};
 
 use super::super::Broker;
 use super::Order;
-use super::holder::{Fate, Holder, Watch};
+use super::holder::{Fate, Holder};
 use super::outgoing::Outgoing;
 use super::output::Output;
-use super::pipe::{Piece, Scratch};
+use super::pipe::Piece;
+use super::wait;
 
 /// That a call has started may wait so long for something to go with it: most calls are over by then, and a packet less
 /// is a tenth of what one costs.
@@ -144,10 +143,10 @@ impl Pump {
         tokio::select! {
             biased;
             order = orders.recv(), if awaits_orders => Event::Ordered(order),
-            fate = fate(watch) => Event::Holder(fate),
-            sent = send(outgoing, stream), if may_send => Event::Sent(sent),
-            piece = piece(output.as_mut(), &broker.scratch), if may_read => Event::Read(piece),
-            () = until(due) => Event::Due,
+            fate = wait::fate(watch) => Event::Holder(fate),
+            sent = wait::send(outgoing, stream), if may_send => Event::Sent(sent),
+            piece = wait::piece(output.as_mut(), &broker.scratch), if may_read => Event::Read(piece),
+            () = wait::until(due) => Event::Due,
         }
     }
 
@@ -315,19 +314,18 @@ impl Pump {
 
     /// Nobody is left to write: what lies in the pipes is all there is. It is kept for a holder who may come back.
     fn empty(&mut self) {
-        if self.output.is_none() {
-            return self.drained();
-        }
         while self.may_read() {
             let Some(output) = &mut self.output else { return };
             let Some(piece) = output.take_piece(&self.broker.scratch) else { break };
             self.read(piece);
         }
+        self.drained_if_empty();
     }
 
     fn drained_if_empty(&mut self) {
         let empty = self.output.as_ref().is_none_or(Output::has_ended);
-        if self.stage == Stage::Exited && empty {
+        let kept = self.holder.is_none() && self.cancel == Cancel::No && !self.outgoing.is_empty();
+        if self.stage == Stage::Exited && empty && !kept {
             self.drained();
         }
     }
@@ -380,33 +378,5 @@ fn fate_of(fault: &WriteError) -> Fate {
         WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
             Fate::Lost
         }
-    }
-}
-
-async fn fate(watch: Option<&mut Watch>) -> Fate {
-    match watch {
-        Some(watch) => watch.fate().await,
-        None => pending().await,
-    }
-}
-
-async fn send(outgoing: &mut Outgoing, stream: Option<&mut SendStream>) -> Result<(), WriteError> {
-    match stream {
-        Some(stream) => outgoing.send(stream).await,
-        None => pending().await,
-    }
-}
-
-async fn piece(output: Option<&mut Output>, scratch: &Mutex<Scratch>) -> Piece {
-    match output {
-        Some(output) => poll_fn(|cx| output.poll_piece(cx, scratch)).await,
-        None => pending().await,
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }

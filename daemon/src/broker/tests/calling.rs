@@ -220,6 +220,25 @@ async fn a_pipe_that_somebody_keeps_open_does_not_keep_the_call() {
 }
 
 #[tokio::test]
+async fn a_call_whose_pipes_ended_before_its_processes_is_drained_at_once() {
+    let mut world = World::open().await;
+    let guest = world.holder().await;
+    let _stream = guest.call().await;
+    let (call, verb) = world.monitor.start(PLENTY).await;
+    drop(verb);
+    // By the time another call is through, the ends of the pipes have been seen.
+    let mut other = guest.call().await;
+    let (second, verb) = world.monitor.start(PLENTY).await;
+    world.monitor.exit(second, verb).await;
+    world.monitor.end(second);
+    other.collect().await;
+    let since = tokio::time::Instant::now();
+    world.monitor.say(&ToBroker::Exited { call });
+    assert_eq!(world.monitor.drained().await, (call, 0, 0));
+    assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
 async fn ru2_a_reader_that_does_not_read_holds_the_verb_up_and_not_its_output_in_memory() {
     let mut world = World::open().await;
     let small = Limits { stream_window: 64 * 1024, ..Limits::client() };
@@ -310,6 +329,38 @@ async fn se7_what_a_call_wrote_last_waits_for_a_holder_who_comes_back_in_time() 
     assert_eq!(world.monitor.drained().await, (to, 7, 0));
     world.monitor.end(to);
     assert_eq!(stream.collect().await, (b"the end".to_vec(), vec![], outcome()));
+}
+
+#[tokio::test]
+async fn se7_what_was_read_for_a_stalled_holder_is_not_lost_with_their_channel() {
+    let mut world = World::open().await;
+    let small = Limits { stream_window: 1024, ..Limits::client() };
+    let mut guest = Guest::arrive_with(&world.relay, 1, small).await;
+    guest.ask().await;
+    let (channel, _) = world.monitor.asked().await;
+    world.monitor.seat(channel);
+    guest.is_joined().await;
+    let _stalled = guest.call().await;
+    let (from, mut verb) = world.monitor.start(PLENTY).await;
+    let written = bytes(30_000);
+    verb.write(&written).await;
+    drop(verb);
+    // Another call's way through shows that the output has been read by now.
+    let mut other = guest.call().await;
+    let (second, verb) = world.monitor.start(PLENTY).await;
+    world.monitor.exit(second, verb).await;
+    world.monitor.end(second);
+    other.collect().await;
+    guest.connection.close(0u32.into(), b"");
+    world.monitor.gone().await;
+    let again = world.holder().await;
+    let mut stream = again.call().await;
+    let to = world.monitor.called().await;
+    world.monitor.say(&ToBroker::Exited { call: from });
+    world.monitor.say(&ToBroker::Reattach { from, to });
+    assert_eq!(world.monitor.drained().await, (to, 30_000, 0));
+    world.monitor.end(to);
+    assert!(stream.collect().await.0 == written);
 }
 
 #[tokio::test]
