@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -34,8 +34,23 @@ const WAYS: [Way; 2] = [Way::Cgroup, Way::Subreaper];
 
 /// The runner as it is now. `cargo test --lib` on its own does not build it.
 static RUNNER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let deps = std::env::current_exe().unwrap();
-    let profile = deps.ancestors().nth(2).unwrap();
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let runner = profile.join("openscope-run");
+    if !is_newer(&runner, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/run")) {
+        build(profile);
+    }
+    runner
+});
+
+fn is_newer(program: &Path, sources: &Path) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
+    let Ok(built) = changed(program) else { return false };
+    let all = fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path());
+    all.chain([sources.with_extension("rs")]).all(|source| changed(&source).unwrap() < built)
+}
+
+fn build(profile: &Path) {
     #[expect(clippy::disallowed_methods, reason = "a test builds what it runs")]
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "daemon", "--bin", "openscope-run"]);
@@ -44,8 +59,7 @@ static RUNNER: LazyLock<PathBuf> = LazyLock::new(|| {
     }
     cargo.arg("--target-dir").arg(profile.parent().unwrap());
     assert!(cargo.status().unwrap().success(), "the runner does not build");
-    profile.join("openscope-run")
-});
+}
 
 fn program() -> RunnerProgram {
     RunnerProgram::new(opened(RUNNER.to_str().unwrap()))
@@ -246,6 +260,8 @@ fn ru4_a_verb_that_only_forks_dies() {
         let mut world = world(way);
         let (mut outputs, attached) = outputs();
         let mut verb = shell("f() { f & f & }; echo begun; f; wait");
+        // An account that no other test uses: a limit on processes counts all of an account's.
+        verb.account = Account::Become { uid: 7, name: "lp".into() };
         verb.limits.processes = Some(200);
         let mut running = world.runners.start(&verb, attached).unwrap();
         assert_eq!(outputs.wait_for_line(), "begun");
@@ -404,6 +420,7 @@ fn ru5_limits_hold() {
     for way in WAYS {
         let mut verb = shell("ulimit -n; ulimit -c; ulimit -u");
         verb.program = "/bin/bash".into();
+        verb.account = Account::Become { uid: 8, name: "mail".into() };
         verb.limits = Limits { open_files: Some(77), processes: Some(88) };
         let (_, out, _) = run(&mut world(way), &verb);
         assert_eq!(out, "77\n0\n88\n", "{way:?}");
