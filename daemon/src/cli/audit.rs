@@ -138,11 +138,21 @@ fn record_text(record: &Record) -> String {
     let mut text = format!("{:>6} {} {kind}", record.seq, rfc3339(record.time));
     for (name, value) in event.as_object().into_iter().flatten().filter(|(name, _)| *name != "type")
     {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_str().map_or_else(|| value.to_string(), key_shortened);
         // Writing to a `String` cannot fail.
         let _ = write!(text, " {name}={}", shown::line(&value));
     }
     text
+}
+
+/// A key is told from others by its beginning; the log, and `--json`, have all of it.
+fn key_shortened(text: &str) -> String {
+    match text.split_at_checked(12) {
+        Some((start, _)) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{start}…")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 impl Verify {
@@ -280,6 +290,14 @@ mod tests {
         let tail = Tail { state: Some(home.path().to_owned()), lines: 1 };
         let fault = tail.run(&Chosen::default(), &mut heard(Format::Text, false).0).unwrap_err();
         assert!(fault.message().contains("audit.log"), "{fault:?}");
+    }
+
+    #[test]
+    fn a_key_is_shortened_and_nothing_else() {
+        assert_eq!(key_shortened(&"a".repeat(64)), "aaaaaaaaaaaa…");
+        for whole in ["a".repeat(63), "a".repeat(65), "z".repeat(64), "é".repeat(32)] {
+            assert_eq!(key_shortened(&whole), whole);
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Chosen {
     )]
     socket: Option<PathBuf>,
     /// Your own daemon (`openscoped --rootless`), under the XDG directories, instead of the system's
-    #[arg(long, global = true, env = "OPENSCOPE_ROOTLESS", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "OPENSCOPE_ROOTLESS", hide_env_values = true, value_parser = FalseyValueParser::new())]
     rootless: bool,
 }
 

@@ -21,7 +21,7 @@ mod tale;
 use home::Home;
 use prompt::Prompting;
 use siblings::Siblings;
-use stage::Stage;
+use stage::{Outcome, Stage};
 use tale::Tale;
 
 pub(super) const HELP: &str = "\
@@ -57,11 +57,11 @@ async fn tour(
     let mut stage = Stage::new(home, siblings, Tale::new(out));
     let told = tokio::select! {
         biased;
-        () = interrupted.come(&prompting) => Err(Fault::new(Exit::Interrupted, "interrupted")),
+        () = interrupted.come(&prompting) => Err(Fault::new(Exit::Interrupted, "the tour was ended early; everything that it started is gone")),
         told = tell(&mut stage, account, &prompting) => told,
     };
     prompting.restore();
-    let cleared = stage.clear(told.is_err()).await;
+    let cleared = stage.clear(Outcome::of(&told)).await;
     told.and(cleared).map(|()| Exit::Done)
 }
 

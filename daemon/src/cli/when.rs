@@ -1,5 +1,7 @@
 //! Points in time as a person reads them.
 
+use std::time::Duration;
+
 use policy::Timestamp;
 
 use crate::clock::rfc3339;
@@ -15,13 +17,15 @@ pub(super) fn second(at: Timestamp) -> String {
     exact.split_once('.').map_or(exact.clone(), |(whole, _)| format!("{whole}Z"))
 }
 
-/// `in 12 min`, rounded down: nobody is promised more time than there is.
+/// `in 12 min`. The milliseconds that an answer was under way do not turn 30 minutes into 29.
 pub(super) fn ahead(at: Timestamp, now: Timestamp) -> String {
-    match at.since(now).as_secs() {
+    match at.since(now).saturating_add(HALF_A_SECOND).as_secs() {
         0 => "over".to_owned(),
         seconds => format!("in {}", length(seconds)),
     }
 }
+
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 /// `12 min ago`.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
@@ -45,12 +49,13 @@ mod tests {
     }
 
     #[test]
-    fn time_left_is_rounded_down() {
-        assert_eq!(ahead_by(999), "over");
-        assert_eq!(ahead_by(1_000), "in 1 s");
-        assert_eq!(ahead_by(119_999), "in 119 s");
-        assert_eq!(ahead_by(120_000), "in 2 min");
-        assert_eq!(ahead_by(1_799_999), "in 29 min");
+    fn time_left_is_told_to_the_second_and_then_to_the_minute_begun() {
+        assert_eq!(ahead_by(499), "over");
+        assert_eq!(ahead_by(500), "in 1 s");
+        assert_eq!(ahead_by(119_499), "in 119 s");
+        assert_eq!(ahead_by(119_500), "in 2 min");
+        assert_eq!(ahead_by(1_799_499), "in 29 min");
+        assert_eq!(ahead_by(1_799_990), "in 30 min");
         assert_eq!(ahead_by(7_200_000), "in 2 h");
     }
 

@@ -26,7 +26,7 @@ lines=1..100 a range. A parameter that is not pinned stays as wide as you hold i
 #[command(group = clap::ArgGroup::new("recipient").required(true))]
 pub(in crate::cli) struct Open {
     /// A verb to share, with pins; give it once per verb
-    #[arg(long = "verb", short = 'v', required = true, value_name = "APP.ACTION[:PIN,…]")]
+    #[arg(long = "verb", required = true, value_name = "APP.ACTION[:PIN,…]")]
     verbs: Vec<String>,
     /// Who gets a seat; contacts of yours or of the system's
     #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "ALIAS", group = "recipient")]
@@ -120,7 +120,7 @@ fn tell(opened: &Opened, out: &mut Output) -> Result<(), Fault> {
         }
     }
     let words = opened.words.iter().map(|word| shown::line(word)).collect::<Vec<_>>().join(" ");
-    out.aside(&format!("\n{}\n\n  {words}\n", out.paint().strong(WORDS)));
+    out.aside(&format!("\n{}\n\n  {words}", out.paint().strong(WORDS)));
     Ok(())
 }
 

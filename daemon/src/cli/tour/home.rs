@@ -8,8 +8,14 @@ use std::path::{Path, PathBuf};
 use super::account::Account;
 use crate::cli::fault::Fault;
 
-/// A Unix socket's path has at most 107 characters, and the longest of ours in here has 40.
+/// A Unix socket's path has at most 107 characters, and the daemon's in here has 67 after this.
 const LONGEST_PARENT: usize = 40;
+
+/// Where a rootless daemon looks for its configuration, and keeps its state.
+pub(super) const CONFIG: &str = "owner/.config/openscope";
+pub(super) const STATE: &str = "owner/.local/state/openscope";
+const VERBS: &str = "owner/.config/openscope/verbs.d";
+const POLICIES: &str = "owner/.config/openscope/policy.d";
 
 /// Logs that a fresh machine may have; the first that the tour's account can read is shown.
 const LOGS: [&str; 7] = [
@@ -57,17 +63,7 @@ impl Home {
     }
 
     fn fill(&self) -> io::Result<()> {
-        for below in [
-            "owner",
-            "vendor",
-            "relay",
-            "config/verbs.d",
-            "config/policy.d",
-            "state",
-            "run",
-            "log",
-            "bin",
-        ] {
+        for below in ["vendor", "relay", VERBS, POLICIES, "run", "log", "bin"] {
             DirBuilder::new().recursive(true).mode(0o700).create(self.at(below))?;
         }
         for (below, text) in SCRIPTS {
@@ -76,8 +72,8 @@ impl Home {
         for service in ["web", "db"] {
             self.put(&format!("log/{service}.log"), "")?;
         }
-        self.put("config/verbs.d/tour.toml", &self.verbs())?;
-        self.put("config/policy.d/tour.toml", POLICY)
+        self.put(&format!("{VERBS}/tour.toml"), &self.verbs())?;
+        self.put(&format!("{POLICIES}/tour.toml"), POLICY)
     }
 
     fn put(&self, below: &str, text: &str) -> io::Result<()> {

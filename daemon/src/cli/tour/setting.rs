@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use wire::control::{Reply, Request, StatusView};
 
+use super::home::{CONFIG, STATE};
 use super::siblings::{Program, Siblings};
 use super::stage::{Stage, Who, clean};
 use crate::cli::fault::Fault;
@@ -64,27 +65,23 @@ fn address(log: &Path) -> Option<String> {
 
 /// The relay's operator lets this daemon in: a token, bound to the key of the daemon's leg.
 async fn token(stage: &mut Stage<'_>, address: &str) -> Result<(), Fault> {
-    let home = stage.home.path().display().to_string();
     let config = format!(
-        "name = \"tour\"\nmode = \"rootless\"\nstate = \"{home}/state\"\nsocket = \"{home}/run/openscope.sock\"\n\n\
-         [[relay]]\naddress = \"{address}\"\ntoken_file = \"{home}/config/relay.token\"\n"
+        "name = \"tour\"\nkill = \"subreaper\"\n\n[[relay]]\naddress = \"{address}\"\ntoken_file = \"{}\"\n",
+        stage.home.at(CONFIG).join("relay.token").display()
     );
-    stage.home.write("config/openscoped.toml", &config)?;
+    stage.home.write(&format!("{CONFIG}/openscoped.toml"), &config)?;
     let daemon = |siblings: &Siblings| Rc::clone(&siblings.daemon);
-    let ask = ["--rootless", "--config", CONFIG, "--leg-key"];
+    let ask = ["--rootless", "--leg-key"];
     let key = stage.run_other(daemon, Who::Owner, &ask).await?;
     let mint =
         ["token", "mint", "--operator-key", "operator.key", "--leg-key", key.trim(), "--ttl", "1d"];
     let token = stage.run(Who::Operator, &mint, 0).await?;
-    stage.home.write("config/relay.token", &token)
+    stage.home.write(&format!("{CONFIG}/relay.token"), &token)
 }
-
-/// As seen from the owner's home.
-const CONFIG: &str = "../config/openscoped.toml";
 
 async fn daemon(stage: &mut Stage<'_>) -> Result<(), Fault> {
     let daemon = |siblings: &Siblings| Rc::clone(&siblings.daemon);
-    let mut command = background(stage, daemon, Who::Owner, &["--rootless", "--config", CONFIG])?;
+    let mut command = background(stage, daemon, Who::Owner, &["--rootless"])?;
     let siblings = Rc::clone(&stage.siblings);
     command.arg("--runner-fd").arg(siblings.runner.number().to_string());
     let inherited = siblings.runner.inherited()?;
@@ -92,7 +89,7 @@ async fn daemon(stage: &mut Stage<'_>) -> Result<(), Fault> {
     drop(inherited);
     started?;
     stage.tale.say("")?;
-    let socket = stage.home.at("run/openscope.sock");
+    let socket = stage.home.at(STATE).join("openscope.sock");
     stage.until("the daemon's way to the relay", || reached(&Daemon::on(&socket))).await
 }
 

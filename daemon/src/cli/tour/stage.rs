@@ -18,6 +18,7 @@ use super::home::Home;
 use super::siblings::{Program, Siblings};
 use super::tale::Tale;
 use crate::cli::fault::Fault;
+use crate::exit::Exit;
 
 /// No command of the tour takes longer, unless something is wrong.
 const COMMAND: Duration = Duration::from_secs(15);
@@ -39,6 +40,27 @@ struct Staying {
     name: String,
     child: Child,
     group: Option<Pid>,
+}
+
+/// What became of the tour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// It was told to its end.
+    Told,
+    /// Something did not go as it should: the logs may say why.
+    Failed,
+    /// A person has had enough of it.
+    Left,
+}
+
+impl Outcome {
+    pub(super) fn of(told: &Result<(), Fault>) -> Self {
+        match told {
+            Ok(()) => Self::Told,
+            Err(fault) if fault.exit() == Exit::Failed => Self::Failed,
+            Err(_) => Self::Left,
+        }
+    }
 }
 
 /// Who types a command.
@@ -91,7 +113,7 @@ impl<'o> Stage<'o> {
         let own = self.home.at(who.name());
         command.current_dir(&own).env("HOME", &own);
         if who == Who::Owner {
-            command.env("OPENSCOPE_SOCKET", self.home.at("run/openscope.sock"));
+            command.env("OPENSCOPE_ROOTLESS", "1");
         }
         command
     }
@@ -221,15 +243,15 @@ impl<'o> Stage<'o> {
     }
 
     /// Ends everything, in the reverse order of its start, and removes the home.
-    pub(super) async fn clear(mut self, failed: bool) -> Result<(), Fault> {
-        if failed {
+    pub(super) async fn clear(mut self, outcome: Outcome) -> Result<(), Fault> {
+        if outcome == Outcome::Failed {
             self.tell_logs();
         }
         while let Some(staying) = self.staying.pop() {
             staying.end().await;
         }
         let removed = self.home.remove();
-        let closed = self.tale.close(!failed);
+        let closed = self.tale.close(outcome == Outcome::Told);
         let home = self.home.path().display();
         removed
             .map_err(|error| Fault::failed(format!("`{home}` could not be removed: {error}")))?;

@@ -18,8 +18,8 @@ pub(super) struct Opened {
 
 impl Opened {
     /// What the recipient gives the client with every command.
-    pub(super) fn passport(&self) -> [&str; 6] {
-        ["--passport", "@handle", "--fingerprint", &self.fingerprint, "--identity", "vendor.key"]
+    pub(super) fn passport(&self) -> [&str; 4] {
+        ["--passport", "@handle", "--fingerprint", &self.fingerprint]
     }
 }
 
@@ -58,12 +58,12 @@ fn introduce(stage: &mut Stage<'_>, account: &Account) -> Result<(), Fault> {
     let home = stage.home.path().display().to_string();
     stage.tale.say(&format!(
         "OpenScope, all on this machine. What you see is typed and answered now, by the real programs.\n\
-         Everything lies in {home} and goes when this ends. Ctrl+C ends it at any time."
+         Everything lies in {home} and goes when this ends. Ctrl+C ends it at any time.\n"
     ))
 }
 
 async fn befriend(stage: &mut Stage<'_>) -> Result<(), Fault> {
-    let said = stage.run(Who::Vendor, &["keygen", "--out", "vendor.key"], 0).await?;
+    let said = stage.run(Who::Vendor, &["keygen"], 0).await?;
     let key = word(&said, "age1")?;
     stage.run(Who::Owner, &["contact", "add", "vendor", &key], 0).await.map(drop)
 }
@@ -92,8 +92,8 @@ async fn call(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
 
 async fn be_refused(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
     stage.tale.say("A verb that the owner holds and has not shared, and one that does not exist: the same answer.")?;
-    vendor(stage, share, &["call", "host.uptime"], REFUSED).await?;
-    vendor(stage, share, &["call", "host.shell"], REFUSED).await?;
+    vendor(stage, share, &["call", "host.uptime"], UNKNOWN).await?;
+    vendor(stage, share, &["call", "host.shell"], UNKNOWN).await?;
     stage.tale.say("A value outside its pin:")?;
     vendor(stage, share, &["call", "service.restart", "service=db"], REFUSED).await?;
     vendor(stage, share, &["call", "log.tail", "lines=100"], REFUSED).await
@@ -107,21 +107,16 @@ async fn revoke(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
     stage.run(Who::Owner, &["share", "revoke", &share.id, "--reason", "that is enough"], 0).await?;
     stage.tale.say("The rest of what the vendor's call said:")?;
     stage.finish(&mut follow, GONE).await?;
-    stage.tale.say("And the handle opens nothing any more:")?;
-    vendor(stage, share, &["call", "disk.usage"], GONE).await?;
     stage.run(Who::Owner, &["share", "list"], 0).await.map(drop)
 }
 
 async fn verify(stage: &mut Stage<'_>) -> Result<(), Fault> {
-    let daemon = stage.home.at("state").display().to_string();
-    stage.run(Who::Owner, &["audit", "tail", "--state", &daemon, "-n", "6"], 0).await?;
-    stage
-        .run(Who::Owner, &["audit", "verify", "--file", &format!("{daemon}/audit.log")], 0)
-        .await
-        .map(drop)
+    stage.run(Who::Owner, &["audit", "tail", "-n", "6"], 0).await?;
+    stage.run(Who::Owner, &["audit", "verify"], 0).await.map(drop)
 }
 
-/// As DESIGN's table of exit statuses has it.
+/// What the client's exit statuses say.
+const UNKNOWN: i32 = 127;
 const REFUSED: i32 = 126;
 const GONE: i32 = 255;
 

@@ -31,7 +31,7 @@ impl<'o> Tale<'o> {
             tokio::time::sleep(PAUSE).await;
         }
         let title = self.out.paint().strong(title);
-        self.say(&format!("\n{title}\n"))
+        self.say(&format!("{title}\n"))
     }
 
     /// Words of ours.
@@ -84,7 +84,7 @@ impl<'o> Tale<'o> {
     }
 }
 
-/// The line with the middle of every handle left out.
+/// The line with the middle of every handle and token left out.
 fn without_handles(line: &str) -> String {
     line.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
@@ -92,7 +92,9 @@ fn without_handles(line: &str) -> String {
 fn short(word: &str) -> String {
     let (start, length) = (word.get(..SHOWN_OF_HANDLE), word.chars().count());
     match start {
-        Some(start) if word.starts_with("osp1_") => format!("{start}…({length} characters)"),
+        Some(start) if word.starts_with("osp1_") || word.starts_with("osrt1_") => {
+            format!("{start}…({length} characters)")
+        }
         _ => word.to_owned(),
     }
 }
