@@ -25,10 +25,11 @@ use line::{Lines, Typed};
 /// Serves a person until they leave or the share is over.
 pub(crate) async fn run(session: &Session, quiet: bool) -> Result<Exit, Failure> {
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
-    let mut stops = Stops::listen().map_err(machine)?;
     let mut views = session.views();
     let mut seen = views.borrow_and_update().clone();
     let mut lines = Lines::start(&seen.standing.menu).map_err(machine)?;
+    // After the editor, which takes SIGINT for itself: ours is called first, and calls the editor's.
+    let mut stops = Stops::listen().map_err(machine)?;
     if !quiet {
         say(&list::standing_line(session.seat(), seen.standing.deadline, seen.now()));
         say("`list` shows what may be called, `help` the rest.");
@@ -40,10 +41,12 @@ pub(crate) async fn run(session: &Session, quiet: bool) -> Result<Exit, Failure>
                 biased;
                 stop = stops.next() => return Ok(stop),
                 news = news(&mut views, &mut seen) => {
-                    lines.show(&news, &seen.standing.menu);
                     if seen.over().is_some() {
+                        drop(lines);
+                        say(&format!("\n{news}"));
                         return Ok(Exit::GONE);
                     }
+                    lines.show(&news, &seen.standing.menu);
                 }
                 typed = lines.typed() => break typed,
             }
@@ -159,7 +162,7 @@ async fn call(
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
     let went = conduct(&mut call, &output, stops, say).await;
     let _the_terminal_is_gone = output.finish();
-    let report = Report::of(went);
+    let report = Report::of(went).under(session.view().over());
     match report.words {
         Some(words) => say(&words),
         None if report.exit != Exit::DONE => say(&format!("exit status {}", report.exit.0)),

@@ -45,6 +45,16 @@ impl Report {
         }
     }
 
+    /// The same, where a share that ended took the call with it: with the owner's reason.
+    #[must_use]
+    pub(crate) fn under(mut self, over: Option<&Over>) -> Self {
+        let ending = self.receipt.as_ref().map(|receipt| &receipt.outcome.ending);
+        if let (Some(Over::Ended(end)), Some(Ending::Revoked | Ending::Expired)) = (over, ending) {
+            self.words = Some(format!("{}; the verb was ended", told::share_end(end)));
+        }
+        self
+    }
+
     fn plain(exit: Exit, kind: &'static str, words: String) -> Self {
         Self { exit, kind, words: Some(words), receipt: None }
     }

@@ -19,8 +19,8 @@ use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, stand
 use crate::relays::Relays;
 use crate::seat::Seat;
 
-/// How long after the end the daemon may still tell how its calls ended.
-const AFTERMATH: Duration = Duration::from_millis(300);
+/// How long after the end the daemon may still tell how its calls ended; it closes the channel itself, after 2 s.
+const AFTERMATH: Duration = Duration::from_secs(3);
 /// The first pause before the seat is asked for again, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -235,7 +235,11 @@ impl Supervisor {
         let ended = matches!(over, Over::Ended(_));
         self.show(|view| view.link = Link::Over(over));
         if ended {
-            let _told = timeout(AFTERMATH, connection.closed()).await;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                _closed = timeout(AFTERMATH, connection.closed()) => {}
+            }
         }
         connection.close(Farewell::Bye.code().into(), b"");
     }

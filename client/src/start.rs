@@ -265,11 +265,11 @@ async fn call(
         None => guest.session.call(verb, arguments),
     };
     let call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    let exit = run_call(call, options).await?;
+    let exit = run_call(call, &guest.session, options).await?;
     Ok((guest, exit))
 }
 
-async fn run_call(mut call: Call, options: &Options) -> Result<Exit, Failure> {
+async fn run_call(mut call: Call, session: &Session, options: &Options) -> Result<Exit, Failure> {
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
     let output =
         Output::start(if options.json { Style::Json } else { Style::Plain }).map_err(machine)?;
@@ -284,7 +284,7 @@ async fn run_call(mut call: Call, options: &Options) -> Result<Exit, Failure> {
     };
     let went = conduct(&mut call, &output, &mut stops, notice).await;
     let written = output.finish();
-    let mut report = Report::of(went);
+    let mut report = Report::of(went).under(session.view().over());
     if written.is_err() && report.exit == Exit::DONE {
         report.exit = Exit::PIPE;
     }

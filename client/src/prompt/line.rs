@@ -1,6 +1,6 @@
 //! Lines from the terminal, read on a thread of their own so that news can appear meanwhile.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::mpsc as blocking;
 use std::thread;
 
@@ -8,11 +8,10 @@ use policy::MenuEntry;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+use rustyline::{CompletionType, Config, Editor};
 use tokio::sync::mpsc;
 
 use super::complete::Completions;
-use crate::start::say;
 
 const PROMPT: &str = "openscope> ";
 /// Lines that can be called back.
@@ -30,7 +29,6 @@ pub(super) enum Typed {
 pub(super) struct Lines {
     asks: blocking::SyncSender<()>,
     typed: mpsc::Receiver<Typed>,
-    printer: Option<Box<dyn ExternalPrinter + Send>>,
     completions: Completions,
     before: Option<Termios>,
 }
@@ -40,8 +38,6 @@ impl Lines {
         let before = tcgetattr(rustix::stdio::stdin()).ok();
         let completions = Completions::of(menu);
         let mut editor = editor(completions.clone()).map_err(io::Error::other)?;
-        let printer = editor.create_external_printer().ok();
-        let printer = printer.map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
         let (asks, asked) = blocking::sync_channel::<()>(1);
         let (answer, typed) = mpsc::channel(1);
         let work = move || {
@@ -53,7 +49,7 @@ impl Lines {
             }
         };
         thread::Builder::new().name("prompt".to_owned()).spawn(work)?;
-        Ok(Self { asks, typed, printer, completions, before })
+        Ok(Self { asks, typed, completions, before })
     }
 
     /// Shows the prompt.
@@ -66,13 +62,15 @@ impl Lines {
         self.typed.recv().await.unwrap_or(Typed::End)
     }
 
-    /// Shows words above the prompt, and completes by this menu from now on.
+    /// Shows words where a person is typing, and completes by this menu from now on.
+    ///
+    /// Not by the editor's own printer, under which a pasted line waits for one more key. What was typed so far is
+    /// drawn again with the next key.
     pub(super) fn show(&mut self, words: &str, menu: &[MenuEntry]) {
         self.completions.replace(menu);
-        let shown = self.printer.as_mut().map(|printer| printer.print(format!("{words}\n")));
-        if !matches!(shown, Some(Ok(()))) {
-            say(words);
-        }
+        let mut stdout = io::stdout();
+        let _the_terminal_is_gone =
+            write!(stdout, "\r\n{words}\r\n{PROMPT}").and_then(|()| stdout.flush());
     }
 }
 
@@ -98,9 +96,13 @@ fn editor(completions: Completions) -> rustyline::Result<Editor<Completions, Mem
 }
 
 fn read(editor: &mut Editor<Completions, MemHistory>) -> Typed {
-    match editor.readline(PROMPT) {
-        Ok(line) => Typed::Line(line),
-        Err(ReadlineError::Interrupted) => Typed::Interrupted,
-        Err(_) => Typed::End,
+    loop {
+        match editor.readline(PROMPT) {
+            Ok(line) => return Typed::Line(line),
+            Err(ReadlineError::Interrupted) => return Typed::Interrupted,
+            // A Ctrl+C that ended a call, told a second time.
+            Err(ReadlineError::Signal(_)) => {}
+            Err(_) => return Typed::End,
+        }
     }
 }
