@@ -24,6 +24,8 @@ const AFTERMATH: Duration = Duration::from_secs(3);
 /// The first pause before the seat is asked for again, doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A relay that hears of a leg's end drops what it has not yet forwarded for it: the farewell to the daemon goes first.
+const HEAD_START: Duration = Duration::from_millis(2);
 /// Turns of the one thread that let a farewell pass through channel, leg and socket.
 const FAREWELL_TURNS: usize = 32;
 
@@ -195,6 +197,7 @@ impl Session {
         self.stop.cancel();
         self.tasks.close();
         turns().await;
+        sleep(HEAD_START).await;
         self.leave_relay.cancel();
         turns().await;
     }

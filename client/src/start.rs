@@ -82,20 +82,20 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             .map(|()| Exit::DONE)
             .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
         Some(Command::Inspect) => inspect_handle(options, environment),
-        Some(Command::List) => with_session(options, environment, CALL_PATIENCE, |guest| {
-            let (seat, view) = (guest.session.seat(), guest.session.view());
+        Some(Command::List) => with_session(options, environment, CALL_PATIENCE, async |session| {
+            let (seat, view) = (session.seat(), session.view());
             let text = if options.json {
                 list::as_json(seat, &view).to_string()
             } else {
                 list::as_text(seat, &view)
             };
             print(&text);
-            Box::pin(async move { Ok((guest, Exit::DONE)) })
+            Ok(Exit::DONE)
         }),
         Some(Command::Call(what)) => {
             let id = what.id.as_deref().map(call_id).transpose()?;
-            with_session(options, environment, CALL_PATIENCE, |guest| {
-                Box::pin(call(guest, options, what, id))
+            with_session(options, environment, CALL_PATIENCE, async |session| {
+                call(session, options, what, id).await
             })
         }
         Some(Command::Prompt) => start_prompt(options, environment),
@@ -114,28 +114,17 @@ fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Fa
         return Err(Failure::new(Exit::USAGE, "usage", "the prompt needs a terminal")
             .hint("say `list` or `call VERB name=value …`"));
     }
-    with_session(options, environment, PROMPT_PATIENCE, |guest| {
-        Box::pin(async move {
-            let exit = prompt::run(&guest.session, options.quiet).await?;
-            Ok((guest, exit))
-        })
+    with_session(options, environment, PROMPT_PATIENCE, async |session| {
+        prompt::run(session, options.quiet).await
     })
 }
 
-/// A session with what must be cleared away after it.
-struct Guest {
-    session: Session,
-    seats: Seats,
-}
-
-type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(Guest, Exit), Failure>> + 'a>>;
-
-/// Takes the seat of the handle, does the work, and says goodbye.
-fn with_session<'a>(
-    options: &'a Options,
+/// Takes the seat of the handle, does the work, and says goodbye however the work went.
+fn with_session(
+    options: &Options,
     environment: &Environment,
     patience: Duration,
-    work: impl FnOnce(Guest) -> Work<'a>,
+    work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let seat = confirmed_seat(options, environment)?;
     let (seats, holder) = holder(&seat, environment)?;
@@ -155,12 +144,12 @@ fn with_session<'a>(
                 return Err(not_joined(&fault));
             }
         };
-        let (guest, exit) = work(Guest { session, seats }).await?;
-        if matches!(guest.session.view().over(), Some(Over::Ended(_))) {
-            guest.seats.forget(guest.session.seat());
+        let exit = work(&session).await;
+        if matches!(session.view().over(), Some(Over::Ended(_))) {
+            seats.forget(session.seat());
         }
-        guest.session.close().await;
-        Ok(exit)
+        session.close().await;
+        exit
     })
 }
 
@@ -245,12 +234,12 @@ fn inspect_handle(options: &Options, environment: &Environment) -> Result<Exit, 
 }
 
 async fn call(
-    guest: Guest,
+    session: &Session,
     options: &Options,
     what: &CallArguments,
     id: Option<CallId>,
-) -> Result<(Guest, Exit), Failure> {
-    let menu = guest.session.view();
+) -> Result<Exit, Failure> {
+    let menu = session.view();
     let (verb, arguments) = if what.unlisted {
         (
             verb_name(&what.verb)?,
@@ -261,12 +250,11 @@ async fn call(
         (entry.verb.clone(), read(entry, &what.arguments).map_err(|fault| bad_argument(&fault))?)
     };
     let call = match id {
-        Some(id) => guest.session.call_as(id, verb, arguments),
-        None => guest.session.call(verb, arguments),
+        Some(id) => session.call_as(id, verb, arguments),
+        None => session.call(verb, arguments),
     };
     let call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    let exit = run_call(call, &guest.session, options).await?;
-    Ok((guest, exit))
+    run_call(call, session, options).await
 }
 
 async fn run_call(mut call: Call, session: &Session, options: &Options) -> Result<Exit, Failure> {

@@ -8,8 +8,8 @@ pub mod exit;
 pub mod keeper;
 mod logging;
 pub mod monitor;
-pub mod run;
 mod roles;
+pub mod run;
 mod strict;
 
 pub use roles::main;

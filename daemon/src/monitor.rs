@@ -78,6 +78,10 @@ struct Monitor {
     tripped: BTreeSet<ShareId>,
     strangers: BTreeMap<ShareId, u64>,
     strangers_since: Option<Duration>,
+    /// Receipts that are sent once the ends that they tell of are written.
+    receipts: Vec<ToBroker>,
+    /// How often each user may ask for what costs a record.
+    askers: BTreeMap<u32, meter::Meter>,
     sync_this_turn: bool,
     /// A write failed since the last turn was settled: what it was to put on record does not start.
     records_lost: bool,
@@ -143,7 +147,8 @@ impl Monitor {
             tracing::warn!(landlock, seccomp, "the broker is not fully confined");
         }
         let live = self.shares.values().filter(|share| share.over.is_none());
-        let leases = live.map(|share| &share.lease).chain(self.openings.values().map(open::Opening::lease));
+        let leases =
+            live.map(|share| &share.lease).chain(self.openings.values().map(open::Opening::lease));
         let admissions: Vec<_> = leases.map(|lease| self.admission(lease)).collect();
         for admission in admissions {
             self.broker.send(&ToBroker::Admit(Box::new(admission)), &[]);

@@ -98,10 +98,13 @@ fn lo5_a_config_that_others_may_write_is_refused_by_name() {
 #[test]
 fn p12_nothing_of_a_share_is_left_when_it_ends() {
     let mut world = World::start();
-    let share = shared(&world, &["test.true"]);
+    let share = shared(&world, &["test.true", "test.sh"]);
     assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
+    world.script("wait", "echo ready\nsleep 100\n");
+    let mut waiting = world.vendor().start(&share, &["test.sh", "name=wait"]);
+    waiting.stdout.line_with("ready");
     world.alice().revoke(&share);
-    assert_ne!(world.vendor().call(&share, &["test.true"]).status, 0);
+    waiting.wait();
     let seats = world.home.join("vendor/state/openscope/seats");
     let left = fs::read_dir(&seats).map_or(0, Iterator::count);
     assert_eq!(left, 0, "the holder's key is gone");
@@ -109,10 +112,16 @@ fn p12_nothing_of_a_share_is_left_when_it_ends() {
     let mut find = std::process::Command::new("grep");
     find.args(["-r", "-l", "-a", "-F", &share.handle]).arg(&world.home);
     let output = find.output().expect("run grep");
-    assert!(output.stdout.is_empty(), "the handle is in {}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.stdout.is_empty(),
+        "the handle is in {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     let relay_files = must({
         let mut find = std::process::Command::new("find");
-        find.arg(world.home.join("relay")).args(["-type", "f", "-newer"]).arg(world.etc().join("relay.token"));
+        find.arg(world.home.join("relay"))
+            .args(["-type", "f", "-newer"])
+            .arg(world.etc().join("relay.token"));
         find
     });
     assert!(relay_files.trim().is_empty(), "the relay has written {relay_files}");

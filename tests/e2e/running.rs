@@ -45,7 +45,17 @@ fn ru3_an_output_limit_ends_the_call_and_never_the_share() {
 fn ru6_nothing_in_a_value_is_ever_interpreted() {
     let world = World::start();
     let share = shared(&world, &["test.echo"]);
-    for text in ["$(touch /tmp/osptest-pwned)", "a;b", "`id`", "a\nb", "../../etc/passwd", "%2f%s%n", "é ü 語", " ", "'\"\\"] {
+    for text in [
+        "$(touch /tmp/osptest-pwned)",
+        "a;b",
+        "`id`",
+        "a\nb",
+        "../../etc/passwd",
+        "%2f%s%n",
+        "é ü 語",
+        " ",
+        "'\"\\",
+    ] {
         let said = world.vendor().call(&share, &["test.echo", &format!("text={text}")]);
         assert_eq!((said.status, said.stdout.as_str()), (0, text), "{said:?}");
     }
@@ -62,11 +72,16 @@ fn ru6_nothing_in_a_value_is_ever_interpreted() {
 #[test]
 fn ru4_children_that_hide_die_with_the_call() {
     let world = World::start();
-    world.script("hide", "(setsid sh -c 'trap \"\" TERM HUP; sleep 333' >/dev/null 2>&1 &)\necho done\n");
+    world.script(
+        "hide",
+        "(setsid sh -c 'trap \"\" TERM HUP; sleep 333' >/dev/null 2>&1 &)\necho done\n",
+    );
     let share = shared(&world, &["test.sh"]);
     let said = world.vendor().call(&share, &["test.sh", "name=hide"]);
     assert_eq!((said.status, said.stdout.as_str()), (0, "done\n"), "{said:?}");
-    let output = std::process::Command::new("pgrep").args(["-u", &world.accounts.alice.name, "-f", "sleep 333"]).output();
+    let output = std::process::Command::new("pgrep")
+        .args(["-u", &world.accounts.alice.name, "-f", "sleep 333"])
+        .output();
     let found = output.expect("run pgrep").stdout;
     assert!(found.is_empty(), "left over: {}", String::from_utf8_lossy(&found));
 }
@@ -87,7 +102,8 @@ fn ru2_a_flood_through_a_slow_reader_is_bounded_and_exact() {
         let pid = world.process(role).expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("read");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        let kib: u64 = peak.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number");
+        let kib: u64 =
+            peak.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number");
         assert!(kib < 128 * 1024, "{role} used {kib} KiB");
     }
 }

@@ -40,7 +40,11 @@ fn se10_a_second_redeemer_is_refused_and_the_owner_sees_it() {
     assert_eq!(second.status, 255, "{second:?}");
     assert_eq!(world.events("redeem_refused").len(), 1);
     assert_eq!(world.alice().show(&share)["share"]["second_redeemers"], 1);
-    assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0, "the holder is not locked out");
+    assert_eq!(
+        world.vendor().call(&share, &["test.true"]).status,
+        0,
+        "the holder is not locked out"
+    );
 }
 
 #[test]
@@ -111,10 +115,8 @@ fn p05_the_deadline_ends_the_running_verb_and_tells_the_peer() {
 fn se12_extend_never_passes_thirty_minutes_from_the_opening() {
     let world = World::start();
     world.alice().add_contact("vendor-b", &world.vendor());
-    let share = world
-        .alice()
-        .try_open(&["test.true"], &["--to", "vendor-b", "--ttl", "2m"])
-        .expect("open");
+    let share =
+        world.alice().try_open(&["test.true"], &["--to", "vendor-b", "--ttl", "2m"]).expect("open");
     let said = world.alice().run(&["share", "extend", &share.id, "--ttl", "30m"]);
     assert_eq!(said.status, 126, "{said:?}");
     assert!(said.stderr.contains("30 minutes"), "{said:?}");
@@ -132,7 +134,8 @@ fn se11_policy_narrowed_mid_share_refuses_the_next_call_and_ends_the_running_one
     follow.stdout.line_with("web line 9");
     let policy = world.etc().join("policy.d/test.toml");
     let text = fs::read_to_string(&policy).expect("read the policy");
-    fs::write(&policy, text.replace("\"log.follow\" = { service = [\"web\", \"db\"] }, ", "")).expect("narrow");
+    fs::write(&policy, text.replace("\"log.follow\" = { service = [\"web\", \"db\"] }, ", ""))
+        .expect("narrow");
 
     assert_eq!(world.root().run(&["reload"]).status, 0);
 
@@ -205,7 +208,9 @@ fn p11_kill_9_of_the_keeper_ends_the_monitor_and_all_calls() {
 
     kill(keeper);
 
-    until("the monitor ends", || (!fs::exists(format!("/proc/{monitor}/exe")).unwrap_or(false)).then_some(()));
+    until("the monitor ends", || {
+        (!fs::exists(format!("/proc/{monitor}/exe")).unwrap_or(false)).then_some(())
+    });
     until("what ran is dead", || processes_of(&world).is_empty().then_some(()));
     world.daemon = None;
     world.start_daemon();

@@ -128,12 +128,18 @@ fn lo2_a_user_sees_and_ends_only_their_own_shares_and_root_all() {
     let (alice, bob, root) = (world.alice(), world.bob(), world.root());
     alice.add_contact("vendor-b", &world.vendor());
     let share = alice.open(&["test.true"]);
-    assert_eq!(bob.json(&["share", "list"]).expect("list")["shares"].as_array().map(Vec::len), Some(0));
+    assert_eq!(
+        bob.json(&["share", "list"]).expect("list")["shares"].as_array().map(Vec::len),
+        Some(0)
+    );
     for command in [["share", "show", &share.id], ["share", "revoke", &share.id]] {
         let said = bob.run(&command);
         let absent = bob.run(&[command[0], command[1], "osp_0000000000000000"]);
         assert_eq!(said.status, absent.status, "{said:?}");
-        assert_eq!(said.stderr.replace(&share.id, "ID"), absent.stderr.replace("osp_0000000000000000", "ID"));
+        assert_eq!(
+            said.stderr.replace(&share.id, "ID"),
+            absent.stderr.replace("osp_0000000000000000", "ID")
+        );
     }
     assert_eq!(bob.run(&["share", "list", "--all"]).status, 126);
     let all = root.json(&["share", "list", "--all"]).expect("root sees all");

@@ -27,7 +27,11 @@ fn se1_open_redeem_call_follow_list_extend_revoke() {
     let (alice, vendor) = (world.alice(), world.vendor());
     alice.add_contact("vendor-b", &vendor);
 
-    let share = alice.open(&["log.tail:service=web", "log.follow:service=web", "service.restart:service=web"]);
+    let share = alice.open(&[
+        "log.tail:service=web",
+        "log.follow:service=web",
+        "service.restart:service=web",
+    ]);
 
     let listed = vendor.run(&share, &["list"]);
     assert_eq!(listed.status, 0, "{listed:?}");

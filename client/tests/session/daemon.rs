@@ -19,8 +19,8 @@ use wire::call::{
     CallId, CallStatement, ClockStatement, Ending, OutcomeStatement, Redemption, Signed,
 };
 use wire::channel::{
-    ChannelKey, Connection, LegNumber, Limits, ReadError, RecvStream, ResetKey, SendStream,
-    ServerEndpoint, peer_holder_key,
+    ChannelKey, Connection, ConnectionError, LegNumber, Limits, ReadError, RecvStream, ResetKey,
+    SendStream, ServerEndpoint, peer_holder_key,
 };
 use wire::fingerprint::Fingerprint;
 use wire::frame::{Farewell, Frame, Frames, Joined, Refusal, ShareEnd, Update};
@@ -40,7 +40,8 @@ pub(crate) struct Script {
     pub(crate) end: watch::Sender<Option<ShareEnd>>,
     /// What happened, in order.
     pub(crate) seen: Mutex<Vec<String>>,
-    joins: watch::Sender<usize>,
+    /// How many clients have said goodbye.
+    pub(crate) farewells: watch::Sender<usize>,
     asked: Mutex<HashMap<CallId, u32>>,
 }
 
@@ -105,7 +106,7 @@ impl Daemon {
             go: watch::Sender::new(false),
             end: watch::Sender::new(None),
             seen: Mutex::default(),
-            joins: watch::Sender::new(0),
+            farewells: watch::Sender::new(0),
             asked: Mutex::default(),
         });
         let stop = CancellationToken::new();
@@ -221,6 +222,11 @@ async fn attend(script: Arc<Script>, connection: Connection) {
         };
         tasks.spawn(call.serve());
     }
+    if let ConnectionError::ApplicationClosed(close) = connection.closed().await
+        && Farewell::from_code(close.error_code.into_inner()) == Some(Farewell::Bye)
+    {
+        script.farewells.send_modify(|farewells| *farewells += 1);
+    }
 }
 
 async fn frame(receive: &mut RecvStream, frames: &mut Frames) -> Result<Frame, Option<ReadError>> {
@@ -249,7 +255,6 @@ async fn control(
     let redemption: Redemption = join.redemption.unwrap().verify(&redeem).unwrap();
     assert_eq!(redemption.holder, holder, "the channel's key is not the one that is redeemed");
     script.saw(format!("join {:02x}{:02x}", holder[0], holder[1]));
-    script.joins.send_modify(|joins| *joins += 1);
     let clock = ClockStatement { nonce: join.nonce, now: now() };
     let standing = Update { deadline: Timestamp(now().0 + 600_000), passport: None, menu: menu() };
     let joined = Joined {

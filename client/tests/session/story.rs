@@ -114,6 +114,20 @@ fn se1_list_shows_what_may_be_called_and_whose_it_is() {
 }
 
 #[test]
+fn every_process_says_goodbye_so_that_its_place_is_free_at_once() {
+    let world = World::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for processes in 1..=8 {
+        assert_eq!(world.run(&["call", "echo.say"]).status.code(), Some(7));
+        runtime.block_on(async {
+            let mut farewells = world.daemon.script.farewells.subscribe();
+            let all = farewells.wait_for(|said| *said == processes);
+            tokio::time::timeout(std::time::Duration::from_secs(5), all).await.unwrap().unwrap();
+        });
+    }
+}
+
+#[test]
 fn ru1_output_and_exit_status_are_passed_through_apart_and_byte_exact() {
     let world = World::start();
     let ran = world.run(&["call", "echo.say", "text=a b\u{1b}[31m=\r\n"]);

@@ -7,7 +7,7 @@ use relay::protocol::DeploymentToken;
 use sha2::{Digest, Sha256};
 
 use super::written::{Written, WrittenRelay};
-use super::{Config, ConfigFault, Mode, Places, RelayEntry, parse};
+use super::{Config, ConfigFault, Kill, Mode, Places, RelayEntry, parse};
 use crate::monitor::contacts::Contacts;
 use crate::strict::{Above, Judge};
 
@@ -108,7 +108,10 @@ impl Reading {
             socket: written.socket.map_or(places.socket, |socket| socket.0),
             broker_user: written.broker_user.map_or_else(|| "openscope".into(), |user| user.0),
             admin_group: written.admin_group.map(|group| group.0),
-            kill: written.kill.unwrap_or_default(),
+            kill: written.kill.unwrap_or(match mode {
+                Mode::System => Kill::Cgroup,
+                Mode::Rootless => Kill::Subreaper,
+            }),
             relays: relays.into_iter().collect::<Option<_>>()?,
             limits: written.limits.check(),
         })

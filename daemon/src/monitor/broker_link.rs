@@ -98,19 +98,23 @@ impl BrokerLink {
     /// Sends `message`, or keeps it until there is room. A broker that is gone is noticed at the next look.
     pub(super) fn send(&mut self, message: &ToBroker, descriptors: &[BorrowedFd<'_>]) {
         let State::Up { child, socket, waiting, .. } = &mut self.state else { return };
+        let body = match to_canonical(message) {
+            Ok(body) if body.len() <= MAX_PACKET => body,
+            _ => return tracing::error!("a message for the broker is too long, and is not sent"),
+        };
         if waiting.is_empty() {
-            match privsep::send(&*socket, message, descriptors) {
+            match privsep::send_packet(&*socket, &body, descriptors) {
                 Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(()) => return,
                 Err(fault) => return tracing::debug!(%fault, "the broker cannot be told"),
             }
         }
         let copies = descriptors.iter().map(BorrowedFd::try_clone_to_owned).collect();
-        match (to_canonical(message), copies) {
-            (Ok(body), Ok(descriptors)) if waiting.len() < WAITING_MAX => {
+        match copies {
+            Ok(descriptors) if waiting.len() < WAITING_MAX => {
                 waiting.push_back(Waiting { body, descriptors });
             }
-            _ => {
+            Ok(_) | Err(_) => {
                 tracing::error!("the broker does not listen; it is replaced");
                 child.kill().unwrap_or_default();
             }
@@ -167,7 +171,12 @@ fn spawn(user: BrokerUser) -> io::Result<(Child, OwnedFd)> {
     }
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a broker")]
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("openscoped").arg("--as-broker").env_clear().current_dir("/").stdin(Stdio::from(theirs));
+    command
+        .arg0("openscoped")
+        .arg("--as-broker")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs));
     for kept in ["RUST_LOG", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         #[expect(clippy::disallowed_methods, reason = "the broker's environment is made here")]
         if let Ok(value) = std::env::var(kept) {

@@ -34,7 +34,8 @@ pub(super) struct Calls {
 /// One call that runs, or whose output is still on its way.
 pub(super) struct Active {
     pub(super) at: At,
-    pub(super) to: CallRef,
+    /// Where its output goes; nowhere once the broker that gave the number is gone.
+    pub(super) to: Option<CallRef>,
     pub(super) channel: ChannelId,
     pub(super) call: policy::Call,
     pub(super) passport: Arc<Passport>,
@@ -79,14 +80,26 @@ impl Calls {
     }
 
     pub(super) fn add(&mut self, run: Run, active: Active) {
-        self.by_ref.insert(active.to, run);
+        if let Some(to) = active.to {
+            self.by_ref.insert(to, run);
+        }
         self.active.insert(run, active);
     }
 
     pub(super) fn remove(&mut self, run: Run) -> Option<Active> {
         let active = self.active.remove(&run)?;
-        self.by_ref.remove(&active.to);
+        if let Some(to) = active.to {
+            self.by_ref.remove(&to);
+        }
         Some(active)
+    }
+
+    /// The next broker counts anew: none of the numbers given so far may mean one of its calls.
+    pub(super) fn lose_addresses(&mut self) {
+        self.by_ref.clear();
+        for active in self.active.values_mut() {
+            active.to = None;
+        }
     }
 
     /// Sends a call's output elsewhere from now on; where it went before.
@@ -97,7 +110,7 @@ impl Calls {
         channel: ChannelId,
     ) -> Option<CallRef> {
         let active = self.active.get_mut(&run)?;
-        let from = std::mem::replace(&mut active.to, to);
+        let from = active.to.replace(to)?;
         active.channel = channel;
         self.by_ref.remove(&from);
         self.by_ref.insert(to, run);
@@ -110,6 +123,8 @@ impl Calls {
 pub(super) struct Batch {
     starts: Vec<Start>,
     answers: Vec<ToBroker>,
+    /// Starts whose broker is gone: on record, and ended there before they begin.
+    orphaned: Vec<Start>,
     urgent: bool,
 }
 
@@ -122,6 +137,12 @@ impl Batch {
     /// Sends `answer` once the records are written.
     pub(super) fn answer(&mut self, answer: ToBroker) {
         self.answers.push(answer);
+    }
+
+    /// Drops what was to be said to a broker that is gone; what was to be started is not.
+    pub(super) fn lose_addresses(&mut self) {
+        self.answers.clear();
+        self.orphaned.append(&mut self.starts);
     }
 
     /// Demands that the records are on the disk before anything is acted on.
@@ -190,18 +211,21 @@ impl Monitor {
                 _ => self.broker.send(&answer, &[]),
             }
         }
+        for start in batch.orphaned {
+            self.close_call(start.at, Ending::Interrupted, (0, 0), start.asked_at, now);
+        }
         for start in batch.starts {
             match &written {
-                Ok(()) => self.start_call(start, now),
-                Err(()) => self.abandon(&start),
+                Ok(()) => self.start_call(start),
+                Err(()) => self.abandon(&start, now),
             }
         }
     }
 
-    fn abandon(&mut self, start: &Start) {
-        if let Some(share) = self.shares.get_mut(&start.at.share) {
-            share.running.remove(&(start.at.seat, start.at.id));
-        }
+    /// Gives up a start whose record may or may not be in the log: its end is, as soon as one can be.
+    fn abandon(&mut self, start: &Start, now: Instants) {
+        let ending = Ending::NotStarted("it could not be put on record".to_owned());
+        self.close_call(start.at, ending, (0, 0), start.asked_at, now);
         let refusal = Refusal::Unrecorded;
         self.broker.send(&ToBroker::Refused { call: start.to, refusal }, &[]);
     }

@@ -33,9 +33,8 @@ impl Monitor {
     /// Ends what runs past its time.
     pub(super) fn end_late_calls(&mut self, now: Instants) {
         let running = self.calls.active.iter().filter(|(_, active)| active.killed.is_none());
-        let late: Vec<(Run, Ending)> = running
-            .filter_map(|(run, active)| Some((*run, self.lateness(active, now)?)))
-            .collect();
+        let late: Vec<(Run, Ending)> =
+            running.filter_map(|(run, active)| Some((*run, self.lateness(active, now)?))).collect();
         for (run, why) in late {
             self.kill(run, why, now);
         }
@@ -87,10 +86,13 @@ impl Monitor {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));
-                let call = active.to;
-                self.broker.send(&ToBroker::Exited { call }, &[]);
+                if let Some(call) = active.to {
+                    self.broker.send(&ToBroker::Exited { call }, &[]);
+                }
             }
-            Err(fault) => tracing::error!(call = %active.at.id, %fault, "a call cannot be waited for"),
+            Err(fault) => {
+                tracing::error!(call = %active.at.id, %fault, "a call cannot be waited for")
+            }
         }
     }
 
@@ -103,7 +105,10 @@ impl Monitor {
             .iter()
             .filter(|(_, active)| {
                 active.gone.as_ref().is_some_and(|(_, at)| {
-                    active.drained.is_some() || !broker_up || now.boot.saturating_sub(*at) >= DRAIN
+                    active.drained.is_some()
+                        || active.to.is_none()
+                        || !broker_up
+                        || now.boot.saturating_sub(*at) >= DRAIN
                 })
             })
             .map(|(run, _)| *run)
@@ -120,8 +125,8 @@ impl Monitor {
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
         let counts = active.drained.unwrap_or((0, 0));
         let outcome = self.close_call(active.at, ending, counts, active.started, now);
-        if let Some(outcome) = outcome {
-            batch.answer(ToBroker::Outcome { call: active.to, outcome });
+        if let (Some(call), Some(outcome)) = (active.to, outcome) {
+            batch.answer(ToBroker::Outcome { call, outcome });
         }
     }
 

@@ -1,5 +1,7 @@
 //! Leases: the daemon's durable record of its shares. Public keys and dates; no secret of a share.
 
+mod store;
+
 use std::path::{Path, PathBuf};
 
 use policy::{AgentName, Recipient, Scope, SeatId, ShareId, Timestamp};
@@ -10,9 +12,6 @@ use crate::clock::{BootId, Instants};
 
 /// The store's name in the state directory.
 const STORE: &str = "leases";
-
-/// Leases are few and small.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Whose authority a share hands on.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -123,7 +122,7 @@ impl Leases {
     /// Opens the store in `state`, or makes it.
     pub(crate) fn open(state: &Path) -> Result<Self, LeaseFault> {
         let path = state.join(STORE);
-        let store = Some(open(&path)?);
+        let store = Some(store::open(&path)?);
         Ok(Self { path, store })
     }
 
@@ -167,19 +166,10 @@ impl Leases {
     fn store(&mut self) -> Result<&sled::Db, LeaseFault> {
         let store = match self.store.take() {
             Some(store) => store,
-            None => open(&self.path)?,
+            None => store::open(&self.path)?,
         };
         Ok(self.store.insert(store))
     }
-}
-
-fn open(path: &Path) -> Result<sled::Db, LeaseFault> {
-    sled::Config::new()
-        .path(path)
-        .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None)
-        .open()
-        .map_err(|error| LeaseFault::Open { path: path.to_owned(), source: Box::new(error) })
 }
 
 /// The leases as the record leaves them: an ending on record counts although its lease could not

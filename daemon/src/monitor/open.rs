@@ -66,7 +66,8 @@ impl Monitor {
             .map_err(|fault| refused(&fault.to_string(), "`openscope capabilities` shows yours"))?;
         let opening = self.prepare(caller, person, &principal, asked, now);
         if let Err(failure) = &opening {
-            let by = Who { uid: person.uid, user: person.user.clone(), agent: Some(principal.agent) };
+            let by =
+                Who { uid: person.uid, user: person.user.clone(), agent: Some(principal.agent) };
             let event = Event::OpenRefused { by, reason: Said::new(first_line(&failure.message)) };
             self.note(event, now);
         }
@@ -97,11 +98,8 @@ impl Monitor {
             basis.push(format!("{}: up to {} s", addressee.recipient, rule.as_secs()));
         }
         self.check_room(person.uid, addressees.len())?;
-        let owner = Owner {
-            uid: person.uid,
-            user: person.user.clone(),
-            agent: principal.agent.clone(),
-        };
+        let owner =
+            Owner { uid: person.uid, user: person.user.clone(), agent: principal.agent.clone() };
         let mut lease = self.lease(owner, scope, ttl, now)?;
         let handles = self.seats(&mut lease, addressees)?;
         let until = now.boot.saturating_add(REACH);
@@ -141,6 +139,9 @@ impl Monitor {
         let To::Contacts(aliases) = to else {
             return Ok(vec![Addressee { recipient: Recipient::Bearer, key: None }]);
         };
+        if aliases.len() > self.config.limits.seats_per_share {
+            return Err(busy("seats_per_share", self.config.limits.seats_per_share));
+        }
         if aliases.is_empty() {
             return Err(usage("nobody is named", "say for whom: `--to ALIAS`, or `--bearer`"));
         }
@@ -150,7 +151,10 @@ impl Monitor {
                 let (alias, contact) =
                     contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str())
                         .map_err(|fault| {
-                            usage(&fault.to_string(), "`openscope contact list` shows whom you know")
+                            usage(
+                                &fault.to_string(),
+                                "`openscope contact list` shows whom you know",
+                            )
                         })?;
                 let fingerprint = contact.key.fingerprint();
                 let recipient = Recipient::Contact { alias, fingerprint };
@@ -188,7 +192,10 @@ impl Monitor {
         let relays: Vec<String> =
             self.config.relays.iter().map(|relay| relay.address.to_string()).collect();
         if relays.is_empty() {
-            return Err(unavailable("no relay is configured", "add a `[[relay]]` to openscoped.toml"));
+            return Err(unavailable(
+                "no relay is configured",
+                "add a `[[relay]]` to openscoped.toml",
+            ));
         }
         let after = |time: Duration| {
             let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -233,7 +240,8 @@ impl Monitor {
         to: &Addressee,
     ) -> Result<(Seat, SeatHandle), Failure> {
         let (rendezvous, redeem) = (Secret::new(random()?), Secret::new(random()?));
-        let public = |secret: &Secret| SigningKey::from_bytes(secret.expose()).verifying_key().to_bytes();
+        let public =
+            |secret: &Secret| SigningKey::from_bytes(secret.expose()).verifying_key().to_bytes();
         let (rendezvous_key, redeem_key) = (public(&rendezvous), public(&redeem));
         let authority = Authority {
             daemon: self.config.name.clone(),
@@ -320,6 +328,15 @@ impl Monitor {
         now: Instants,
     ) -> Result<Opened, Failure> {
         let Opening { lease, handles, basis, .. } = opening;
+        // The relay took its time: policy and contacts may be others by now.
+        let life = Duration::from_millis(lease.deadline.0.saturating_sub(lease.opened.wall.0));
+        for seat in &lease.seats {
+            let principal =
+                Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
+            self.policy
+                .may_delegate(&principal, &lease.scope, &seat.recipient, life)
+                .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
+        }
         let owner = &lease.owner;
         let event = Event::ShareOpened {
             by: Who { uid: owner.uid, user: owner.user.clone(), agent: Some(owner.agent.clone()) },
@@ -396,7 +413,8 @@ fn first_line(message: &str) -> &str {
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|fault| unavailable(&format!("no randomness: {fault}"), "this should not happen"))?;
+    getrandom::fill(&mut bytes).map_err(|fault| {
+        unavailable(&format!("no randomness: {fault}"), "this should not happen")
+    })?;
     Ok(bytes)
 }

@@ -12,7 +12,7 @@ use super::Monitor;
 use super::audit::{Event, Expiry, Said, Who};
 use super::leases::{Ended, How};
 use super::owner_socket::Caller;
-use super::share::Over;
+use super::share::{Over, Share};
 use crate::clock::Instants;
 use crate::config::HARD_STOP;
 
@@ -64,6 +64,14 @@ impl Monitor {
         tracing::info!(share = %id, ?how, calls, "a share is over");
     }
 
+    /// Kills everything that runs under a share, before anything is written anywhere.
+    pub(super) fn kill_all_of(&mut self, id: ShareId, why: &Ending, now: Instants) {
+        let runs = self.shares.get(&id).map(Share::runs).unwrap_or_default();
+        for run in runs {
+            self.kill(run, why.clone(), now);
+        }
+    }
+
     fn describe(&self, id: ShareId, cause: Cause, calls: u32) -> (How, ShareEnd, Event) {
         match cause {
             Cause::Revoked { by, reason } => {
@@ -78,9 +86,10 @@ impl Monitor {
                 (How::Failed, ShareEnd::Revoked { reason }, event)
             }
             Cause::Expired => {
-                let hard = self.shares.get(&id).is_some_and(|share| {
-                    share.lease.deadline >= share.lease.hard_stop
-                });
+                let hard = self
+                    .shares
+                    .get(&id)
+                    .is_some_and(|share| share.lease.deadline >= share.lease.hard_stop);
                 let why = if hard { Expiry::HardStop } else { Expiry::Deadline };
                 (How::Expired, ShareEnd::Expired, Event::ShareExpired { share: id, why, calls })
             }
@@ -94,6 +103,9 @@ impl Monitor {
             .iter_mut()
             .filter_map(|(id, share)| (share.over.is_none() && share.is_due(now)).then_some(*id))
             .collect();
+        for id in &due {
+            self.kill_all_of(*id, &Ending::Expired, now);
+        }
         for id in due {
             self.end_share(id, Cause::Expired, now);
         }
@@ -121,7 +133,7 @@ impl Monitor {
             .shares
             .iter()
             .filter_map(|(id, share)| Some((*id, share, share.over.as_ref()?)))
-            .filter_map(|(id, share, over)| self.verdict(id, share.runs().len(), over, now))
+            .filter_map(|(id, share, over)| self.verdict(id, share, over, now))
             .collect();
         for ended in gone {
             for waiter in &mut self.waiters {
@@ -130,23 +142,28 @@ impl Monitor {
                     waiter.done.push(ended.clone());
                 }
             }
-            if ended.alive.is_empty() {
+            let unfinished = self.shares.get(&ended.id).is_some_and(Share::is_busy);
+            if ended.alive.is_empty() && !unfinished {
                 self.forget_share(ended.id);
             }
         }
         self.answer_waiters();
     }
 
-    /// What can be said of a share that is over: nothing yet, that it is gone, or who will not die.
+    /// What can be said of a share that is over: nothing yet, that its processes are dead, or which
+    /// will not die. That a dead call's output is still on its way keeps nobody waiting.
     fn verdict(
         &self,
         id: ShareId,
-        running: usize,
+        share: &Share,
         over: &Over,
         now: Instants,
     ) -> Option<RevokedShare> {
         let passed = now.boot.saturating_sub(over.since);
         let told = over.told.or_else(|| (passed >= TELL).then_some(Told::TimedOut))?;
+        let runs = share.runs();
+        let alive = |run| self.calls.active.get(run).is_some_and(|active| active.gone.is_none());
+        let running = runs.iter().filter(|run| alive(run)).count();
         let alive = match running {
             0 => Vec::new(),
             _ if passed >= self.config.limits.kill_wait => self.survivors(id),

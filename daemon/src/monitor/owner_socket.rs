@@ -7,11 +7,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::event::PollFlags;
 use wire::control::{self, Reply, Request};
 
 /// A connection's number.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Caller(u64);
+
+/// Connections that one turn takes: whoever connects in a loop must not keep it from its deadlines.
+const ACCEPTED_PER_TURN: usize = 64;
+/// Places beyond the limit that only root gets.
+const ROOTS_OWN: usize = 4;
 
 /// Who can connect.
 #[derive(Clone, Copy, Debug)]
@@ -66,25 +72,46 @@ impl OwnerSocket {
         self.listener.as_fd()
     }
 
-    /// Each connection's descriptor, and whether it has something to send.
-    pub(super) fn interests(&self) -> impl Iterator<Item = (Caller, BorrowedFd<'_>, bool)> {
-        let all = self.connections.iter();
-        all.map(|(caller, one)| (*caller, one.stream.as_fd(), !one.outgoing.is_empty()))
+    /// Each connection's descriptor, and what it waits for: one that has not had its answer is not read.
+    pub(super) fn interests(&self) -> impl Iterator<Item = (Caller, BorrowedFd<'_>, PollFlags)> {
+        self.connections.iter().map(|(caller, one)| {
+            let wanted = match (one.busy, one.outgoing.is_empty()) {
+                (_, false) => PollFlags::OUT,
+                (true, true) => PollFlags::empty(),
+                (false, true) => PollFlags::IN,
+            };
+            (*caller, one.stream.as_fd(), wanted)
+        })
     }
 
-    /// Takes the connections that wait. Over the limit they are closed at once.
+    /// Takes some of the connections that wait. Over the limits they are closed at once.
     pub(super) fn accept(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        for _ in 0..ACCEPTED_PER_TURN {
+            let Ok((stream, _)) = self.listener.accept() else { return };
             let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { continue };
-            if self.connections.len() >= self.limit || stream.set_nonblocking(true).is_err() {
+            let uid = peer.uid.as_raw();
+            if !self.has_room(uid) || stream.set_nonblocking(true).is_err() {
                 continue;
             }
             let (incoming, outgoing) = (Vec::new(), Vec::new());
-            let uid = peer.uid.as_raw();
             let connection = Connection { stream, uid, incoming, outgoing, busy: false };
             self.connections.insert(Caller(self.next), connection);
             self.next = self.next.wrapping_add(1);
         }
+    }
+
+    /// No user but root may take more than a quarter of the places, and a few are root's alone.
+    fn has_room(&self, uid: u32) -> bool {
+        if uid == 0 {
+            return self.connections.len() < self.limit.saturating_add(ROOTS_OWN);
+        }
+        let theirs = self.connections.values().filter(|one| one.uid == uid).count();
+        self.connections.len() < self.limit && theirs < self.limit.div_ceil(4)
+    }
+
+    /// Forgets a connection whose other end is gone.
+    pub(super) fn hang_up(&mut self, caller: Caller) {
+        self.connections.remove(&caller);
     }
 
     /// Reads from one connection; a request, when it is whole. A connection that talks nonsense is closed.
@@ -128,11 +155,12 @@ impl Connection {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(fault) => return Err(fault),
         }
-        if self.busy && self.incoming.len() > control::MAX_MESSAGE {
+        let request = control::take(&mut self.incoming)?;
+        // One request, then its answer: what comes on top of it is nobody's command line.
+        if request.is_some() && !self.incoming.is_empty() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let request = if self.busy { None } else { control::take(&mut self.incoming)? };
-        self.busy = self.busy || request.is_some();
+        self.busy = request.is_some();
         Ok(request)
     }
 }

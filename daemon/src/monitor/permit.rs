@@ -155,6 +155,7 @@ impl Monitor {
             Err(run) => run,
         };
         if self.calls.active.get(&run).is_none_or(|active| active.channel == channel) {
+            self.refused(at, &asked.call, "it runs already", now);
             return Err(Refusal::Running);
         }
         let from = self.calls.redirect(run, to, channel);

@@ -91,7 +91,8 @@ impl Monitor {
 
     fn is_contact(&self, uid: u32, recipient: &Recipient) -> bool {
         let Recipient::Contact { alias, fingerprint } = recipient else { return true };
-        contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str())
-            .is_ok_and(|(_, contact)| contact.key.fingerprint() == *fingerprint)
+        contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str()).is_ok_and(
+            |(found, contact)| found == *alias && contact.key.fingerprint() == *fingerprint,
+        )
     }
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use policy::{Alias, ShareId};
+use wire::call::Ending;
 use wire::control::{ContactView, Failure, Reply, Request, Which};
 
 use super::Monitor;
 use super::audit::{Event, Said, Who};
 use super::contacts::{self, Added, Change, Contact};
 use super::failure::{not_found, refused, unavailable, usage};
+use super::meter::Meter;
 use super::over::Cause;
 use super::owner_socket::{Asked, Caller};
 use super::resolver::{Known, PATIENCE, Person};
@@ -20,6 +22,11 @@ pub(super) struct Unresolved {
     asked: Asked,
     until: Duration,
 }
+
+/// Requests a second of one user: a script that opens shares in a loop stays below it.
+const ASKED_A_SECOND: u32 = 50;
+/// Users whose requests are metered at once.
+const ASKERS_MAX: usize = 4096;
 
 /// What becomes of a request.
 enum Answer {
@@ -46,7 +53,8 @@ impl Monitor {
                 None if until <= now.boot => {
                     self.resolver.end();
                     let message = format!("the name of uid {} cannot be looked up", asked.uid);
-                    let failure = unavailable(&message, "the name service does not answer; try again");
+                    let failure =
+                        unavailable(&message, "the name service does not answer; try again");
                     self.owners.reply(asked.caller, &Reply::Failed(failure));
                 }
                 None => self.unresolved.push(Unresolved { asked, until }),
@@ -65,6 +73,10 @@ impl Monitor {
             Known::Person(person) if self.is_stranger(&person) => Err(refused(
                 "this daemon is another user's own",
                 "run `openscoped --rootless` for yours, or ask root for a daemon for all",
+            )),
+            Known::Person(_) if !self.may_ask(uid, &request, now) => Err(refused(
+                "too many requests in a second",
+                "wait a moment; ending a share is never held back",
             )),
             Known::Person(person) => self.act(caller, &person, request, now),
             Known::Nameless => Err(refused(
@@ -96,7 +108,9 @@ impl Monitor {
             Request::Extend { share, ttl_ms } => {
                 self.extend(person, share, Duration::from_millis(ttl_ms), now).map(Answer::Now)
             }
-            Request::Revoke { which, reason } => self.revoke(caller, person, which, reason.as_deref(), now),
+            Request::Revoke { which, reason } => {
+                self.revoke(caller, person, which, reason.as_deref(), now)
+            }
             Request::ContactAdd { alias, key, replace } => {
                 self.add_contact(person, &alias, &key, replace, now).map(Answer::Now)
             }
@@ -110,6 +124,18 @@ impl Monitor {
             Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),
             Request::Reload => self.reload_for(person, now).map(Answer::Now),
         }
+    }
+
+    /// Whether a user may ask now: what costs a record or a look at every share is metered by user.
+    fn may_ask(&mut self, uid: u32, request: &Request, now: Instants) -> bool {
+        if uid == 0 || matches!(request, Request::Revoke { .. } | Request::Status) {
+            return true;
+        }
+        if self.askers.len() >= ASKERS_MAX {
+            self.askers.clear();
+        }
+        let meter = self.askers.entry(uid).or_insert_with(|| Meter::new(ASKED_A_SECOND, now.boot));
+        meter.admits(now.boot)
     }
 
     /// In rootless mode everything runs as one user: only they may ask for it.
@@ -130,7 +156,10 @@ impl Monitor {
 
     fn list(&mut self, person: &Person, all: bool, now: Instants) -> Result<Reply, Failure> {
         if all && !self.is_admin(person) {
-            return Err(refused("`--all` is for root and the admin group", "leave it out to see your own"));
+            return Err(refused(
+                "`--all` is for root and the admin group",
+                "leave it out to see your own",
+            ));
         }
         if all {
             let what = Said::new("list --all");
@@ -204,6 +233,8 @@ impl Monitor {
         reason: Option<&str>,
         now: Instants,
     ) -> Result<Answer, Failure> {
+        // Shown at the other end and kept in the record: as long as either shows.
+        let reason = reason.map(|reason| Said::new(reason).to_string());
         let shares = match which {
             Which::Share(id) => {
                 self.theirs(person, id, "revoke", now)?;
@@ -213,8 +244,10 @@ impl Monitor {
             Which::To(alias) => self.shares_of(person, Some(&alias)),
         };
         for id in &shares {
-            let reason = reason.map(str::to_owned);
-            let cause = Cause::Revoked { by: Self::person(person), reason };
+            self.kill_all_of(*id, &Ending::Revoked, now);
+        }
+        for id in &shares {
+            let cause = Cause::Revoked { by: Self::person(person), reason: reason.clone() };
             self.end_share(*id, cause, now);
         }
         self.wait_for_ends(caller, shares);
@@ -238,16 +271,19 @@ impl Monitor {
         now: Instants,
     ) -> Result<Reply, Failure> {
         if person.uid == 0 && self.config.mode == Mode::System {
-            return Err(refused("root's contacts are in contacts.toml", "edit it, then `openscope reload`"));
+            return Err(refused(
+                "root's contacts are in contacts.toml",
+                "edit it, then `openscope reload`",
+            ));
         }
         let change = if replace { Change::Confirmed } else { Change::Refuse };
-        let added = self
-            .own_contacts
-            .add(person.uid, alias.as_str(), key, "", change)
-            .map_err(|fault| usage(&fault.to_string(), "`openscope contact list` shows whom you know"))?;
+        let added = self.own_contacts.add(person.uid, alias.as_str(), key, "", change).map_err(
+            |fault| usage(&fault.to_string(), "`openscope contact list` shows whom you know"),
+        )?;
         let own = format!("own/{alias}");
-        let (alias, contact) = contacts::resolve(&self.contacts, &self.own_contacts, person.uid, &own)
-            .map_err(|fault| unavailable(&fault.to_string(), "try again"))?;
+        let (alias, contact) =
+            contacts::resolve(&self.contacts, &self.own_contacts, person.uid, &own)
+                .map_err(|fault| unavailable(&fault.to_string(), "try again"))?;
         let fingerprint = contact.key.fingerprint();
         let replaced = match added {
             Added::Replaced { fingerprint } => Some(fingerprint),
@@ -266,10 +302,9 @@ impl Monitor {
         alias: &Alias,
         now: Instants,
     ) -> Result<Reply, Failure> {
-        let removed = self
-            .own_contacts
-            .remove(person.uid, alias.as_str())
-            .map_err(|fault| not_found(&fault.to_string(), "`openscope contact list` shows yours"))?;
+        let removed = self.own_contacts.remove(person.uid, alias.as_str()).map_err(|fault| {
+            not_found(&fault.to_string(), "`openscope contact list` shows yours")
+        })?;
         let event = Event::ContactRemoved { by: Self::person(person), alias: removed.clone() };
         self.note(event, now);
         self.check_recipients(now);

@@ -14,6 +14,8 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use serde::{Deserialize, Serialize};
 use wire::control;
 
+use super::broker_link::BrokerUser;
+
 /// How long an answer may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is believed.
@@ -49,14 +51,15 @@ struct Answer {
 
 /// The monitor's side.
 pub(super) struct Resolver {
+    user: BrokerUser,
     worker: Option<(Child, UnixStream)>,
     buffer: Vec<u8>,
     known: BTreeMap<u32, (Duration, Known)>,
 }
 
 impl Resolver {
-    pub(super) fn new() -> Self {
-        Self { worker: None, buffer: Vec::new(), known: BTreeMap::new() }
+    pub(super) fn new(user: BrokerUser) -> Self {
+        Self { user, worker: None, buffer: Vec::new(), known: BTreeMap::new() }
     }
 
     /// What is known of `uid`, if it is fresh.
@@ -107,19 +110,23 @@ impl Resolver {
 
     fn worker(&mut self) -> io::Result<&mut UnixStream> {
         if self.worker.is_none() {
-            self.worker = Some(spawn()?);
+            self.worker = Some(spawn(self.user)?);
         }
         let worker = self.worker.as_mut().map(|(_, socket)| socket);
         worker.ok_or_else(|| io::Error::other("no worker"))
     }
 }
 
-fn spawn() -> io::Result<(Child, UnixStream)> {
+/// As the broker's account: what parses the name service's answers needs no rights either.
+fn spawn(user: BrokerUser) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     #[expect(clippy::disallowed_methods, reason = "the one place that starts a resolver")]
     let mut command = Command::new("/proc/self/exe");
     command.arg0("openscoped").arg("--as-resolver").env_clear().current_dir("/");
+    if let BrokerUser::Other { uid, gid } = user {
+        command.gid(gid).uid(uid);
+    }
     let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     Ok((child, ours))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use policy::{SeatId, ShareId, Timestamp};
 use wire::call::{CallId, Ending, OutcomeStatement, Signed};
 
-use super::audit::{self, Audit, AuditFault, Event, Expiry, Holder, Hex, Record};
+use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record};
 use super::ends::told;
 use super::identity::Identity;
 use super::leases::{self, Lease, LeaseFault, Leases};
@@ -79,8 +79,13 @@ fn take_up(
         resumed.shares.insert(id, share);
         return;
     }
-    if !ended_before {
-        let why = if rebooted { Expiry::Rebooted } else { Expiry::Deadline };
+    let on_record = records.iter().any(|record| ends(&record.event, id));
+    if !on_record {
+        let why = match (rebooted, ended_before) {
+            (true, _) => Expiry::Rebooted,
+            (false, true) => Expiry::Unkept,
+            (false, false) => Expiry::Deadline,
+        };
         if let Err(fault) = audit.record(Event::ShareExpired { share: id, why, calls: 0 }, now) {
             tracing::error!(%fault, share = %id, "the end of a share is not on record");
         }
@@ -88,6 +93,11 @@ fn take_up(
     if let Err(fault) = leases.forget(id) {
         tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
     }
+}
+
+fn ends(event: &Event, share: ShareId) -> bool {
+    let ending = matches!(event, Event::ShareRevoked { .. } | Event::ShareExpired { .. });
+    ending && event.share() == Some(share)
 }
 
 /// A call that has a start on record, and perhaps no end.

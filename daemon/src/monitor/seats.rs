@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use policy::{Passport, Recipient, SeatId, ShareId};
+use sha2::{Digest as _, Sha256};
 use wire::call::{ClockStatement, Redemption, Signed};
 use wire::frame::{Join, Joined, Refusal, Update, VERSION};
 use wire::privsep::{ChannelId, ToBroker};
 
 use super::Monitor;
-use super::audit::{Event, Hex, Holder, Said};
+use super::audit::{Durability, Event, Hex, Holder, Said};
 use super::calls::Batch;
 use super::permit::busy;
 use super::share::Share;
@@ -24,9 +25,15 @@ pub(super) struct Visitor {
 
 impl Monitor {
     /// Answers one join. A seat is bound durably before the answer leaves.
-    pub(super) fn take_join(&mut self, visitor: &Visitor, join: &Join, batch: &mut Batch, now: Instants) {
+    pub(super) fn take_join(
+        &mut self,
+        visitor: &Visitor,
+        join: &Join,
+        batch: &mut Batch,
+        now: Instants,
+    ) {
         let channel = visitor.channel;
-        match self.join(visitor, join, batch, now) {
+        match self.join(visitor, join, now) {
             Ok(joined) => {
                 let joined = Box::new(joined);
                 batch.answer(ToBroker::Joined { channel, joined });
@@ -35,32 +42,35 @@ impl Monitor {
         }
     }
 
-    fn join(
-        &mut self,
-        visitor: &Visitor,
-        join: &Join,
-        batch: &mut Batch,
-        now: Instants,
-    ) -> Result<Joined, Refusal> {
+    fn join(&mut self, visitor: &Visitor, join: &Join, now: Instants) -> Result<Joined, Refusal> {
         let share = self.shares.get_mut(&visitor.share).filter(|share| share.over.is_none());
         let share = share.ok_or(Refusal::NoSeat)?;
         if !share.admits(visitor.seat, &self.config.limits, now.boot) {
             return Err(busy("calls_per_second_per_seat"));
         }
         let passport = self.check_passport(visitor, join)?;
-        self.check_holder(visitor, join, batch, now)?;
-        let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
-        if !share.remember(visitor.seat, Arc::clone(&passport)) {
-            return Err(Refusal::Busy { limit: "passports shown for one share".into() });
+        let share = self.shares.get(&visitor.share).ok_or(Refusal::NoSeat)?;
+        if !share.has_room_for(visitor.seat, &passport.digest()) {
+            return Err(Refusal::Busy { limit: "passports shown for one seat".into() });
         }
+        self.check_holder(visitor, join, now)?;
+        let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
+        share.remember(visitor.seat, Arc::clone(&passport));
+        share.bound_channels(visitor.seat);
         share.channels.insert(visitor.channel, visitor.seat);
         let clock = ClockStatement { nonce: join.nonce, now: share.now(now) };
-        let clock = Signed::new(&clock, self.identity.signing_key()).map_err(|_| Refusal::Failed)?;
+        let clock =
+            Signed::new(&clock, self.identity.signing_key()).map_err(|_| Refusal::Failed)?;
         let standing = self.standing(visitor.share, visitor.seat, &passport)?;
         Ok(Joined { share: visitor.share, seat: visitor.seat, clock, standing })
     }
 
     fn check_passport(&mut self, visitor: &Visitor, join: &Join) -> Result<Arc<Passport>, Refusal> {
+        let shown = Sha256::digest(&join.passport).into();
+        let known = self.shares.get(&visitor.share);
+        if let Some(passport) = known.and_then(|share| share.passport(&shown, visitor.seat)) {
+            return Ok(passport);
+        }
         let root = self.identity.public_key();
         let passport = policy::passport::verify(&join.passport, &root);
         let genuine = passport.ok().filter(|passport| {
@@ -79,7 +89,6 @@ impl Monitor {
         &mut self,
         visitor: &Visitor,
         join: &Join,
-        batch: &mut Batch,
         now: Instants,
     ) -> Result<(), Refusal> {
         let share = self.shares.get(&visitor.share).ok_or(Refusal::NoSeat)?;
@@ -95,7 +104,7 @@ impl Monitor {
         let shown = join.redemption.as_ref().map(|signed| signed.verify::<Redemption>(&redeem));
         match (shown, bound) {
             (Some(Ok(redemption)), None) if redemption == wanted => {
-                self.bind(visitor, recipient, batch, now)
+                self.bind(visitor, recipient, now)
             }
             (Some(Ok(redemption)), Some(holder))
                 if redemption == wanted && holder == visitor.holder =>
@@ -126,13 +135,14 @@ impl Monitor {
         &mut self,
         visitor: &Visitor,
         recipient: Recipient,
-        batch: &mut Batch,
         now: Instants,
     ) -> Result<(), Refusal> {
         let at = visitor.holder();
         self.audit
             .record(Event::SeatRedeemed { at, recipient }, now)
             .map_err(|_| Refusal::Unrecorded)?;
+        // First the record: a start reads the holder from it where the lease does not know them yet.
+        self.commit(Durability::Now, now).map_err(|_| Refusal::Unrecorded)?;
         let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
         let mut lease = share.lease.clone();
         for seat in lease.seats.iter_mut().filter(|seat| seat.id == visitor.seat) {
@@ -143,7 +153,6 @@ impl Monitor {
             return Err(Refusal::Unrecorded);
         }
         share.lease = lease;
-        batch.demand_sync();
         tracing::info!(share = %visitor.share, seat = %visitor.seat, "a seat was redeemed");
         Ok(())
     }

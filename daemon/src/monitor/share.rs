@@ -15,8 +15,11 @@ use super::meter::Meter;
 use crate::clock::{Instants, ShareClock};
 use crate::config::Limits;
 
-/// Passports that one share remembers: a holder may narrow as often, and no stranger's are kept.
-const PASSPORTS_MAX: usize = 256;
+/// Passports that one seat may show: a holder may narrow as often, and no stranger's are kept.
+const PASSPORTS_MAX: usize = 32;
+
+/// Channels of one seat that may make calls at once.
+const CHANNELS_MAX: usize = 64;
 
 /// Refused redemptions a second that are recorded one by one; more are counted.
 const TURNED_AWAY: u32 = 2;
@@ -136,14 +139,27 @@ impl Share {
         of_seat.min_by_key(|(_, (_, passport))| passport.blocks().len()).map(|(digest, _)| *digest)
     }
 
-    /// Remembers a verified passport. `false` when there are too many.
-    pub(super) fn remember(&mut self, seat: SeatId, passport: Arc<Passport>) -> bool {
-        let digest = passport.digest();
-        let room = self.passports.len() < PASSPORTS_MAX || self.passports.contains_key(&digest);
-        if room {
-            self.passports.insert(digest, (seat, passport));
+    /// Makes room for one more channel of a seat: the broker that keeps to the bound never needs it.
+    pub(super) fn bound_channels(&mut self, seat: SeatId) {
+        let theirs = |(_, of): &(&ChannelId, &SeatId)| **of == seat;
+        while self.channels.iter().filter(theirs).count() >= CHANNELS_MAX {
+            let oldest = self.channels.iter().find(theirs).map(|(channel, _)| *channel);
+            if let Some(oldest) = oldest {
+                self.channels.remove(&oldest);
+            }
         }
-        room
+    }
+
+    /// Whether a seat may show one more passport: its own always, narrowed ones up to a bound.
+    pub(super) fn has_room_for(&self, seat: SeatId, digest: &[u8; 32]) -> bool {
+        let own = self.seat(seat).is_some_and(|seat| seat.passport == *digest);
+        let shown = self.passports.values().filter(|(of, _)| *of == seat).count();
+        own || shown < PASSPORTS_MAX || self.passports.contains_key(digest)
+    }
+
+    /// Remembers a verified passport.
+    pub(super) fn remember(&mut self, seat: SeatId, passport: Arc<Passport>) {
+        self.passports.insert(passport.digest(), (seat, passport));
     }
 
     /// Calls of `seat` that run now.
@@ -158,6 +174,11 @@ impl Share {
             Recipient::Contact { alias: to, .. } => to == alias || to.as_str() == own,
             Recipient::Bearer => false,
         })
+    }
+
+    /// Whether a call of it has no end on record yet.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.running.is_empty()
     }
 
     /// The runs of this share.

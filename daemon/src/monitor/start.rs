@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +12,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Uid, User};
 use rustix::fs::Mode as Bits;
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
 use super::Monitor;
 use super::audit::{Audit, Durability, Event, Hex};
@@ -71,7 +74,9 @@ pub fn main() -> ExitCode {
 fn start() -> Result<Monitor, StartFault> {
     let keeper = KeeperLine::take()?;
     let signals = signals()?;
+    forbid_dumps()?;
     rustix::process::umask(Bits::from_raw_mode(0o077));
+    raise_descriptors();
     let arguments = Arguments::parse_from(
         std::env::args_os().filter(|argument| argument != crate::keeper::AS_MONITOR),
     );
@@ -118,7 +123,8 @@ fn start() -> Result<Monitor, StartFault> {
     };
     let owners = OwnerSocket::bind(&config.socket, open_to, config.limits.owner_connections)?;
     let own_contacts = OwnContacts::new(&config.state, config.limits.contacts_per_owner);
-    let broker = BrokerLink::new(broker_user(&config)?);
+    let broker_user = broker_user(&config)?;
+    let broker = BrokerLink::new(broker_user);
     let relays = config
         .relays
         .iter()
@@ -144,7 +150,7 @@ fn start() -> Result<Monitor, StartFault> {
         broker,
         confined: None,
         relays,
-        resolver: Resolver::new(),
+        resolver: Resolver::new(broker_user),
         owners,
         unresolved: Vec::new(),
         shares,
@@ -154,6 +160,8 @@ fn start() -> Result<Monitor, StartFault> {
         tripped: BTreeSet::new(),
         strangers: BTreeMap::new(),
         strangers_since: None,
+        receipts: Vec::new(),
+        askers: BTreeMap::new(),
         sync_this_turn: false,
         records_lost: false,
         going: Going::On,
@@ -187,6 +195,22 @@ fn signals() -> io::Result<SignalFd> {
     Ok(SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
+/// The daemon's keys are in this memory: no core file, and no reading by others of the same user.
+fn forbid_dumps() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+/// Each running call holds a few descriptors: the soft limit of most service managers would be
+/// reached by a few hundred. The runner gives verbs limits of their own.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(fault) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%fault, "the limit of open descriptors cannot be raised");
+    }
+}
+
 fn judge(config: &Config) -> Judge {
     Judge::of_process(match config.mode {
         Mode::System => Above::Refuse,
@@ -205,7 +229,9 @@ fn make_directory(path: &Path, bits: u32) -> io::Result<()> {
     if path.try_exists()? {
         return Ok(());
     }
-    std::fs::DirBuilder::new().recursive(true).mode(bits).create(path)
+    std::fs::DirBuilder::new().recursive(true).mode(bits).create(path)?;
+    // The umask has narrowed it.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))
 }
 
 /// Where calls are held; what an earlier life left there is dead before this returns.
@@ -242,9 +268,11 @@ fn broker_user(config: &Config) -> Result<BrokerUser, StartFault> {
         return Ok(BrokerUser::Same);
     }
     let name = &config.broker_user;
-    let wrong = |what: &str| StartFault::Configuration(format!(
-        "`broker_user = \"{name}\"` {what}\n   = run `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`"
-    ));
+    let wrong = |what: &str| {
+        StartFault::Configuration(format!(
+            "`broker_user = \"{name}\"` {what}\n   = run `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`"
+        ))
+    };
     let user = User::from_name(name)?.ok_or_else(|| wrong("names no account of this machine"))?;
     if user.uid.is_root() || user.gid.as_raw() == 0 {
         return Err(wrong("is root: the broker must not be"));

@@ -38,12 +38,19 @@ struct Output {
 
 impl Monitor {
     /// Spends the permit. From here the call has a start on record, and gets an end.
-    pub(super) fn start_call(&mut self, start: Start, now: Instants) {
+    pub(super) fn start_call(&mut self, start: Start) {
+        // The record may have taken its time: what has ended meanwhile does not begin.
+        let now = Instants::now();
         let Start { permit, run, at, to, channel, passport, asked_at } = start;
         let (admitted, _) = permit.spend();
         let Some(share) = self.shares.get(&at.share).filter(|share| share.over.is_none()) else {
             return self.never_started(at, to, asked_at, Ending::Revoked, now);
         };
+        let share_now = share.clock.clone().read(now);
+        let over = share.lease.deadline.min(share.lease.hard_stop).min(passport.not_after());
+        if share_now >= over {
+            return self.never_started(at, to, asked_at, Ending::Expired, now);
+        }
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
         let How::Exec(exec) = &admitted.verb.run;
@@ -57,7 +64,7 @@ impl Monitor {
                 );
                 let active = Active {
                     at,
-                    to,
+                    to: Some(to),
                     channel,
                     call: admitted.call,
                     passport,
@@ -126,8 +133,9 @@ impl Monitor {
         now: Instants,
     ) {
         let outcome = self.close_call(at, ending, (0, 0), started, now);
+        // Its end is recorded, and not yet written: the receipt follows the writing.
         if let Some(outcome) = outcome {
-            self.broker.send(&ToBroker::Outcome { call: to, outcome }, &[]);
+            self.receipts.push(ToBroker::Outcome { call: to, outcome });
         }
     }
 }

@@ -17,8 +17,8 @@ use super::owner_socket::Caller;
 use super::seats::Visitor;
 use super::spawn::Pool;
 use super::start::chain;
-use wire::call::Ending;
 use crate::clock::Instants;
+use wire::call::Ending;
 
 /// Messages of the broker that one turn reads: none of them starts anything by itself.
 const MESSAGES_PER_TURN: usize = 256;
@@ -116,10 +116,12 @@ impl Monitor {
             if ready.contains(PollFlags::OUT) {
                 self.owners.write(*caller);
             }
-            if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
-                && let Some(asked) = self.owners.read(*caller)
-            {
-                self.take_request(asked, now);
+            if ready.contains(PollFlags::IN) {
+                if let Some(asked) = self.owners.read(*caller) {
+                    self.take_request(asked, now);
+                }
+            } else if ready.intersects(PollFlags::HUP | PollFlags::ERR) {
+                self.owners.hang_up(*caller);
             }
         }
     }
@@ -134,7 +136,10 @@ impl Monitor {
             match self.broker.hear() {
                 Heard::Message(message) => self.take_message(message, batch, now),
                 Heard::Quiet => return,
-                Heard::Gone => return self.lose_broker(now),
+                Heard::Gone => {
+                    batch.lose_addresses();
+                    return self.lose_broker(now);
+                }
             }
         }
     }
@@ -142,6 +147,7 @@ impl Monitor {
     fn take_message(&mut self, message: FromBroker, batch: &mut Batch, now: Instants) {
         match message {
             FromBroker::Call { .. } | FromBroker::Join { .. } if self.going == Going::Stop => {}
+            FromBroker::Ready { .. } if self.confined.is_some() => {}
             FromBroker::Ready { landlock, seccomp } => self.broker_ready(landlock, seccomp),
             FromBroker::Admitted { share, failure } => {
                 self.take_admitted(share, failure.as_deref(), batch, now);
@@ -179,6 +185,7 @@ impl Monitor {
         self.broker.bury(now.boot);
         self.confined = None;
         self.note(Event::BrokerRestarted { why: Said::new("its socket closed") }, now);
+        self.calls.lose_addresses();
         for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
             self.kill(run, Ending::Interrupted, now);
         }
@@ -207,6 +214,9 @@ impl Monitor {
         self.report_strangers(now);
         // What was recorded since the turn was settled does not wait for the next one.
         let _told = self.commit(Durability::Soon, now);
+        for receipt in std::mem::take(&mut self.receipts) {
+            self.broker.send(&receipt, &[]);
+        }
     }
 
     /// Starts a runner that waits for a later call, when there is nothing else to do.
@@ -321,8 +331,8 @@ impl<'a> Polled<'a> {
         if let Some(socket) = monitor.resolver.interest() {
             polled.add(Meaning::Resolver, PollFd::from_borrowed_fd(socket, read));
         }
-        for (caller, socket, full) in owners.interests() {
-            polled.add(Meaning::Caller(caller), PollFd::from_borrowed_fd(socket, flags(full)));
+        for (caller, socket, wanted) in owners.interests() {
+            polled.add(Meaning::Caller(caller), PollFd::from_borrowed_fd(socket, wanted));
         }
         for (run, active) in monitor.calls.active.iter().filter(|(_, a)| a.gone.is_none()) {
             polled.add(Meaning::Run(*run), active.running.wakes());

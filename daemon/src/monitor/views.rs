@@ -64,7 +64,10 @@ impl Monitor {
             .map(|capability| CapabilityView {
                 verb: capability.to_string(),
                 summary: self.summary(capability.verb()),
-                delegable: delegable.capabilities().iter().any(|held| held.intersect(capability).is_some()),
+                delegable: delegable
+                    .capabilities()
+                    .iter()
+                    .any(|held| held.intersect(capability).is_some()),
             })
             .collect();
         Ok(Reply::Capabilities(Box::new(CapabilitiesView { agent: principal.agent, verbs })))

@@ -30,8 +30,8 @@ pub(super) struct Mint {
     /// The operator's secret key, from `keygen`.
     #[arg(long, value_name = "FILE")]
     operator_key: PathBuf,
-    /// The public leg key of the daemon (`openscope status` prints it): 43 characters.
-    #[arg(long, value_name = "KEY")]
+    /// The public leg key of the daemon (`openscoped --leg-key` prints it): 43 characters.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     leg_key: String,
     /// How many seats the daemon may have registered at a time.
     #[arg(long, value_name = "N", default_value_t = 256)]
