@@ -1,11 +1,10 @@
 //! The chokepoint: rulebook ∩ share ∩ passport → decision.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::VerbName;
+use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
 use crate::policy::Policy;
 use crate::principal::{Principal, Recipient};
@@ -147,9 +146,12 @@ impl Judgement<'_> {
         self.check_owner()?;
         let verb = self.verb(&call.verb)?;
         let call = complete(&verb, call)?;
-        check_catalog(&verb, &call.arguments)?;
-        self.check_scopes(&call)?;
+        check_kinds(&verb, &call.arguments)?;
+        self.check_scopes(&verb, &call)?;
         let (allowed_by, delegated_by) = self.check_rules(&call)?;
+        // Last: asked earlier, it would tell apart values that exist and values that do not, for callers
+        // to whom neither was given.
+        self.check_catalog(&verb, &call.arguments)?;
         let basis = Basis { allowed_by, delegated_by, passport: self.passport.digest() };
         Ok(Permit { admitted: Admitted { call, verb }, basis })
     }
@@ -165,10 +167,13 @@ impl Judgement<'_> {
     }
 
     fn check_owner(&self) -> Result<(), Refusal> {
-        if self.passport.authority().owner == self.standing.owner.user {
-            return Ok(());
+        let owner = &self.standing.owner;
+        if self.passport.authority().owner != owner.user {
+            return Err(Refusal::uniform(Reason::OtherOwner));
         }
-        Err(Refusal::uniform(Reason::OtherOwner))
+        // Rules name the agent alone: without this, what they give its new user would feed old shares.
+        let still_theirs = self.policy.principal(&owner.user, Some(&owner.agent));
+        still_theirs.map(drop).map_err(|_| Refusal::uniform(Reason::AgentTaken))
     }
 
     /// The verb, when it exists and every scope mentions it. From the outside, one answer for the rest.
@@ -184,11 +189,57 @@ impl Judgement<'_> {
         Ok(Arc::clone(verb))
     }
 
-    fn check_scopes(&self, call: &Call) -> Result<(), Refusal> {
+    fn check_scopes(&self, verb: &Verb, call: &Call) -> Result<(), Refusal> {
         for scope in self.passport.scopes() {
-            check_scope(scope, call, Reason::OutsidePassport)?;
+            self.check_scope(scope, verb, call, Reason::OutsidePassport)?;
         }
-        check_scope(&self.standing.scope, call, Reason::OutsideShare)
+        self.check_scope(&self.standing.scope, verb, call, Reason::OutsideShare)
+    }
+
+    fn check_scope(
+        &self,
+        scope: &Scope,
+        verb: &Verb,
+        call: &Call,
+        reason: Reason,
+    ) -> Result<(), Refusal> {
+        if scope.permits(&call.verb, &call.arguments) {
+            return Ok(());
+        }
+        let public = match outlying(scope, call) {
+            Some(name) => self.told(verb, name),
+            None => PublicRefusal::Combination,
+        };
+        Err(Refusal { public, reason })
+    }
+
+    /// What is said of a value that is refused: what the menu shows for its parameter, nothing more.
+    fn told(&self, verb: &Verb, name: &ParameterName) -> PublicRefusal {
+        let entry = self.policy.menu_entry(self.standing, self.passport, verb);
+        match entry.and_then(|mut entry| entry.parameters.remove(name)) {
+            Some(shown) => PublicRefusal::Parameter {
+                parameter: name.clone(),
+                problem: ParameterProblem::Value { accepts: shown.accepts },
+            },
+            None => PublicRefusal::NotPermitted,
+        }
+    }
+
+    fn check_catalog(&self, verb: &Verb, arguments: &Arguments) -> Result<(), Refusal> {
+        for (name, value) in arguments.iter() {
+            let Some(parameter) = verb.parameters.get(name) else { continue };
+            if !parameter.constraint.permits(value) {
+                let accepts = vec![parameter.constraint.clone()];
+                let problem = ParameterProblem::Value { accepts };
+                let reason = Reason::Catalog { parameter: name.clone(), problem };
+                return Err(Refusal { public: self.told(verb, name), reason });
+            }
+        }
+        let Run::Exec(exec) = &verb.run;
+        match exec.option_smuggled(arguments) {
+            Some(name) => Err(Refusal::parameter(name, ParameterProblem::Option)),
+            None => Ok(()),
+        }
     }
 
     /// Policy's own answer says nothing of policy to the outside.
@@ -226,50 +277,20 @@ fn complete(verb: &Verb, call: Call) -> Result<Call, Refusal> {
     Ok(Call { verb: call.verb, arguments: Arguments(arguments) })
 }
 
-fn check_catalog(verb: &Verb, arguments: &Arguments) -> Result<(), Refusal> {
+fn check_kinds(verb: &Verb, arguments: &Arguments) -> Result<(), Refusal> {
     for (name, value) in arguments.iter() {
         let Some(parameter) = verb.parameters.get(name) else { continue };
         if value.kind() != parameter.kind {
             return Err(Refusal::parameter(name, ParameterProblem::Kind { wants: parameter.kind }));
         }
-        if !parameter.constraint.permits(value) {
-            let accepts = vec![parameter.constraint.clone()];
-            return Err(Refusal::parameter(name, ParameterProblem::Value { accepts }));
-        }
     }
-    let Run::Exec(exec) = &verb.run;
-    match exec.option_smuggled(arguments) {
-        Some(name) => Err(Refusal::parameter(name, ParameterProblem::Option)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-/// Whether the scope permits the call; if not, the answer names a parameter whose value none of its
-/// capabilities takes, and what they do take. The holder has the passport and can read as much there.
-fn check_scope(scope: &Scope, call: &Call, reason: Reason) -> Result<(), Refusal> {
-    if scope.permits(&call.verb, &call.arguments) {
-        return Ok(());
-    }
-    let mut accepted: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for capability in scope.of(&call.verb) {
-        for name in call.arguments.0.keys() {
-            accepted.entry(name).or_default().push(capability.constraint(name).clone());
-        }
-    }
-    let refused = accepted.into_iter().find(|(name, limits)| {
-        let value = call.arguments.value(name);
-        !limits.iter().any(|limit| value.is_some_and(|value| limit.permits(value)))
-    });
-    let public = match refused {
-        Some((name, mut accepts)) => {
-            accepts.sort();
-            accepts.dedup();
-            PublicRefusal::Parameter {
-                parameter: name.clone(),
-                problem: ParameterProblem::Value { accepts },
-            }
-        }
-        None => PublicRefusal::Combination,
+/// The first parameter whose value none of the scope's capabilities takes.
+fn outlying<'a>(scope: &Scope, call: &'a Call) -> Option<&'a ParameterName> {
+    let taken = |name, value| {
+        scope.of(&call.verb).any(|capability| capability.constraint(name).permits(value))
     };
-    Err(Refusal { public, reason })
+    call.arguments.iter().find(|(name, value)| !taken(*name, *value)).map(|(name, _)| name)
 }

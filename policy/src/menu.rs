@@ -45,11 +45,29 @@ impl Policy {
     /// What a call under this passport could be now, by verb. A help, not a promise: `authorize` decides.
     #[must_use]
     pub fn menu(&self, standing: &Standing, passport: &Passport) -> Vec<MenuEntry> {
-        let held = self.surface(&standing.owner).scope();
-        let delegable = self.rulebook().delegable_to(&standing.owner, &standing.recipient);
-        let shared = passport.scope().intersect(&standing.scope);
-        let scope = shared.intersect(&held).intersect(&delegable);
+        let scope = self.callable(standing, passport.scope());
         self.catalog().verbs().filter_map(|verb| entry(verb, &scope)).collect()
+    }
+
+    /// The menu's entry for one verb.
+    pub(crate) fn menu_entry(
+        &self,
+        standing: &Standing,
+        passport: &Passport,
+        verb: &Verb,
+    ) -> Option<MenuEntry> {
+        let stated: Scope = passport.scope().of(&verb.name).cloned().collect();
+        entry(verb, &self.callable(standing, &stated))
+    }
+
+    fn callable(&self, standing: &Standing, stated: &Scope) -> Scope {
+        let Standing { owner, recipient, scope, .. } = standing;
+        if self.principal(&owner.user, Some(&owner.agent)).is_err() {
+            return Scope::default();
+        }
+        let held = self.surface(owner).scope();
+        let delegable = self.rulebook().delegable_to(owner, recipient);
+        stated.intersect(scope).intersect(&held).intersect(&delegable)
     }
 }
 

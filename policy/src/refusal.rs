@@ -83,6 +83,9 @@ pub enum Reason {
     /// The passport states another owner than the lease.
     #[error("the passport is for another owner")]
     OtherOwner,
+    /// Policy has given the owner's agent name to another, or taken it away.
+    #[error("the agent name is no longer the owner's")]
+    AgentTaken,
     /// The catalog has no such verb.
     #[error("the catalog has no such verb")]
     UnknownVerb,
@@ -123,6 +126,7 @@ impl Refusal {
         Self { public: PublicRefusal::Over, reason }
     }
 
+    /// What the catalog says of an argument, where the menu says it too.
     pub(crate) fn parameter(parameter: &ParameterName, problem: ParameterProblem) -> Self {
         let reason = Reason::Catalog { parameter: parameter.clone(), problem: problem.clone() };
         let public = PublicRefusal::Parameter { parameter: parameter.clone(), problem };

@@ -9,6 +9,8 @@ use crate::value::{Kind, Text, Value, ValueFault};
 
 /// The most bytes that a request may have.
 pub const MAX_REQUEST_BYTES: usize = 8192;
+/// The most pins that a request may have.
+pub const MAX_PINS: usize = 64;
 
 /// A verb with the pins that were asked for; what a pin's text means depends on the parameter's kind,
 /// so it is settled against the surface.
@@ -116,6 +118,9 @@ pub enum RequestProblem {
     /// More than [`MAX_REQUEST_BYTES`].
     #[error("a request may have at most {MAX_REQUEST_BYTES} bytes")]
     TooLong,
+    /// More than [`MAX_PINS`].
+    #[error("a request may have at most {MAX_PINS} pins")]
+    TooManyPins,
 }
 
 impl Request {
@@ -168,6 +173,9 @@ impl<'a> Reader<'a> {
         let mut pins = Vec::new();
         let mut more = self.take(":");
         while more {
+            if pins.len() == MAX_PINS {
+                return Err(Stray(RequestProblem::TooManyPins, self.at));
+            }
             pins.push(self.pin()?);
             more = self.take(",");
             if let Some(stray) = self.rest().chars().next().filter(|_| !more) {
@@ -394,6 +402,24 @@ mod tests {
         assert_eq!(problem("a.b:x<=1|2"), (RequestProblem::Unexpected('|'), 8));
         assert_eq!(problem("a.b:x=a*b"), (RequestProblem::Star, 7));
         assert!(matches!(problem(&"a".repeat(8193)), (RequestProblem::TooLong, 0)));
+    }
+
+    #[test]
+    fn a_request_has_at_most_64_pins() {
+        let request = |pins| format!("a.b:{}", vec!["x=1"; pins].join(","));
+        assert_eq!(request(63).parse::<Request>().unwrap().pins.len(), 63);
+        assert_eq!(request(64).parse::<Request>().unwrap().pins.len(), 64);
+        assert_eq!(problem(&request(65)), (RequestProblem::TooManyPins, 4 + 64 * 4));
+        let fault = request(65).parse::<Request>().unwrap_err().to_string();
+        assert!(fault.starts_with("a request may have at most 64 pins\n"), "{fault}");
+    }
+
+    #[test]
+    fn a_request_has_at_most_8192_bytes() {
+        let request = |bytes: usize| format!("a.b:x='{}'", "y".repeat(bytes - 8));
+        assert!(request(8191).parse::<Request>().is_ok());
+        assert!(request(8192).parse::<Request>().is_ok());
+        assert_eq!(problem(&request(8193)), (RequestProblem::TooLong, 0));
     }
 
     #[test]

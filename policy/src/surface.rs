@@ -19,6 +19,9 @@ use crate::verb::{Catalog, Verb};
 /// How many combinations of listed values one request may name, and how many capabilities a scope may get.
 pub const MAX_COMBINATIONS: usize = 256;
 
+/// How many requests one scope may be derived from.
+pub const MAX_REQUESTS: usize = 256;
+
 /// Everything that policy lets one principal do now.
 #[derive(Clone, Debug)]
 pub struct Surface {
@@ -111,6 +114,9 @@ pub enum DeriveProblem {
     /// More than [`MAX_COMBINATIONS`].
     #[error("the request names more than {MAX_COMBINATIONS} combinations of values")]
     TooMany,
+    /// More than [`MAX_REQUESTS`].
+    #[error("at most {MAX_REQUESTS} requests can be met at once")]
+    TooManyRequests,
 }
 
 impl Surface {
@@ -133,6 +139,9 @@ impl Surface {
     /// # Errors
     /// The first request that is more than is held, and where in it.
     pub fn derive(&self, requests: &[Request]) -> Result<Scope, DeriveFault> {
+        if let Some(over) = requests.get(MAX_REQUESTS) {
+            return Err(fault(over, 0, DeriveProblem::TooManyRequests));
+        }
         let mut derived = Vec::new();
         for request in requests {
             derived.extend(self.derive_one(request)?);

@@ -14,13 +14,13 @@ use crate::verb::{Parameter, Verb};
 
 /// What is asked of one parameter: the union of these.
 pub(super) struct Wanted {
-    pub(super) limits: Vec<Constraint>,
+    pub(super) limits: BTreeSet<Constraint>,
 }
 
 impl Wanted {
     /// What must be held for the request to be met: each listed value, each range, and of a bound on
     /// one side that bound.
-    pub(super) fn cells(&self) -> Vec<Constraint> {
+    pub(super) fn cells(&self) -> BTreeSet<Constraint> {
         self.limits.iter().flat_map(cells_of).collect()
     }
 }
@@ -72,7 +72,7 @@ impl fmt::Display for Combination<'_> {
 
 pub(super) fn combinations<'a>(
     request: &'a Request,
-    choices: impl Iterator<Item = (&'a ParameterName, Vec<Constraint>)>,
+    choices: impl Iterator<Item = (&'a ParameterName, BTreeSet<Constraint>)>,
 ) -> Result<Vec<Combination<'a>>, DeriveFault> {
     let mut all = vec![Combination { verb: request.verb(), limits: BTreeMap::new() }];
     for (name, limits) in choices {
@@ -100,7 +100,8 @@ pub(super) fn settle<'a>(
         let limits = settle_pin(request, verb, pin)?;
         let met = match wanted.remove(&pin.parameter) {
             None => limits,
-            Some(Wanted { limits: before }) => both(&before, &limits),
+            Some(Wanted { limits: before }) => both(&before, &limits)
+                .ok_or_else(|| fault(request, pin.at, DeriveProblem::TooMany))?,
         };
         if met.is_empty() {
             let problem = DeriveProblem::Nothing { parameter: pin.parameter.clone() };
@@ -111,11 +112,19 @@ pub(super) fn settle<'a>(
     Ok(wanted)
 }
 
-fn both(one: &[Constraint], two: &[Constraint]) -> Vec<Constraint> {
-    one.iter().flat_map(|a| two.iter().filter_map(|b| a.intersect(b))).collect()
+/// What two pins of one parameter leave; `None` when they pair more than [`MAX_COMBINATIONS`]. Asked
+/// before the pairs are made, and none is kept twice: each further pin would multiply them again.
+fn both(one: &BTreeSet<Constraint>, two: &BTreeSet<Constraint>) -> Option<BTreeSet<Constraint>> {
+    let pairs = one.len().saturating_mul(two.len());
+    let met = || one.iter().flat_map(|a| two.iter().filter_map(|b| a.intersect(b))).collect();
+    (pairs <= MAX_COMBINATIONS).then(met)
 }
 
-fn settle_pin(request: &Request, verb: &Verb, pin: &Pin) -> Result<Vec<Constraint>, DeriveFault> {
+fn settle_pin(
+    request: &Request,
+    verb: &Verb,
+    pin: &Pin,
+) -> Result<BTreeSet<Constraint>, DeriveFault> {
     let parameter = verb.parameters.get(&pin.parameter).ok_or_else(|| {
         let names = verb.parameters.keys().map(ParameterName::as_str);
         let problem = DeriveProblem::UnknownParameter {
@@ -150,14 +159,14 @@ fn settle_pin(request: &Request, verb: &Verb, pin: &Pin) -> Result<Vec<Constrain
 }
 
 /// Listed values become one list, so that the scope stays as short as the request.
-fn grouped(limits: Vec<Constraint>) -> Vec<Constraint> {
+fn grouped(limits: Vec<Constraint>) -> BTreeSet<Constraint> {
     let mut listed = BTreeSet::new();
-    let mut grouped = Vec::new();
+    let mut grouped = BTreeSet::new();
     for limit in limits {
         if let Constraint::OneOf(values) = limit {
             listed.extend(values);
         } else {
-            grouped.push(limit);
+            grouped.insert(limit);
         }
     }
     grouped.extend((!listed.is_empty()).then_some(Constraint::OneOf(listed)));

@@ -180,12 +180,78 @@ fn undeclared_missing_and_mistyped_arguments_are_refused_by_name() {
     assert!(!shared.admits("ssh.tail_logs", [("service", text("web")), ("lines", Value::Int(0))]));
 }
 
+fn said_of_host(shared: &Shared, host: &str) -> String {
+    let given = [("service", text("web")), ("host", text(host))];
+    shared.refusal("ssh.tail_logs", given).public.to_string()
+}
+
+#[test]
+fn a_value_outside_the_scope_is_refused_alike_whether_it_exists_or_not() {
+    let shared = Shared::of(HOLDS_ALL, &["ssh.tail_logs:host=web-1"]);
+    for host in ["web-2", "web-9", "-x", ""] {
+        assert_eq!(said_of_host(&shared, host), "`host` must be web-1", "{host}");
+    }
+    let mut narrowed = Shared::of(HOLDS_ALL, &["ssh.tail_logs"]);
+    narrowed.standing.scope = scope(&["ssh.tail_logs:host=web-1"]);
+    for host in ["web-2", "web-9"] {
+        assert_eq!(said_of_host(&narrowed, host), "`host` must be web-1", "{host}");
+    }
+}
+
+#[test]
+fn a_refusal_names_what_the_menu_shows_and_not_what_the_catalog_lists() {
+    let shared = Shared::of(HOLDS_ALL, &["ssh.tail_logs:host=web-1*"]);
+    assert_eq!(said_of_host(&shared, "web-10"), "`host` must be web-1");
+    let menu = shared.policy.menu(&shared.standing, &shared.passport);
+    let refusal =
+        shared.refusal("ssh.tail_logs", [("service", text("web")), ("host", text("web-10"))]);
+    let PublicRefusal::Parameter { parameter, problem } = refusal.public else { panic!() };
+    let accepts = menu[0].parameters[&parameter].accepts.clone();
+    assert_eq!(problem, policy::ParameterProblem::Value { accepts });
+    assert_eq!(
+        refusal.reason.to_string(),
+        "the catalog refuses `host`: it must be web-1|web-2",
+        "the audit is told the whole of it"
+    );
+}
+
+#[test]
+fn a_value_that_policy_took_back_is_refused_like_one_that_does_not_exist() {
+    let pinned =
+        rules("[[allow]]\nagent = \"you\"\nverbs = { \"ssh.tail_logs\" = { host = \"web-1\" } }");
+    let shared = Shared::of(&pinned, &["ssh.tail_logs"]);
+    for host in ["web-2", "web-9"] {
+        assert_eq!(said_of_host(&shared, host), "not permitted", "{host}");
+    }
+    assert!(shared.admits("ssh.tail_logs", [("service", text("web")), ("host", text("web-1"))]));
+}
+
+#[test]
+fn an_agent_name_that_policy_gave_to_another_ends_the_rights_of_live_shares() {
+    let mut shared = Shared::of(HOLDS_ALL, &["web.status"]);
+    assert!(shared.admits("web.status", []));
+    shared.policy = with(&HOLDS_ALL.replace("user = \"alice\"", "user = \"bob\""));
+    let refusal = shared.refusal("web.status", []);
+    assert_eq!(refusal.public, PublicRefusal::NotPermitted);
+    assert_eq!(refusal.reason, Reason::AgentTaken);
+    assert!(shared.policy.menu(&shared.standing, &shared.passport).is_empty());
+    let running = call("web.status", []);
+    let Shared { policy, standing, passport } = &shared;
+    assert!(policy::still_permitted(policy, standing, passport, &running, NOW).is_err());
+}
+
 #[test]
 fn ru6_a_value_cannot_become_an_option() {
     let shared = Shared::of(HOLDS_ALL, &["ssh.tail_logs", "ssh.restart_service"]);
     let refusal = shared.refusal("ssh.tail_logs", [("service", text("-oproxy"))]);
     assert_eq!(refusal.public.to_string(), "`service` may not begin with `-`");
     assert!(shared.admits("ssh.restart_service", [("service", text("-o"))]), "it stands after --");
+}
+
+/// Knows the agent, and no verb.
+fn without_verbs() -> policy::Policy {
+    let agent = "[[agent]]\nname = \"you\"\nuser = \"alice\"\n";
+    policy::load(&[], &[crate::world::source("policy.d/team.toml", agent)]).unwrap()
 }
 
 #[test]
@@ -207,7 +273,9 @@ fn p01_the_share_as_it_stands_the_passport_and_policy_must_all_permit() {
     let mut bearer = whole();
     bearer.standing.recipient = Recipient::Bearer;
     let mut undeclared = whole();
-    undeclared.policy = policy::Policy::default();
+    undeclared.policy = without_verbs();
+    let mut taken = whole();
+    taken.policy = policy::Policy::default();
     for (shared, reason) in [
         (narrowed, Reason::OutsideShare),
         (over, Reason::ShareOver),
@@ -216,6 +284,7 @@ fn p01_the_share_as_it_stands_the_passport_and_policy_must_all_permit() {
         (stranger, Reason::NotDelegated),
         (bearer, Reason::NotDelegated),
         (undeclared, Reason::UnknownVerb),
+        (taken, Reason::AgentTaken),
     ] {
         match shared.decide_at(call(), NOW) {
             Decision::Refuse(refusal) => assert_eq!(refusal.reason, reason),
@@ -435,6 +504,40 @@ fn a_request_of_too_many_combinations_is_refused() {
     assert!(derive(HOLDS_ALL, &request(255)).is_ok());
     assert!(derive(HOLDS_ALL, &request(256)).is_ok());
     assert_eq!(derive(HOLDS_ALL, &request(257)), Err(DeriveProblem::TooMany));
+}
+
+#[test]
+fn repeated_pins_of_one_parameter_do_not_multiply() {
+    let same = vec!["lines=*|*"; 40].join(",");
+    assert_eq!(derive(HOLDS_ALL, &format!("ssh.tail_logs:{same}")).unwrap(), "ssh.tail_logs");
+    let overlapping = vec!["lines=1..9|2..10"; 40].join(",");
+    assert_eq!(
+        derive(HOLDS_ALL, &format!("ssh.tail_logs:{overlapping}")).unwrap(),
+        "ssh.tail_logs:lines=1..9\nssh.tail_logs:lines=2..10"
+    );
+}
+
+#[test]
+fn pins_of_one_parameter_that_pair_too_often_are_refused() {
+    let ranges = |count: usize| (1..=count).map(|n| format!("{n}..500")).collect::<Vec<_>>();
+    let request = |one, two| {
+        format!("ssh.tail_logs:lines={},lines={}", ranges(one).join("|"), ranges(two).join("|"))
+    };
+    assert!(derive(HOLDS_ALL, &request(15, 17)).is_ok());
+    assert!(derive(HOLDS_ALL, &request(16, 16)).is_ok());
+    assert_eq!(derive(HOLDS_ALL, &request(1, 257)), Err(DeriveProblem::TooMany));
+    assert_eq!(derive(HOLDS_ALL, &request(16, 17)), Err(DeriveProblem::TooMany));
+}
+
+#[test]
+fn at_most_256_requests_are_met_at_once() {
+    let surface = with(HOLDS_ALL).surface(&you());
+    let ask = |count| surface.derive(&requests(&vec!["web.status"; count]));
+    assert!(ask(255).is_ok());
+    assert!(ask(256).is_ok());
+    let fault = ask(257).unwrap_err();
+    assert_eq!(*fault.problem, DeriveProblem::TooManyRequests);
+    assert!(fault.to_string().starts_with("at most 256 requests can be met at once\n"));
 }
 
 #[test]

@@ -197,6 +197,7 @@ proptest! {
         lines in proptest::sample::select(vec![1_i64, 10, 11, 100, 101, 300, 301, 500]),
     ) {
         let toml: String = rules.iter().map(Naive::toml).collect();
+        let toml = format!("[[agent]]\nname = \"you\"\nuser = \"alice\"\n{toml}");
         let list: Vec<_> = pins.iter().copied().collect();
         let shared = Shared::of(&toml, &[&format!("ssh.tail_logs:service={}", list.join("|"))]);
         let say = |kind: &str| {
