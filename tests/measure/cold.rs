@@ -1,0 +1,63 @@
+//! `call` from the start of its process to its end, against `ssh` to this machine.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::figure::Figure;
+use crate::reading::Reading;
+use crate::sample::{Duel, Samples};
+use crate::scene::Scene;
+use crate::sshd::Sshd;
+
+const ROUNDS: usize = 25;
+const BUDGET: Duration = Duration::from_secs(25);
+
+pub fn measure(figure: &Figure) -> Vec<Reading> {
+    let scene = Scene::new();
+    let share = scene.open(&["test.true"]);
+    let accounts = &scene.world.accounts;
+    let sshd = Sshd::start(scene.world.scratch(), &accounts.alice, &accounts.vendor);
+    let ours = || timed(scene.world.vendor().command(&share, &["call", "test.true"]));
+    let theirs = || timed(sshd.client("true"));
+    // The first takes the seat, and fills the page cache for both.
+    let (first, _) = (ours(), theirs());
+    let (mut duel, begun) = (Duel::default(), Instant::now());
+    while duel.rounds() < ROUNDS && begun.elapsed() < BUDGET {
+        duel.round(Samples::from_iter([ours()]), Samples::from_iter([theirs()]));
+    }
+    vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel))]
+}
+
+fn timed(mut command: Command) -> Duration {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let begun = Instant::now();
+    let output = command.output().expect("run the client");
+    let took = begun.elapsed();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
+    took
+}
+
+fn spread(duel: &Duel, first: Duration) -> String {
+    let (ours, ratios) = (duel.ours(), duel.ratios());
+    format!(
+        "call p50 {:.1} ms ({:.1} to {:.1}; the first, which takes the seat, {:.1}); ratio {:.3} to {:.3} over {} rounds",
+        ours.median(),
+        ours.min(),
+        ours.max(),
+        first.as_secs_f64() * 1000.0,
+        ratios.min(),
+        ratios.max(),
+        ratios.len(),
+    )
+}
+
+fn against(duel: &Duel) -> String {
+    let theirs = duel.theirs();
+    format!(
+        "ssh -F none, key, to a local sshd without PAM: p50 {:.1} ms ({:.1} to {:.1})",
+        theirs.median(),
+        theirs.min(),
+        theirs.max()
+    )
+}
