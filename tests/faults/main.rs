@@ -1,0 +1,5 @@
+//! What breaks: processes that die, disks that fill, clocks that jump.
+
+mod clock;
+mod disk;
+mod kill;

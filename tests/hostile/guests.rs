@@ -1,0 +1,134 @@
+//! Guests who know more than a stranger and less than the recipient.
+
+use ed25519_dalek::SigningKey;
+use tests::forge::{self, Guest};
+use tests::owner::Share;
+use tests::world::World;
+use wire::channel::HolderKey;
+use wire::frame::{Frame, Join, Refusal, VERSION};
+use wire::handle::{Handle, Secret};
+
+fn bearer(world: &World) -> (Share, Handle) {
+    let share = world.alice().try_open(&["test.append"], &["--bearer"]).expect("open");
+    let second = share.second.clone().expect("a bearer's second value");
+    let handle = forge::open(&share.handle, &second);
+    (share, handle)
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("start a runtime").block_on(test);
+}
+
+fn holder(seed: u8) -> HolderKey {
+    HolderKey::from_seed([seed; 32])
+}
+
+#[test]
+fn se8_junk_before_the_recipient_does_not_lock_them_out() {
+    let world = World::start();
+    let (share, handle) = bearer(&world);
+    run(async {
+        // Somebody who has the rendezvous secret, and not the redeem secret.
+        for number in 0..20u8 {
+            let guest = Guest::arrive(&handle, &holder(number)).await;
+            let junk: Vec<u8> = (0..=255u8).map(|byte| byte.wrapping_mul(number | 1)).collect();
+            assert!(!matches!(guest.say(&junk).await, Some(Frame::Joined(_))));
+            guest.leave().await;
+        }
+        let oversize = [0x01, 0xff, 0xff, 0xff, 0xff];
+        let call_first = Frame::EndSeen.encode().expect("a frame");
+        let nothing: &[u8] = &[];
+        for bytes in [&oversize[..], &call_first, nothing] {
+            let guest = Guest::arrive(&handle, &holder(99)).await;
+            let answer = match bytes {
+                [] => None,
+                bytes => guest.say(bytes).await,
+            };
+            assert!(!matches!(answer, Some(Frame::Joined(_))), "{answer:?}");
+            for number in 0..200u8 {
+                let packet = vec![number; 1200];
+                let _ = guest.leg().try_send(&packet);
+            }
+            // Left open, silent: a seat has more than one door.
+            std::mem::forget(guest);
+        }
+    });
+    let said = world.vendor().call(&share, &["test.append", "name=real"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(world.ran(), ["real"]);
+}
+
+#[test]
+fn se9_a_wrong_seat_secret_decides_nothing_and_is_on_record() {
+    let world = World::start();
+    let (share, handle) = bearer(&world);
+    run(async {
+        let own = holder(1);
+        let guest = Guest::arrive(&handle, &own).await;
+        let wrong = forge::redemption(&handle, &own, &[9; 32]);
+        let answer = guest.join(forge::join(&handle, Some(wrong))).await;
+        assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
+        guest.leave().await;
+        // A redemption for another's key.
+        let guest = Guest::arrive(&handle, &own).await;
+        let others = forge::redemption(&handle, &holder(2), handle.redeem.expose());
+        let answer = guest.join(forge::join(&handle, Some(others))).await;
+        assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
+        guest.leave().await;
+        // None at all, and a passport that the daemon has not signed.
+        let guest = Guest::arrive(&handle, &own).await;
+        let answer = guest.join(forge::join(&handle, None)).await;
+        assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
+        guest.leave().await;
+        let guest = Guest::arrive(&handle, &own).await;
+        let mut passport = handle.passport.clone();
+        if let Some(byte) = passport.last_mut() {
+            *byte ^= 1;
+        }
+        let redemption = forge::redemption(&handle, &own, handle.redeem.expose());
+        let join =
+            Join { version: VERSION, passport, redemption: Some(redemption), nonce: [1; 16] };
+        assert_eq!(guest.join(join).await, Some(Frame::Refused(Refusal::NoSeat)));
+        guest.leave().await;
+    });
+    assert!(world.events("seat_redeemed").is_empty());
+    assert!(world.events("call_started").is_empty());
+    // A few a minute are told one by one, the rest as a number.
+    let refused = world.events("redeem_refused");
+    assert!((2..=3).contains(&refused.len()), "{refused:?}");
+    let why = |refused: &serde_json::Value| refused["reason"].to_string().contains("redeem key");
+    assert!(refused.iter().all(why), "{refused:?}");
+    let said = world.vendor().call(&share, &["test.append", "name=real"]);
+    assert_eq!(said.status, 0, "{said:?}");
+}
+
+#[test]
+fn se14_a_seat_secret_stolen_after_binding_gets_nothing() {
+    let world = World::start();
+    let (share, handle) = bearer(&world);
+    assert_eq!(world.vendor().call(&share, &["test.append", "name=first"]).status, 0);
+    run(async {
+        let thief = holder(3);
+        let guest = Guest::arrive(&handle, &thief).await;
+        let genuine = forge::redemption(&handle, &thief, handle.redeem.expose());
+        let answer = guest.join(forge::join(&handle, Some(genuine))).await;
+        assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
+        guest.leave().await;
+    });
+    assert_eq!(world.events("redeem_refused").len(), 1);
+    assert_eq!(world.alice().show(&share)["share"]["second_redeemers"], 1);
+    assert_eq!(world.vendor().call(&share, &["test.append", "name=second"]).status, 0);
+    assert_eq!(world.ran(), ["first", "second"]);
+}
+
+#[test]
+fn p08_a_handle_changed_by_whoever_opened_it_is_worth_no_more() {
+    let world = World::start();
+    let (_, handle) = bearer(&world);
+    let stranger = SigningKey::from_bytes(&[5; 32]);
+    let swapped = Handle { redeem: Secret::new(stranger.to_bytes()), ..handle.clone() };
+    assert!(swapped.verify().is_err(), "the passport names the redeem key");
+    let other = Handle { daemon_key: stranger.verifying_key().to_bytes(), ..handle };
+    assert!(other.verify().is_err(), "the passport names the daemon by its signature");
+}

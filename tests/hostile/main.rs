@@ -1,0 +1,9 @@
+//! Peers, guests, networks and a broker that mean harm; and what is found where nothing may be.
+
+mod broker;
+mod guests;
+mod junk;
+mod remains;
+mod repeats;
+mod secrets;
+mod weather;
