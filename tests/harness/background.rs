@@ -18,7 +18,10 @@ pub fn as_user(command: &mut Command, account: &Account) {
 
 /// What a process has said so far on one stream.
 #[derive(Clone, Default)]
-pub struct Heard(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+pub struct Heard(Arc<Stream>);
+
+#[derive(Default)]
+struct Stream(Mutex<(Vec<u8>, bool)>, Condvar);
 
 impl Heard {
     fn listen(&self, from: impl Read + Send + 'static) {
@@ -64,7 +67,12 @@ impl Heard {
             }
             assert!(!said.1, "no `{part}` in what was said:\n{text}");
             assert!(begun.elapsed() < PATIENCE, "waited too long for `{part}`:\n{text}");
-            said = self.0.1.wait_timeout(said, Duration::from_millis(100)).expect("no listener dies").0;
+            said = self
+                .0
+                .1
+                .wait_timeout(said, Duration::from_millis(100))
+                .expect("no listener dies")
+                .0;
         }
     }
 
@@ -74,7 +82,12 @@ impl Heard {
         let mut said = self.0.0.lock().expect("no listener dies");
         while !said.1 {
             assert!(begun.elapsed() < PATIENCE, "waited too long for the end of a stream");
-            said = self.0.1.wait_timeout(said, Duration::from_millis(100)).expect("no listener dies").0;
+            said = self
+                .0
+                .1
+                .wait_timeout(said, Duration::from_millis(100))
+                .expect("no listener dies")
+                .0;
         }
         said.0.clone()
     }

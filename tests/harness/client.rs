@@ -28,7 +28,8 @@ impl<'w> Vendor<'w> {
 
     /// Where this world keeps the recipient's things.
     pub fn home(&self) -> PathBuf {
-        let name = if self.account.name == self.world.accounts.vendor.name { "vendor" } else { "mallory" };
+        let name =
+            if self.account.name == self.world.accounts.vendor.name { "vendor" } else { "mallory" };
         self.world.home.join(name)
     }
 
@@ -67,7 +68,8 @@ impl<'w> Vendor<'w> {
             Some(second) => {
                 let file = self.home().join("second.txt");
                 std::fs::write(&file, second).expect("write the second value");
-                std::os::unix::fs::chown(&file, Some(self.account.uid), None).expect("give it away");
+                std::os::unix::fs::chown(&file, Some(self.account.uid), None)
+                    .expect("give it away");
                 command.arg("--secret-file").arg(file);
             }
         }

@@ -30,7 +30,11 @@ pub fn built() -> PathBuf {
     let own = std::env::current_exe().expect("know the own path");
     let directory = own.parent().expect("lie in a directory");
     let is_deps = directory.file_name().is_some_and(|name| name == "deps");
-    if is_deps { directory.parent().expect("lie in a target directory").into() } else { directory.into() }
+    if is_deps {
+        directory.parent().expect("lie in a target directory").into()
+    } else {
+        directory.into()
+    }
 }
 
 fn install() -> PathBuf {
@@ -38,7 +42,11 @@ fn install() -> PathBuf {
     fs::create_dir_all(&bin).expect("make the directory for the programs");
     for name in PROGRAMS {
         let from = built().join(name);
-        assert!(from.exists(), "{} is missing: run `cargo build --workspace --bins`", from.display());
+        assert!(
+            from.exists(),
+            "{} is missing: run `cargo build --workspace --bins`",
+            from.display()
+        );
         let to = bin.join(name);
         fs::copy(&from, &to).expect("copy a program");
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("make it executable");
