@@ -46,7 +46,7 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
         Refusal::Denied(_) => "`list` shows what may be called; ask the owner to share more",
         Refusal::NoSeat => "ask the owner for a new handle",
         Refusal::BadCall => {
-            "try again; if it stays so, the owner should look at `openscope doctor`"
+            "try again; if it stays so, the owner should look at `openscope status`"
         }
         Refusal::Reused | Refusal::Running => "leave out `--id` to make a new call",
         Refusal::Busy { .. } => {

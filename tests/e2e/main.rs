@@ -5,3 +5,4 @@ mod running;
 mod session;
 mod sharing;
 mod story;
+mod tour;

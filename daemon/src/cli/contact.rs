@@ -36,7 +36,7 @@ pub(super) enum Contact {
     /// The recipients that you can name with `--to`
     #[command(help_template = HELP)]
     List,
-    /// Forget a recipient of yours; their live shares end
+    /// Forget a recipient of yours; what they run ends, and their seats are of no more use
     #[command(help_template = HELP)]
     Remove {
         /// Which

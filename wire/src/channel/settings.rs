@@ -16,7 +16,7 @@ const INITIAL_RTT: Duration = Duration::from_millis(100);
 const IDLE: VarInt = VarInt::from_u32(30_000);
 /// Three tries within [`IDLE`].
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// All of it fits the relay's queue for a leg (1 MiB) when a process there is not scheduled for a while. QUIC's BBR does
+/// All of it fits the relay's queue for a leg (4 MiB) when a process there is not scheduled for a while. QUIC's BBR does
 /// not bound what is under way on a fast path: with 4 MiB a busy machine lost 2 to 12 % of a bulk transfer in that
 /// queue, with this nothing, and was no slower. Over 50 ms it lets 17 MiB/s.
 const SEND_WINDOW: u32 = 896 * 1024;

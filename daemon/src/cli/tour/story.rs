@@ -92,8 +92,8 @@ async fn call(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
 
 async fn be_refused(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
     stage.tale.say("A verb that the owner holds and has not shared, and one that does not exist: the same answer.")?;
-    vendor(stage, share, &["call", "host.uptime"], UNKNOWN).await?;
-    vendor(stage, share, &["call", "host.shell"], UNKNOWN).await?;
+    vendor(stage, share, &["call", "--unlisted", "host.uptime"], REFUSED).await?;
+    vendor(stage, share, &["call", "--unlisted", "host.shell"], REFUSED).await?;
     stage.tale.say("A value outside its pin:")?;
     vendor(stage, share, &["call", "service.restart", "service=db"], REFUSED).await?;
     vendor(stage, share, &["call", "log.tail", "lines=100"], REFUSED).await
@@ -115,8 +115,6 @@ async fn verify(stage: &mut Stage<'_>) -> Result<(), Fault> {
     stage.run(Who::Owner, &["audit", "verify"], 0).await.map(drop)
 }
 
-/// What the client's exit statuses say.
-const UNKNOWN: i32 = 127;
 const REFUSED: i32 = 126;
 const GONE: i32 = 255;
 
