@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use policy::{MenuEntry, VerbName};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use wire::call::CallId;
 use wire::channel::HolderKey;
 use wire::fingerprint::Claim;
@@ -51,6 +52,9 @@ pub fn main() -> ExitCode {
     };
     let environment = Environment::read();
     start_log(&cli.options, &environment);
+    if let Err(fault) = forbid_dumps() {
+        tracing::warn!(%fault, "a crash would leave keys in a core file");
+    }
     match run(&cli, &environment) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -319,6 +323,13 @@ fn call_id(text: &str) -> Result<CallId, Failure> {
             "the value of `--id` is not a call id: write 32 hexadecimal digits",
         )
     })
+}
+
+/// Keys are in this memory: no core file, and no reading by others of the same user.
+fn forbid_dumps() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
 }
 
 fn start_log(options: &Options, environment: &Environment) {
