@@ -4,7 +4,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use tests::owner::{Said, Share};
 use tests::wait::until;
 use tests::world::{World, must};
 
@@ -48,6 +50,20 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Calls until what the log had set aside beforehand is used up; the first refusal.
+fn use_up(world: &World, share: &Share, disk: &SmallDisk) -> Said {
+    let text = format!("text={}", "x".repeat(4000));
+    let begun = Instant::now();
+    loop {
+        let said = world.vendor().call(share, &["test.echo", &text]);
+        if said.status != 0 {
+            return said;
+        }
+        disk.fill();
+        assert!(begun.elapsed() < Duration::from_secs(120), "a full disk refuses nothing");
+    }
+}
+
 fn run(program: &str, arguments: &[&str]) {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -59,28 +75,19 @@ fn au3_with_a_full_disk_nothing_starts_and_everything_ends() {
     let mut world = World::start();
     let disk = SmallDisk::mount(&mut world);
     world.alice().add_contact("vendor-b", &world.vendor());
-    let share = world.alice().open(&["log.follow:service=web", "test.append"]);
+    let share = world.alice().open(&["log.follow:service=web", "test.append", "test.echo"]);
     let other = world.alice().open(&["test.append"]);
     let mut follow = world.vendor().start(&share, &["log.follow", "service=web"]);
     follow.stdout.line_with("web line 9");
     assert_eq!(world.vendor().call(&share, &["test.append", "name=before"]).status, 0);
 
     disk.fill();
-    // What was set aside beforehand may still be used up; then it is over.
-    let mut ran = Vec::from(["before".to_owned()]);
-    let refused = until("a call is refused", || {
-        let name = format!("late-{}", ran.len());
-        let said = world.vendor().call(&share, &["test.append", &format!("name={name}")]);
-        if said.status == 0 {
-            ran.push(name);
-            disk.fill();
-            return None;
-        }
-        Some(said)
-    });
+    let refused = use_up(&world, &share, &disk);
     assert_eq!(refused.status, 125, "{refused:?}");
     assert!(refused.stderr.contains("record"), "the refusal says why: {refused:?}");
-    assert_eq!(world.ran(), ran, "what was refused has not run");
+    let late = world.vendor().call(&share, &["test.append", "name=late"]);
+    assert_ne!(late.status, 0, "{late:?}");
+    assert_eq!(world.ran(), ["before"], "what was refused has not run");
 
     let listed = world.alice().json(&["share", "list"]).expect("list still answers");
     assert_eq!(listed["shares"].as_array().map(Vec::len), Some(2), "{listed}");

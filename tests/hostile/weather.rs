@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tests::owner::Share;
 use tests::proxy::{Proxy, Weather};
 use tests::world::{Setup, World};
 
@@ -42,13 +43,24 @@ fn re9_nothing_wrong_is_ever_delivered() {
             let (world, share) = (&world, &share);
             scope.spawn(move || {
                 for number in 0..10 {
-                    let text = format!("{part}-{number}-{}", "é".repeat(number));
-                    let said = world.vendor().call(share, &["test.echo", &format!("text={text}")]);
-                    assert_eq!((said.status, said.stdout.as_str()), (0, text.as_str()), "{said:?}");
+                    say_back(world, share, &format!("{part}-{number}-{}", "é".repeat(number)));
                 }
             });
         }
     });
     let (passed, spoilt) = proxy.counts();
     assert!(spoilt * 20 > passed, "only {spoilt} of {passed} packets were spoilt");
+}
+
+/// A call that could not begin on such a line may be tried again; one that was answered is right.
+fn say_back(world: &World, share: &Share, text: &str) {
+    for _ in 0..5 {
+        let said = world.vendor().call(share, &["test.echo", &format!("text={text}")]);
+        match said.status {
+            0 => return assert_eq!(said.stdout, text),
+            255 => assert!(said.stdout.is_empty(), "{said:?}"),
+            _ => panic!("{said:?}"),
+        }
+    }
+    panic!("five times in a row there was no way to the daemon");
 }
