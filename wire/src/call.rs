@@ -241,6 +241,7 @@ pub(crate) mod tests {
     use super::*;
     use policy::{ParameterName, Value};
     use proptest::prelude::*;
+    use std::fmt::Write as _;
 
     pub(crate) fn key(seed: u8) -> SigningKey {
         SigningKey::from_bytes(&[seed; 32])
@@ -314,7 +315,8 @@ pub(crate) mod tests {
     #[test]
     fn the_bytes_of_a_call_are_fixed() {
         let signed = Signed::new(&statement(), &key(9)).unwrap();
-        let hex: String = signed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::new();
+        signed.bytes.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
         let expected = [
             "82716f70656e73636f70652063616c6c207631a8626964500404040404040404040404040404",
             "04046473656174006476657262686c6f672e7461696c657368617265746f73705f3032303230",
@@ -340,7 +342,7 @@ pub(crate) mod tests {
         let mut statement = statement();
         for number in 0..20 {
             let name = format!("p{number}").parse().unwrap();
-            statement.arguments.0.insert(name, Value::text(&"x".repeat(4000)).unwrap());
+            statement.arguments.0.insert(name, Value::text("x".repeat(4000)).unwrap());
         }
         assert!(Signed::new(&statement, &key(9)).is_err());
     }

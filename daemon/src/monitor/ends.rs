@@ -91,7 +91,7 @@ impl Monitor {
                 }
             }
             Err(fault) => {
-                tracing::error!(call = %active.at.id, %fault, "a call cannot be waited for")
+                tracing::error!(call = %active.at.id, %fault, "a call cannot be waited for");
             }
         }
     }

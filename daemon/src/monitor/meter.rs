@@ -47,7 +47,7 @@ mod tests {
         while meter.admits(Duration::ZERO) {}
         assert!(!meter.admits(Duration::from_millis(499)));
         assert!(meter.admits(Duration::from_millis(500)));
-        let passed = (0..10).filter(|_| meter.admits(Duration::from_secs(3600))).count();
+        let passed = (0..10).filter(|_| meter.admits(Duration::from_hours(1))).count();
         assert_eq!(passed, 2);
     }
 
