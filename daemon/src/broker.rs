@@ -1,7 +1,7 @@
 //! The broker: no account of note, no file, no program; it alone parses what comes from the network.
 //!
-//! It keeps a leg on every relay ([`legs`]), answers whoever comes through one ([`channels`]), and carries calls up to the
-//! monitor and their output down ([`calls`]). It decides nothing: whoever takes it over can read, drop, delay and falsify
+//! It keeps a leg on every relay (`legs`), answers whoever comes through one (`channels`), and carries calls up to the
+//! monitor and their output down (`calls`). It decides nothing: whoever takes it over can read, drop, delay and falsify
 //! what flows in live channels, and start nothing (P9).
 
 mod calls;
