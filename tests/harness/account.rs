@@ -1,7 +1,9 @@
-//! Real users, made for the tests and removed with the last world that uses them.
+//! Real users, made for the tests and removed when their process is gone.
 
-use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use crate::installed::base;
 
 /// One user of the test's.
 #[derive(Clone, Debug)]
@@ -22,16 +24,39 @@ pub struct Accounts {
     pub relay: Account,
 }
 
+/// Waits until the test process is gone, however it went, and removes what it has made.
+const JANITOR: &str = r#"
+trap '' HUP INT TERM
+read -r _
+base=$1; shift
+for exe in /proc/[0-9]*/exe; do
+    case "$(readlink "$exe")" in
+        "$base"/*) pid=${exe#/proc/}; kill -9 "${pid%/exe}" ;;
+    esac
+done
+for user; do pkill -9 -u "$user"; done
+for user; do
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        userdel -r "$user"
+        getent passwd "$user" || break
+        sleep 0.3
+    done
+done
+while read -r _ place _; do
+    case "$place" in "$base"/*) umount -l "$place" ;; esac
+done </proc/mounts
+rm -rf "$base"
+"#;
+
 impl Accounts {
-    /// The users; made when nobody else uses them now.
+    /// The users, made when the first world needs them.
     pub fn shared() -> Arc<Self> {
-        static SHARED: OnceLock<Mutex<Weak<Accounts>>> = OnceLock::new();
-        let mut shared = SHARED.get_or_init(Mutex::default).lock().expect("no test dies in here");
-        shared.upgrade().unwrap_or_else(|| {
-            let made = Arc::new(Self::make());
-            *shared = Arc::downgrade(&made);
-            made
-        })
+        static SHARED: OnceLock<Arc<Accounts>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(|| {
+            let accounts = Self::make();
+            accounts.leave_a_janitor();
+            Arc::new(accounts)
+        }))
     }
 
     fn make() -> Self {
@@ -49,13 +74,17 @@ impl Accounts {
     fn all(&self) -> [&Account; 6] {
         [&self.alice, &self.bob, &self.vendor, &self.mallory, &self.broker, &self.relay]
     }
-}
 
-impl Drop for Accounts {
-    fn drop(&mut self) {
-        for account in self.all() {
-            run("userdel", &["-r", &account.name]);
-        }
+    /// A killed test process removes nothing itself: another one, which outlives it, does.
+    #[expect(clippy::zombie_processes, reason = "it outlives whoever could wait for it")]
+    fn leave_a_janitor(&self) {
+        let mut janitor = Command::new("setsid");
+        janitor.args(["sh", "-c", JANITOR, "janitor"]).arg(base());
+        janitor.args(self.all().map(|account| &account.name));
+        janitor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut janitor = janitor.spawn().expect("start the janitor");
+        // Open, and inherited by nobody, for as long as this process lives.
+        std::mem::forget(janitor.stdin.take());
     }
 }
 

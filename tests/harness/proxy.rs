@@ -88,13 +88,16 @@ async fn serve(front: Arc<UdpSocket>, sky: Arc<Sky>) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         let Ok((length, party)) = front.recv_from(&mut buffer).await else { continue };
-        if !behind.contains_key(&party) {
+        let back = if let Some(back) = behind.get(&party) {
+            Arc::clone(back)
+        } else {
             let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("bind a way back"));
             behind.insert(party, Arc::clone(&back));
-            tokio::spawn(bring_back(back, Arc::clone(&front), party, Arc::clone(&sky)));
-        }
-        let back = &behind[&party];
-        sky.pass(back, sky.relay, &buffer[..length]);
+            let (to, by) = (Arc::clone(&front), Arc::clone(&back));
+            tokio::spawn(bring_back(by, to, party, Arc::clone(&sky)));
+            back
+        };
+        sky.pass(&back, sky.relay, &buffer[..length]);
     }
 }
 

@@ -91,10 +91,10 @@ impl Hostile {
             [PollFd::new(&self.monitor, PollFlags::IN), PollFd::new(&self.broker, PollFlags::IN)];
         poll(&mut both, Some(&LOOK))?;
         while let Some(packet) = take::<ToBroker>(&self.monitor, buffer)? {
-            self.from_monitor(packet)?;
+            self.pass_down(packet)?;
         }
         while let Some(packet) = take::<FromBroker>(&self.broker, buffer)? {
-            self.from_broker(packet.message)?;
+            self.pass_up(packet.message)?;
         }
         self.let_go()
     }
@@ -105,10 +105,7 @@ impl Hostile {
         wanted.lines().any(|line| line == what)
     }
 
-    fn from_monitor(
-        &mut self,
-        Packet { message, descriptors }: Packet<ToBroker>,
-    ) -> io::Result<()> {
+    fn pass_down(&mut self, Packet { message, descriptors }: Packet<ToBroker>) -> io::Result<()> {
         let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         let message = match message {
             ToBroker::Started { call, .. } if self.is_ours(call.0, "Started") => return Ok(()),
@@ -160,7 +157,7 @@ impl Hostile {
         genuine
     }
 
-    fn from_broker(&mut self, message: FromBroker) -> io::Result<()> {
+    fn pass_up(&mut self, message: FromBroker) -> io::Result<()> {
         match &message {
             FromBroker::Join { channel, share, seat, holder, join } => {
                 if self.wanted("joins") {
