@@ -35,6 +35,10 @@ for exe in /proc/[0-9]*/exe; do
     esac
 done
 for user; do pkill -9 -u "$user"; done
+while read -r _ place _; do
+    case "$place" in "$base"/*) umount -l "$place" ;; esac
+done </proc/mounts
+rm -rf "$base"
 for user; do
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         userdel -r "$user"
@@ -42,10 +46,6 @@ for user; do
         sleep 0.3
     done
 done
-while read -r _ place _; do
-    case "$place" in "$base"/*) umount -l "$place" ;; esac
-done </proc/mounts
-rm -rf "$base"
 "#;
 
 impl Accounts {

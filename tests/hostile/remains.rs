@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tests::dump::Needles;
 use tests::forge;
-use tests::world::World;
+use tests::world::{Setup, World};
 
 fn of_process(pid: u32, what: &str) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default()
@@ -79,6 +79,46 @@ fn leaves_no_core(pid: u32) -> bool {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
     let none = core.split_whitespace().skip(4).take(2).all(|limit| limit == "0");
     none || (!is_root && owner("environ") == 0)
+}
+
+#[test]
+fn p12_no_secret_is_in_a_log_however_much_is_logged() {
+    let environment = vec![("RUST_LOG".to_owned(), "trace".to_owned())];
+    let world = Setup { environment, ..Setup::default() }.start();
+    let share = world.alice().try_open(&["test.true"], &["--bearer"]).expect("open");
+    let second = share.second.clone().expect("a second value");
+    let handle = forge::open(&share.handle, &second);
+    let mut client = world.vendor().command(&share, &["-v", "-v", "call", "test.true"]);
+    let output = client.env("RUST_LOG", "trace").output().expect("run the client");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let mut needles = Needles::default();
+    needles.add("second value", second.as_bytes());
+    needles.add("rendezvous secret", handle.rendezvous.expose());
+    needles.add("redeem secret", handle.redeem.expose());
+    needles.add_parts("handle", &share.handle.as_bytes()["osp1_".len()..], 24);
+    let token = fs::read_to_string(world.etc().join("relay.token")).expect("read the token");
+    needles.add_parts("deployment token", token.trim().as_bytes(), 24);
+    for (name, bytes) in secret_files(&world) {
+        needles.add_parts(&name, &bytes, 16);
+    }
+    for entry in everything_in(&world.vendor().home().join("state/openscope/seats")) {
+        let text = fs::read_to_string(entry).expect("read a holder key");
+        needles.add("holder key", text.lines().last().expect("a key").as_bytes());
+    }
+    let log = |process: &Option<tests::background::Background>| {
+        process.as_ref().expect("it runs").stderr.bytes()
+    };
+    let (daemon, relay) = (log(&world.daemon), log(&world.relay));
+    let said = String::from_utf8_lossy(&daemon).into_owned();
+    assert!(said.contains("TRACE"), "it logs all that it can: {said}");
+    let record = fs::read(world.state().join("audit.log")).expect("read the record");
+    for (place, hay) in
+        [("daemon", &daemon), ("relay", &relay), ("client", &output.stderr), ("record", &record)]
+    {
+        let found = needles.found_in(hay);
+        assert!(found.is_empty(), "what the {place} writes holds {found:?}");
+    }
 }
 
 fn everything_in(directory: &Path) -> Vec<PathBuf> {
