@@ -18,6 +18,8 @@ const PER_SHARE: u32 = 8;
 const SHARES: u32 = 125;
 /// Joins at one time: as many as come together in life, and fewer than the relay lets wait.
 const TOGETHER: usize = 16;
+/// Between two tries of an owner who asks too fast.
+const PACE: Duration = Duration::from_millis(100);
 /// Until what the joins needed is given back, and keep-alives are all that goes on.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -64,13 +66,15 @@ impl Recipients {
     }
 
     /// Opens so many shares, and takes every seat.
-    async fn fill(&self, scene: &Scene, shares: u32) -> Vec<Session> {
-        let mut handles: Vec<_> = (0..shares).flat_map(|_| self.open(scene)).collect();
-        let (mut joining, mut sessions) = (JoinSet::new(), Vec::new());
+    async fn fill(&self, scene: &Scene, mut shares: u32) -> Vec<Session> {
+        let (mut handles, mut joining, mut sessions) = (Vec::new(), JoinSet::new(), Vec::new());
         loop {
-            while joining.len() < TOGETHER
-                && let Some((handle, key)) = handles.pop()
-            {
+            while joining.len() < TOGETHER {
+                if handles.is_empty() && shares > 0 {
+                    handles = self.open(scene).await;
+                    shares -= 1;
+                }
+                let Some((handle, key)) = handles.pop() else { break };
                 joining.spawn(async move { join(&handle, &[key]).await });
             }
             match joining.join_next().await {
@@ -81,12 +85,19 @@ impl Recipients {
     }
 
     /// One share to all of them: each one's handle and key.
-    fn open(&self, scene: &Scene) -> Vec<(String, Identity)> {
+    async fn open(&self, scene: &Scene) -> Vec<(String, Identity)> {
         let mut arguments = vec!["share", "open", "--agent", "you", "--verb", "test.true"];
         for (alias, _) in &self.0 {
             arguments.extend(["--to", alias]);
         }
-        let opened = scene.world.alice().json(&arguments).unwrap_or_else(|said| panic!("{said:?}"));
+        let opened = loop {
+            match scene.world.alice().json(&arguments) {
+                Ok(opened) => break opened,
+                // An owner may ask so often in a second.
+                Err(said) if said.stderr.contains("too many requests") => sleep(PACE).await,
+                Err(said) => panic!("{said:?}"),
+            }
+        };
         let handle =
             |place: usize| opened["recipients"][place]["handle"].as_str().map(str::to_owned);
         let keys = self.0.iter().enumerate();
