@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait as reap};
 use serde_json::Value;
 use tests::installed::base;
 use tests::world::descendants;
@@ -94,7 +94,7 @@ fn end_strays() {
     let own = std::process::id();
     signal_all(&descendants(own), Signal::TERM);
     while !descendants(own).is_empty() && begun.elapsed() < 2 * GRACE {
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = reap(WaitOptions::NOHANG) {}
         if begun.elapsed() > GRACE {
             signal_all(&descendants(own), Signal::KILL);
         }
