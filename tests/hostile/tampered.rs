@@ -313,10 +313,12 @@ impl Hostile {
         Ok(())
     }
 
-    /// A genuine call, on the channels of everybody else.
+    /// A genuine call, on the channels of every other seat.
     fn send_astray(&mut self, genuine: ChannelId, signed: &Signed) -> io::Result<()> {
-        let others: Vec<_> = self.joins.iter().map(|join| join.0).collect();
-        for channel in others.into_iter().filter(|channel| *channel != genuine) {
+        let own = self.joins.iter().find(|join| join.0 == genuine).map(|join| join.2);
+        let others: Vec<_> =
+            self.joins.iter().filter(|join| Some(join.2) != own).map(|join| join.0).collect();
+        for channel in others {
             self.call("astray", channel, signed.clone())?;
         }
         Ok(())
