@@ -22,7 +22,7 @@ impl Instants {
     /// Reads both clocks.
     #[must_use]
     pub fn now() -> Self {
-        Self { wall: wall(), boot: boot() }
+        Self { wall: wall(), boot: read(ClockId::Boottime) }
     }
 }
 
@@ -33,8 +33,14 @@ fn wall() -> Timestamp {
     Timestamp(millis(since))
 }
 
-fn boot() -> Duration {
-    let now = clock_gettime(ClockId::Boottime);
+/// Time since boot that this machine was awake: what a suspend takes is nobody's delay.
+#[must_use]
+pub(crate) fn awake() -> Duration {
+    read(ClockId::Monotonic)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
 }

@@ -1,28 +1,24 @@
 //! The keeper: root, parses nothing. It starts the monitor, and when that ends kills every call and starts it again.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
+mod life;
+mod line;
+
+use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
-};
 use rustix::process::{Pid, WaitStatus, kill_process};
-use rustix::stdio::dup2_stdin;
 use rustix::thread::CapabilitySet;
 
 use crate::clock::Instants;
 use crate::monitor::cgroup;
 use crate::run::{Children, Left, kill_all, reap_all, shed};
+use life::Life;
+pub use line::{BEAT_EVERY, KeeperLine};
 
 /// The monitor's exit status for a mistake in its arguments or configuration, which another start would not mend.
 pub const CONFIGURATION: u8 = 2;
@@ -49,8 +45,6 @@ const NEEDED: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETPCAP)
     .union(CapabilitySet::SYS_PTRACE)
     .union(CapabilitySet::SYS_RESOURCE);
-/// The longest path of a cgroup (`PATH_MAX`).
-const MAX_PATH: usize = 4096;
 
 /// What `openscoped` does: keep a monitor running, with these arguments, until it is told to stop.
 ///
@@ -186,72 +180,6 @@ impl Keeper {
     }
 }
 
-/// One run of the monitor.
-struct Life {
-    monitor: Pid,
-    /// None once the monitor has closed its end.
-    socket: Option<OwnedFd>,
-}
-
-impl Life {
-    fn begin(keeper: &Keeper) -> io::Result<Self> {
-        let kind = SocketType::SEQPACKET;
-        let (socket, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-        let monitor = start(keeper, theirs)?;
-        Ok(Self { monitor, socket: Some(socket) })
-    }
-
-    fn watch(mut self, keeper: &mut Keeper) -> io::Result<WaitStatus> {
-        loop {
-            self.wait(keeper)?;
-            self.hear(keeper);
-            keeper.take_signals(Some(self.monitor))?;
-            let mut ended = None;
-            reap_all(|pid, status| {
-                if pid == self.monitor {
-                    ended = Some(status);
-                }
-            })?;
-            if let Some(status) = ended {
-                return Ok(status);
-            }
-        }
-    }
-
-    fn wait(&self, keeper: &Keeper) -> io::Result<()> {
-        let signals = PollFd::from_borrowed_fd(keeper.children.as_fd(), PollFlags::IN);
-        let socket = self.socket.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN));
-        let mut all: Vec<_> = [signals].into_iter().chain(socket).collect();
-        retry_on_intr(|| poll(&mut all, None))?;
-        Ok(())
-    }
-
-    /// All that the monitor ever says is where its calls are.
-    fn hear(&mut self, keeper: &mut Keeper) {
-        let Some(socket) = &self.socket else { return };
-        let mut path = [0; MAX_PATH];
-        match retry_on_intr(|| recv(socket, &mut path[..], RecvFlags::DONTWAIT)) {
-            Err(Errno::AGAIN) => {}
-            Ok((0, _)) | Err(_) => self.socket = None,
-            Ok((length, _)) => {
-                let path = path.get(..length).unwrap_or_default();
-                keeper.instance = Some(OsStr::from_bytes(path).into());
-            }
-        }
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the keeper starts the monitor here")]
-fn start(keeper: &Keeper, socket: OwnedFd) -> io::Result<Pid> {
-    let child = Command::new(&keeper.program)
-        .arg0("openscoped")
-        .args(&keeper.arguments)
-        .stdin(Stdio::from(socket))
-        .spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| Errno::SRCH.into())
-}
-
 /// What the keeper ends with, if this is not to be followed by another life.
 fn last_word(status: WaitStatus, asked: Asked) -> Option<u8> {
     let code = status.exit_status().and_then(|code| u8::try_from(code).ok());
@@ -288,47 +216,6 @@ fn is(number: u32, signal: Signal) -> bool {
 /// Nobody is left to be told that standard error is gone.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The monitor's end of the socket to its keeper.
-#[derive(Debug)]
-pub struct KeeperLine(OwnedFd);
-
-impl KeeperLine {
-    /// Takes descriptor 0, and leaves `/dev/null` there.
-    ///
-    /// # Errors
-    /// When there are no descriptors left.
-    pub fn take() -> io::Result<Self> {
-        let socket = fcntl_dupfd_cloexec(io::stdin(), 3)?;
-        dup2_stdin(File::open("/dev/null")?)?;
-        Ok(Self(socket))
-    }
-
-    /// Says where the calls are, so that the keeper can end them. To be said before the first one starts.
-    ///
-    /// # Errors
-    /// When the keeper is gone.
-    pub fn tell_instance(&self, path: &Path) -> io::Result<()> {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        retry_on_intr(|| send(&self.0, path.as_os_str().as_bytes(), flags))?;
-        Ok(())
-    }
-
-    /// Whether the keeper has ended. The monitor must then end too, and its calls with it.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        let mut socket = [PollFd::new(&self.0, PollFlags::RDHUP)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        retry_on_intr(|| poll(&mut socket, Some(&now))) != Ok(0)
-    }
-}
-
-impl AsFd for KeeperLine {
-    /// Poll for `RDHUP`.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ use crate::strict::Judge;
 /// Everything that decides, in one place; one thread changes it.
 struct Monitor {
     keeper: KeeperLine,
+    /// When the keeper is told next that this is not stuck.
+    beat_due: Duration,
     signals: SignalFd,
     config_path: PathBuf,
     config: Config,
@@ -78,6 +80,8 @@ struct Monitor {
     tripped: BTreeSet<ShareId>,
     strangers: BTreeMap<ShareId, u64>,
     strangers_since: Option<Duration>,
+    /// Shares of which nothing is left: their leases go once all that was recorded of them is written.
+    cleared: Vec<ShareId>,
     /// Receipts that are sent once the ends that they tell of are written.
     receipts: Vec<ToBroker>,
     /// How often each user may ask for what costs a record.

@@ -3,3 +3,5 @@
 mod clock;
 mod disk;
 mod kill;
+mod names;
+mod stuck;

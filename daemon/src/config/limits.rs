@@ -55,6 +55,8 @@ limits! {
     seats_per_share: usize = 8, Count<1, 32>, Count::narrow;
     /// Calls of one seat that run at one time.
     calls_in_flight_per_seat: usize = 32, Count<1, 1_000>, Count::narrow;
+    /// Calls of all shares that run at one time.
+    calls_in_flight: usize = 512, Count<1, 100_000>, Count::narrow;
     /// Calls that one share may make in its life; the daemon remembers each until it ends.
     calls_per_share: u64 = 100_000, Count<1, 10_000_000>, Count::narrow;
     /// Calls of one seat in a second, counted before any signature is looked at.

@@ -2,10 +2,13 @@
 //! one of the ignored tests, which are its parts.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ChildStdout};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nix::sys::signal::SigSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal as Send, test_kill_process};
 use tempfile::TempDir;
 
@@ -52,13 +55,16 @@ fn monitor() {
         line.tell_instance(Path::new(&instance)).unwrap();
     }
     assert!(!line.is_gone());
+    line.beat();
     println!("up {}", std::process::id());
     loop {
         let mut both = [
             PollFd::new(&line, PollFlags::RDHUP),
             PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
         ];
-        poll(&mut both, None).unwrap();
+        let beat = Timespec::try_from(BEAT_EVERY).unwrap();
+        poll(&mut both, Some(&beat)).unwrap();
+        line.beat();
         if line.is_gone() {
             println!("alone");
             return;
@@ -137,6 +143,17 @@ fn p11_a_monitor_that_is_killed_is_started_again() {
 }
 
 #[test]
+fn p05_a_monitor_that_is_stuck_is_killed_and_started_again() {
+    let mut kept = kept(&[]);
+    let first = kept.wait_for("up ");
+    kill_process(pid(&first), Send::STOP).unwrap();
+    let second = kept.wait_for("up ");
+    assert_ne!(first, second);
+    kept.send(Send::TERM);
+    assert_eq!(kept.wait_for("keeper: "), "Ok(0)");
+}
+
+#[test]
 fn p11_what_a_killed_monitor_left_is_dead_before_the_next_begins() {
     let script = "trap '' HUP; setsid sh -c 'trap \"\" TERM; sleep 1000 & wait' & \
         echo \"up $$ $!\"; wait";
@@ -163,7 +180,7 @@ impl Kept {
 #[test]
 fn p11_calls_in_the_cgroup_that_the_monitor_told_die_with_it() {
     let state: TempDir = tempfile::tempdir().unwrap();
-    let mut instance = Instance::open(state.path()).unwrap();
+    let (mut instance, _) = Instance::open(state.path()).unwrap();
     let leaf = instance.leaf().unwrap();
     // Not below the keeper, so that only the cgroup leads to it.
     #[expect(clippy::disallowed_methods, reason = "a test stands in for a call")]

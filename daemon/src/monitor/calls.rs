@@ -183,7 +183,8 @@ impl Monitor {
             batch.answer(answer);
             return Ok(());
         }
-        self.check_bounds(&asked, now)?;
+        let running = self.calls.active.len().saturating_add(batch.starts.len());
+        self.check_bounds(&asked, running, now)?;
         let (at, passport, asked_at) = (asked.at, Arc::clone(&asked.passport), asked.now);
         let permit = self.permit(asked, now)?;
         let run = self.calls.number();

@@ -32,7 +32,7 @@ const PREFIX: &str = "openscope-";
 /// `f_type` of a cgroup v2 mount (`CGROUP2_SUPER_MAGIC`, linux/magic.h).
 const MAGIC: u64 = 0x6367_7270;
 /// How long what an earlier life left is given to die.
-const LEFTOVERS: Duration = Duration::from_secs(10);
+const LEFTOVERS: Duration = Duration::from_secs(5);
 /// The most empty cgroups that wait for a call.
 const MAX_VACANT: usize = 32;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -59,8 +59,6 @@ pub(crate) enum CgroupFault {
     Record(PathBuf, #[source] io::Error),
     #[error("`{}` names `{named}`, which is no cgroup of this daemon's\n   = remove the file", .record.display())]
     Foreign { record: PathBuf, named: String },
-    #[error("processes that an earlier life of the daemon left in `{}` do not die: {}", .0.display(), listed(.1))]
-    Undead(PathBuf, Vec<Pid>),
 }
 
 /// The cgroup of one daemon.
@@ -72,22 +70,29 @@ pub(crate) struct Instance {
     leaves: u64,
 }
 
+/// Processes of an earlier life's calls that were killed and are still there: each waits in the kernel, for a disk or a
+/// server that does not answer, and dies when it comes back from there.
+pub(crate) type Undead = Vec<Pid>;
+
 impl Instance {
     /// Ends what an earlier life left, and makes this life's cgroup.
     ///
     /// # Errors
-    /// When there is no writable cgroup v2, or the earlier life's processes do not die.
-    pub(crate) fn open(state: &Path) -> Result<Self, CgroupFault> {
-        end_recorded(state)?;
+    /// When there is no writable cgroup v2.
+    pub(crate) fn open(state: &Path) -> Result<(Self, Undead), CgroupFault> {
+        let mut undead = end_recorded(state)?;
         let path = own()?.join(name(state));
         make(&path)?;
         // One that was there without a record is as much an earlier life's.
-        end(&path)?;
+        undead.extend(end(&path)?);
+        undead.sort_unstable_by_key(|pid| pid.as_raw_pid());
+        undead.dedup();
         make(&path)?;
         record(state, &path)?;
         let directory = directory(&path)
             .map_err(|errno| CgroupFault::NotWritable(path.clone(), errno.into()))?;
-        Ok(Self { path, directory: Rc::new(directory), vacant: Rc::default(), leaves: 0 })
+        let (directory, vacant) = (Rc::new(directory), Rc::default());
+        Ok((Self { path, directory, vacant, leaves: 0 }, undead))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -106,44 +111,53 @@ impl Instance {
     }
 
     fn room(&mut self) -> io::Result<Room> {
-        self.leaves += 1;
-        let name = format!("call-{}", self.leaves);
-        mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755))?;
-        Ok(Room::open(&self.directory, name)?)
+        loop {
+            self.leaves += 1;
+            let name = format!("call-{}", self.leaves);
+            match mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755)) {
+                // What does not die keeps its cgroup.
+                Err(Errno::EXIST) => {}
+                made => return Ok(made.and_then(|()| Room::open(&self.directory, name))?),
+            }
+        }
     }
 }
 
-/// Ends what an earlier life of the daemon left, wherever it was, and forgets it.
+/// Ends what an earlier life of the daemon left, wherever it was, and forgets it, but for what does not die.
 ///
 /// # Errors
-/// When something of it does not die, or the record is not one that this daemon wrote.
-pub(crate) fn end_recorded(state: &Path) -> Result<(), CgroupFault> {
+/// When the record is not one that this daemon wrote.
+pub(crate) fn end_recorded(state: &Path) -> Result<Undead, CgroupFault> {
     let record = state.join(RECORD);
     let named = match fs::read(&record) {
         Ok(named) => PathBuf::from(OsStr::from_bytes(&named)),
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Undead::new()),
         Err(fault) => return Err(CgroupFault::Record(record, fault)),
     };
     if !named.is_absolute() || named.file_name() != Some(OsStr::new(&name(state))) {
         return Err(CgroupFault::Foreign { record, named: named.display().to_string() });
     }
-    end(&named)?;
-    fs::remove_file(&record).map_err(|fault| CgroupFault::Record(record, fault))
+    let undead = end(&named)?;
+    if undead.is_empty() {
+        fs::remove_file(&record).map_err(|fault| CgroupFault::Record(record, fault))?;
+    }
+    Ok(undead)
 }
 
 /// Kills all below this cgroup, waits until it is empty, and removes it. One that is gone is ended.
-fn end(path: &Path) -> Result<(), CgroupFault> {
+fn end(path: &Path) -> Result<Undead, CgroupFault> {
     let fault = |fault: io::Error| CgroupFault::NotWritable(path.to_owned(), fault);
     if !is_cgroup(path) {
-        return Ok(());
+        return Ok(Undead::new());
     }
     let last = Instants::now().boot + LEFTOVERS;
     while !is_empty_after_kill(path).map_err(fault)? {
         if Instants::now().boot >= last {
-            return Err(CgroupFault::Undead(path.to_owned(), all_below(path)));
+            return Ok(all_below(path));
         }
     }
-    remove(path).map_err(fault)
+    remove(path).map_err(fault)?;
+    Ok(Undead::new())
 }
 
 /// Whether nothing is left there. Waits for it, not long.
@@ -194,11 +208,6 @@ fn all_below(path: &Path) -> Vec<Pid> {
 
 fn pids(text: &str) -> Vec<Pid> {
     text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
-}
-
-fn listed(pids: &[Pid]) -> String {
-    let numbers: Vec<String> = pids.iter().map(|pid| pid.as_raw_pid().to_string()).collect();
-    numbers.join(", ")
 }
 
 fn make(path: &Path) -> Result<(), CgroupFault> {
@@ -281,7 +290,7 @@ mod tests {
     #[test]
     fn a_vacated_leaf_is_used_again_and_a_dropped_one_is_not() {
         let state = tempfile::tempdir().unwrap();
-        let mut instance = Instance::open(state.path()).unwrap();
+        let (mut instance, _) = Instance::open(state.path()).unwrap();
         let path = instance.path().to_owned();
         instance.leaf().unwrap().vacate();
         let again = instance.leaf().unwrap();
@@ -295,9 +304,24 @@ mod tests {
     }
 
     #[test]
+    fn a_cgroup_that_something_keeps_is_passed_over() {
+        let state = tempfile::tempdir().unwrap();
+        let (mut instance, undead) = Instance::open(state.path()).unwrap();
+        assert!(undead.is_empty());
+        fs::create_dir(instance.path().join("call-1")).unwrap();
+        let leaf = instance.leaf().unwrap();
+        assert!(instance.path().join("call-2").exists());
+        drop(leaf);
+        assert!(
+            !instance.path().join("call-2").exists() && instance.path().join("call-1").exists()
+        );
+        end_recorded(state.path()).unwrap();
+    }
+
+    #[test]
     fn no_more_leaves_are_kept_than_the_bound() {
         let state = tempfile::tempdir().unwrap();
-        let mut instance = Instance::open(state.path()).unwrap();
+        let (mut instance, _) = Instance::open(state.path()).unwrap();
         let all: Vec<Leaf> = (0..=MAX_VACANT).map(|_| instance.leaf().unwrap()).collect();
         all.into_iter().for_each(Leaf::vacate);
         assert_eq!(instance.vacant.borrow().len(), MAX_VACANT);
@@ -308,7 +332,7 @@ mod tests {
     #[test]
     fn p12_nothing_of_an_instance_stays() {
         let state = tempfile::tempdir().unwrap();
-        let mut instance = Instance::open(state.path()).unwrap();
+        let (mut instance, _) = Instance::open(state.path()).unwrap();
         let path = instance.path().to_owned();
         let leaf = instance.leaf().unwrap();
         assert!(path.join("call-1").exists());

@@ -9,7 +9,6 @@ use wire::privsep::ToBroker;
 use super::Monitor;
 use super::audit::{Event, Hex};
 use super::calls::{Active, At, Batch, Run};
-use super::share::Past;
 use super::start_call::ending;
 use crate::clock::Instants;
 
@@ -158,11 +157,10 @@ impl Monitor {
         let (share_id, id, call) = (at.share, at.id, at.content);
         let statement =
             OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
-        let outcome = Signed::new(&statement, self.identity.signing_key()).ok()?;
+        let outcome = Signed::new(&statement, self.identity.signing_key());
         share.running.remove(&(at.seat, at.id));
-        let past = Past { content: at.content, outcome: outcome.clone() };
-        share.past.insert((at.seat, at.id), past);
-        Some(outcome)
+        share.past.insert((at.seat, at.id), statement);
+        outcome.ok()
     }
 }
 

@@ -172,22 +172,9 @@ impl Leases {
     }
 }
 
-/// The leases as the record leaves them: an ending on record counts although its lease could not
-/// be written, and so does a redemption.
-pub(crate) fn overrule(
-    mut leases: Vec<Lease>,
-    records: impl IntoIterator<Item = Record>,
-) -> Vec<Lease> {
-    for record in records {
-        let Some(share) = record.event.share() else { continue };
-        if let Some(lease) = leases.iter_mut().find(|lease| lease.id == share) {
-            apply(lease, &record);
-        }
-    }
-    leases
-}
-
-fn apply(lease: &mut Lease, record: &Record) {
+/// Takes one record of a lease's share into account: an ending on record counts although its lease could not be written, and
+/// so does a redemption.
+pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
     let ended = |how| Some(Ended { at: record.time, how });
     match &record.event {
         Event::ShareRevoked { .. } => lease.ended = lease.ended.or(ended(How::Revoked)),
@@ -204,7 +191,6 @@ fn apply(lease: &mut Lease, record: &Record) {
         }
         Event::DaemonStarted { .. }
         | Event::DaemonStopped { .. }
-        | Event::MonitorRestarted { .. }
         | Event::BrokerRestarted { .. }
         | Event::PolicyReloaded { .. }
         | Event::PolicyRejected { .. }
@@ -327,7 +313,7 @@ mod tests {
 
     #[test]
     fn p11_an_ending_on_record_counts_although_its_lease_could_not_be_written() {
-        let (one, two, three) = (lease(1), lease(2), lease(3));
+        let (mut one, mut two) = (lease(1), lease(2));
         let revoked = Event::ShareRevoked {
             by: who(),
             share: one.id,
@@ -336,11 +322,11 @@ mod tests {
             alive: vec![],
         };
         let expired = Event::ShareExpired { share: two.id, why: Expiry::Deadline, calls: 0 };
-        let leases = overrule(vec![one, two, three.clone()], [record(revoked), record(expired)]);
+        overrule(&mut one, &record(revoked));
+        overrule(&mut two, &record(expired));
         let ended = |how| Some(Ended { at: Timestamp(50), how });
-        assert_eq!(leases[0].ended, ended(How::Revoked));
-        assert_eq!(leases[1].ended, ended(How::Expired));
-        assert_eq!(leases[2], three);
+        assert_eq!(one.ended, ended(How::Revoked));
+        assert_eq!(two.ended, ended(How::Expired));
     }
 
     #[test]
@@ -348,11 +334,13 @@ mod tests {
         let kicked = Event::SeatKicked { by: who(), share: lease(1).id, seat: SeatId(1), calls: 0 };
         let at = Holder { share: lease(1).id, seat: SeatId(0), holder: Hex([8; 32]) };
         let redeemed = Event::SeatRedeemed { at, recipient: Recipient::Bearer };
-        let leases = overrule(vec![lease(1)], [record(kicked), record(redeemed)]);
-        let [first, second] = &leases[0].seats[..] else { panic!("two seats") };
+        let mut lease = lease(1);
+        overrule(&mut lease, &record(kicked));
+        overrule(&mut lease, &record(redeemed));
+        let [first, second] = &lease.seats[..] else { panic!("two seats") };
         assert_eq!((first.holder, first.ended), (Some([8; 32]), None));
         assert_eq!(second.holder, None);
         assert!(matches!(second.ended, Some(Ended { how: How::Kicked, .. })));
-        assert_eq!(leases[0].ended, None);
+        assert_eq!(lease.ended, None);
     }
 }

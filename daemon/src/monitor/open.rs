@@ -313,10 +313,10 @@ impl Monitor {
             Some(why) => Err(self.unreached(why)),
         };
         match opened {
-            Ok(opened) => self.owners.reply(caller, &Reply::Opened(Box::new(opened))),
+            Ok(opened) => self.owners.reply(caller, &Reply::Opened(Box::new(opened)), now.boot),
             Err(failure) => {
                 self.broker.send(&ToBroker::Retire { share: id, end: ShareEnd::Expired }, &[]);
-                self.owners.reply(caller, &Reply::Failed(failure));
+                self.owners.reply(caller, &Reply::Failed(failure), now.boot);
             }
         }
     }
@@ -384,7 +384,7 @@ impl Monitor {
             let Some(opening) = self.openings.remove(&id) else { continue };
             self.broker.send(&ToBroker::Retire { share: id, end: ShareEnd::Expired }, &[]);
             let failure = self.unreached("it did not answer within 5 s");
-            self.owners.reply(opening.caller, &Reply::Failed(failure));
+            self.owners.reply(opening.caller, &Reply::Failed(failure), now.boot);
         }
     }
 

@@ -147,7 +147,7 @@ impl Monitor {
                 self.forget_share(ended.id);
             }
         }
-        self.answer_waiters();
+        self.answer_waiters(now);
     }
 
     /// What can be said of a share that is over: nothing yet, that its processes are dead, or which
@@ -189,18 +189,16 @@ impl Monitor {
 
     fn forget_share(&mut self, id: ShareId) {
         self.shares.remove(&id);
-        if let Err(fault) = self.leases.forget(id) {
-            tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
-        }
+        self.cleared.push(id);
     }
 
-    fn answer_waiters(&mut self) {
+    fn answer_waiters(&mut self, now: Instants) {
         let (done, waiting) = std::mem::take(&mut self.waiters)
             .into_iter()
             .partition(|waiter: &Waiter| waiter.left.is_empty());
         self.waiters = waiting;
         for Waiter { caller, done, .. } in done {
-            self.owners.reply(caller, &Reply::Revoked(done));
+            self.owners.reply(caller, &Reply::Revoked(done), now.boot);
         }
     }
 

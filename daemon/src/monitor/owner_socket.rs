@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::event::PollFlags;
 use wire::control::{self, Reply, Request};
@@ -18,6 +19,10 @@ pub(super) struct Caller(u64);
 const ACCEPTED_PER_TURN: usize = 64;
 /// Places beyond the limit that only root gets.
 const ROOTS_OWN: usize = 4;
+/// How long whoever is connected may take to ask, and to read the answer: a command does both at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long nobody is let in after the machine had no descriptor for it.
+const DEAF: Duration = Duration::from_secs(1);
 
 /// Who can connect.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,8 @@ pub(super) struct OwnerSocket {
     connections: BTreeMap<Caller, Connection>,
     next: u64,
     limit: usize,
+    /// Until when nobody is let in.
+    deaf_until: Option<Duration>,
 }
 
 struct Connection {
@@ -42,7 +49,10 @@ struct Connection {
     uid: u32,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// It has asked, and waits for the answer.
     busy: bool,
+    /// When it was last its turn.
+    since: Duration,
 }
 
 /// Whose request it is, by the kernel's word.
@@ -65,11 +75,25 @@ impl OwnerSocket {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
         let connections = BTreeMap::new();
-        Ok(Self { path: path.to_owned(), listener, connections, next: 0, limit })
+        let (path, deaf_until) = (path.to_owned(), None);
+        Ok(Self { path, listener, connections, next: 0, limit, deaf_until })
     }
 
-    pub(super) fn listener(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+    /// The descriptor to poll for connections, when some can be taken.
+    pub(super) fn listener(&self) -> Option<BorrowedFd<'_>> {
+        self.deaf_until.is_none().then(|| self.listener.as_fd())
+    }
+
+    /// When [`OwnerSocket::tend`] has something to do.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let idle = self.connections.values().filter(|one| !one.busy);
+        idle.map(|one| one.since.saturating_add(PATIENCE)).chain(self.deaf_until).min()
+    }
+
+    /// Hangs up on whoever has taken too long.
+    pub(super) fn tend(&mut self, now: Duration) {
+        self.deaf_until = self.deaf_until.filter(|until| *until > now);
+        self.connections.retain(|_, one| one.busy || now.saturating_sub(one.since) < PATIENCE);
     }
 
     /// Each connection's descriptor, and what it waits for: one that has not had its answer is not read.
@@ -85,16 +109,25 @@ impl OwnerSocket {
     }
 
     /// Takes some of the connections that wait. Over the limits they are closed at once.
-    pub(super) fn accept(&mut self) {
+    pub(super) fn accept(&mut self, now: Duration) {
         for _ in 0..ACCEPTED_PER_TURN {
-            let Ok((stream, _)) = self.listener.accept() else { return };
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
+                Err(fault) => {
+                    tracing::error!(%fault, "no owner can connect");
+                    self.deaf_until = Some(now.saturating_add(DEAF));
+                    return;
+                }
+            };
             let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { continue };
             let uid = peer.uid.as_raw();
             if !self.has_room(uid) || stream.set_nonblocking(true).is_err() {
                 continue;
             }
             let (incoming, outgoing) = (Vec::new(), Vec::new());
-            let connection = Connection { stream, uid, incoming, outgoing, busy: false };
+            let connection =
+                Connection { stream, uid, incoming, outgoing, busy: false, since: now };
             self.connections.insert(Caller(self.next), connection);
             self.next = self.next.wrapping_add(1);
         }
@@ -125,9 +158,10 @@ impl OwnerSocket {
     }
 
     /// Sends the answer; to nobody when the caller has gone away.
-    pub(super) fn reply(&mut self, caller: Caller, reply: &Reply) {
+    pub(super) fn reply(&mut self, caller: Caller, reply: &Reply, now: Duration) {
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         connection.busy = false;
+        connection.since = now;
         match control::encode(reply) {
             Ok(bytes) => connection.outgoing.extend_from_slice(&bytes),
             Err(_) => drop(self.connections.remove(&caller)),

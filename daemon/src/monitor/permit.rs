@@ -140,9 +140,7 @@ impl Monitor {
         let (at, key) = (asked.at, (asked.at.seat, asked.at.id));
         let Some(share) = self.shares.get(&at.share) else { return Ok(None) };
         let (content, answer) = match (share.past.get(&key), share.running.get(&key)) {
-            (Some(past), _) => {
-                (past.content, Ok(ToBroker::Outcome { call: to, outcome: past.outcome.clone() }))
-            }
+            (Some(past), _) => (past.call, Ok(past)),
             (None, Some(current)) => (current.content, Err(current.run)),
             (None, None) => return Ok(None),
         };
@@ -151,7 +149,11 @@ impl Monitor {
             return Err(Refusal::Reused);
         }
         let run = match answer {
-            Ok(outcome) => return Ok(Some(outcome)),
+            Ok(past) => {
+                let outcome = Signed::new(past, self.identity.signing_key());
+                let outcome = outcome.map_err(|_| Refusal::BadCall)?;
+                return Ok(Some(ToBroker::Outcome { call: to, outcome }));
+            }
             Err(run) => run,
         };
         if self.calls.active.get(&run).is_none_or(|active| active.channel == channel) {
@@ -162,14 +164,21 @@ impl Monitor {
         Ok(from.map(|from| ToBroker::Reattach { from, to }))
     }
 
-    /// The bounds of one share and one seat.
-    pub(super) fn check_bounds(&mut self, asked: &Asked, now: Instants) -> Result<(), Refusal> {
+    /// The bounds of one share and one seat, and of all while so many calls run.
+    pub(super) fn check_bounds(
+        &mut self,
+        asked: &Asked,
+        running: usize,
+        now: Instants,
+    ) -> Result<(), Refusal> {
         let share = self.shares.get(&asked.at.share).ok_or(Refusal::NoSeat)?;
         let limits = &self.config.limits;
         let reached = if share.made >= share.lease.calls_max {
             "calls_per_share"
         } else if share.in_flight(asked.at.seat) >= limits.calls_in_flight_per_seat {
             "calls_in_flight_per_seat"
+        } else if running >= limits.calls_in_flight {
+            "calls_in_flight"
         } else {
             return Ok(());
         };

@@ -1,5 +1,6 @@
 //! What owners ask over the owner socket, and what they get. Who asks comes from the kernel.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use policy::{Alias, ShareId};
@@ -37,7 +38,8 @@ enum Answer {
 impl Monitor {
     /// Takes a request: answered at once when the caller's name is known.
     pub(super) fn take_request(&mut self, asked: Asked, now: Instants) {
-        if let Some(person) = self.resolver.known(asked.uid, now.boot) {
+        let known = self.resolver.known(asked.uid, now.boot);
+        if let Some(person) = known.or_else(|| self.known_by_shares(&asked).map(Known::Person)) {
             return self.answer(asked, person, now);
         }
         self.resolver.ask(asked.uid);
@@ -45,17 +47,50 @@ impl Monitor {
         self.unresolved.push(Unresolved { asked, until });
     }
 
+    /// Who asks for what their own shares are enough to answer: seeing and ending those does not wait for a name service.
+    fn known_by_shares(&self, asked: &Asked) -> Option<Person> {
+        let uid = asked.uid;
+        let named = |user: &str| Person { uid, user: user.to_owned(), groups: BTreeSet::new() };
+        let mut own = self.shares.iter().filter(|(_, share)| share.lease.owner.uid == uid);
+        let share = match &asked.request {
+            Request::List { .. } | Request::Show { .. } | Request::Revoke { .. } if uid == 0 => {
+                return Some(named("root"));
+            }
+            Request::List { all: false }
+            | Request::Revoke { which: Which::All | Which::To(_), .. } => own.next(),
+            Request::Show { share } | Request::Revoke { which: Which::Share(share), .. } => {
+                own.find(|(id, _)| *id == share)
+            }
+            Request::List { all: true }
+            | Request::Open(_)
+            | Request::Extend { .. }
+            | Request::ContactAdd { .. }
+            | Request::ContactList
+            | Request::ContactRemove { .. }
+            | Request::Capabilities { .. }
+            | Request::Status
+            | Request::Reload => None,
+        };
+        share.map(|(_, share)| named(&share.lease.owner.user))
+    }
+
     /// Answers the requests whose callers are known by now, and those that have waited too long.
     pub(super) fn answer_resolved(&mut self, now: Instants) {
-        for Unresolved { asked, until } in std::mem::take(&mut self.unresolved) {
+        let unresolved = std::mem::take(&mut self.unresolved);
+        if unresolved.iter().any(|one| one.until <= now.boot) {
+            // It hangs on some name, and perhaps on that one alone: the others are asked of another.
+            self.resolver.end();
+            let waiting = unresolved.iter().filter(|one| one.until > now.boot);
+            waiting.for_each(|one| self.resolver.ask(one.asked.uid));
+        }
+        for Unresolved { asked, until } in unresolved {
             match self.resolver.known(asked.uid, now.boot) {
                 Some(person) => self.answer(asked, person, now),
                 None if until <= now.boot => {
-                    self.resolver.end();
                     let message = format!("the name of uid {} cannot be looked up", asked.uid);
                     let failure =
                         unavailable(&message, "the name service does not answer; try again");
-                    self.owners.reply(asked.caller, &Reply::Failed(failure));
+                    self.owners.reply(asked.caller, &Reply::Failed(failure), now.boot);
                 }
                 None => self.unresolved.push(Unresolved { asked, until }),
             }
@@ -79,6 +114,10 @@ impl Monitor {
                 "wait a moment; ending a share is never held back",
             )),
             Known::Person(person) => self.act(caller, &person, request, now),
+            Known::Unavailable => Err(unavailable(
+                &format!("the name of uid {uid} cannot be looked up"),
+                "the name service reports a fault; try again",
+            )),
             Known::Nameless => Err(refused(
                 &format!("uid {uid} has no name on this machine"),
                 "policy is written for names: give the account one",
@@ -86,8 +125,8 @@ impl Monitor {
         };
         match answer {
             Ok(Answer::Later) => {}
-            Ok(Answer::Now(reply)) => self.owners.reply(caller, &reply),
-            Err(failure) => self.owners.reply(caller, &Reply::Failed(failure)),
+            Ok(Answer::Now(reply)) => self.owners.reply(caller, &reply, now.boot),
+            Err(failure) => self.owners.reply(caller, &Reply::Failed(failure), now.boot),
         }
     }
 
@@ -167,11 +206,12 @@ impl Monitor {
         }
         let uid = person.uid;
         let mut shares = std::mem::take(&mut self.shares);
-        let views = shares
+        let mut views: Vec<_> = shares
             .values_mut()
             .filter(|share| share.over.is_none() && (all || share.lease.owner.uid == uid))
             .map(|share| self.view(share, now))
             .collect();
+        views.sort_by_key(|view| (view.opened, view.id));
         self.shares = shares;
         Ok(Reply::Shares(views))
     }

@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use serde::{Deserialize, Serialize};
 use wire::control;
@@ -20,6 +21,8 @@ use super::broker_link::BrokerUser;
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is believed.
 const FRESH: Duration = Duration::from_secs(30);
+/// How long nothing more is asked of a name service that has reported a fault.
+const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 /// Users remembered at once.
 const REMEMBERED: usize = 1024;
 
@@ -35,18 +38,20 @@ pub(super) struct Person {
 }
 
 /// What the name service says of a number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Known {
     /// It is somebody's.
     Person(Person),
     /// It is nobody's.
     Nameless,
+    /// It could not say.
+    Unavailable,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
     uid: u32,
-    person: Option<Person>,
+    known: Known,
 }
 
 /// The monitor's side.
@@ -65,7 +70,11 @@ impl Resolver {
     /// What is known of `uid`, if it is fresh.
     pub(super) fn known(&self, uid: u32, now: Duration) -> Option<Known> {
         let (at, known) = self.known.get(&uid)?;
-        (now.saturating_sub(*at) < FRESH).then(|| known.clone())
+        let fresh = match known {
+            Known::Person(_) | Known::Nameless => FRESH,
+            Known::Unavailable => AFTER_A_FAULT,
+        };
+        (now.saturating_sub(*at) < fresh).then(|| known.clone())
     }
 
     /// Asks the worker; the answer comes with [`Resolver::hear`].
@@ -91,11 +100,11 @@ impl Resolver {
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
             Err(_) => return self.end(),
         }
-        while let Ok(Some(Answer { uid, person })) = control::take(&mut self.buffer) {
+        while let Ok(Some(Answer { uid, known })) = control::take(&mut self.buffer) {
             if self.known.len() >= REMEMBERED {
                 self.known.clear();
             }
-            self.known.insert(uid, (now, person.map_or(Known::Nameless, Known::Person)));
+            self.known.insert(uid, (now, known));
         }
     }
 
@@ -141,20 +150,26 @@ pub fn main() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
     let socket = rustix::stdio::stdin().try_clone_to_owned()?;
     let mut socket = UnixStream::from(socket);
     let mut number = [0; 4];
     while socket.read_exact(&mut number).is_ok() {
         let uid = u32::from_be_bytes(number);
-        control::write(&mut socket, &Answer { uid, person: look_up(uid) })?;
+        control::write(&mut socket, &Answer { uid, known: look_up(uid) })?;
     }
     Ok(())
 }
 
-fn look_up(uid: u32) -> Option<Person> {
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
-    let groups = groups(&user.name, user.gid).unwrap_or_default();
-    Some(Person { uid, user: user.name, groups })
+fn look_up(uid: u32) -> Known {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => groups(&user.name, user.gid).map_or(Known::Unavailable, |groups| {
+            Known::Person(Person { uid, user: user.name, groups })
+        }),
+        // Name services say so in several ways: see getpwuid(3).
+        Ok(None) | Err(Errno::ENOENT | Errno::ESRCH) => Known::Nameless,
+        Err(_) => Known::Unavailable,
+    }
 }
 
 fn groups(user: &str, gid: Gid) -> Option<BTreeSet<String>> {

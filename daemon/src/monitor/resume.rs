@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 
 use policy::{SeatId, ShareId, Timestamp};
-use wire::call::{CallId, Ending, OutcomeStatement, Signed};
+use wire::call::{CallId, Ending, OutcomeStatement};
 
 use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record};
 use super::ends::told;
-use super::identity::Identity;
 use super::leases::{self, Lease, LeaseFault, Leases};
-use super::share::{Past, Share};
+use super::share::Share;
 use crate::clock::{BootId, Instants};
 use crate::config::Config;
 
 /// What goes on.
 pub(super) struct Resumed {
     pub(super) shares: BTreeMap<ShareId, Share>,
+    /// Shares that are over.
+    pub(super) over: Vec<ShareId>,
     /// Calls that were running and are not any more.
     pub(super) interrupted: u32,
 }
@@ -36,7 +37,6 @@ pub(super) enum ResumeFault {
 pub(super) fn resume(
     leases: &mut Leases,
     audit: &mut Audit,
-    identity: &Identity,
     config: &Config,
     boot: &BootId,
     now: Instants,
@@ -45,42 +45,46 @@ pub(super) fn resume(
     if unreadable > 0 {
         tracing::error!(unreadable, "leases that cannot be read are over");
     }
-    let from = kept.iter().map(|lease| lease.recorded_from).min();
-    let records = match from {
-        Some(from) => audit::replay(&config.state, from)?.collect::<Result<Vec<_>, _>>()?,
-        None => Vec::new(),
-    };
-    let mut resumed = Resumed { shares: BTreeMap::new(), interrupted: 0 };
-    for lease in leases::overrule(kept, records.iter().cloned()) {
-        take_up(lease, &records, &mut resumed, (&mut *leases, &mut *audit, identity), boot, now);
+    let mut all: BTreeMap<ShareId, Earlier> =
+        kept.into_iter().map(|lease| (lease.id, Earlier::new(lease))).collect();
+    let from = all.values().map(|earlier| earlier.share.lease.recorded_from).min();
+    if let Some(from) = from {
+        for record in audit::replay(&config.state, from)? {
+            let record = record?;
+            let share = record.event.share();
+            if let Some(earlier) = share.and_then(|share| all.get_mut(&share)) {
+                earlier.hear(&record);
+            }
+        }
+    }
+    let mut resumed = Resumed { shares: BTreeMap::new(), over: Vec::new(), interrupted: 0 };
+    for earlier in all.into_values() {
+        take_up(earlier, &mut resumed, audit, boot, now);
     }
     Ok(resumed)
 }
 
 fn take_up(
-    lease: Lease,
-    records: &[Record],
+    earlier: Earlier,
     resumed: &mut Resumed,
-    (leases, audit, identity): (&mut Leases, &mut Audit, &Identity),
+    audit: &mut Audit,
     boot: &BootId,
     now: Instants,
 ) {
-    let id = lease.id;
-    let mut share = Share::new(lease);
+    let Earlier { mut share, open, end_on_record } = earlier;
+    let id = share.lease.id;
     let ended_before = share.lease.ended.is_some();
     let rebooted = share.lease.boot != *boot;
     let over = ended_before || rebooted || share.is_due(now);
-    let open = replay_calls(&mut share, records, identity);
-    for (at, call) in open {
+    for ((_, call), (at, begun)) in open {
         resumed.interrupted = resumed.interrupted.saturating_add(1);
-        interrupt(&mut share, at, &call, audit, identity, now);
+        interrupt(&mut share, at, call, &begun, audit, now);
     }
     if !over {
         resumed.shares.insert(id, share);
         return;
     }
-    let on_record = records.iter().any(|record| ends(&record.event, id));
-    if !on_record {
+    if !end_on_record {
         let why = match (rebooted, ended_before) {
             (true, _) => Expiry::Rebooted,
             (false, true) => Expiry::Unkept,
@@ -90,14 +94,7 @@ fn take_up(
             tracing::error!(%fault, share = %id, "the end of a share is not on record");
         }
     }
-    if let Err(fault) = leases.forget(id) {
-        tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
-    }
-}
-
-fn ends(event: &Event, share: ShareId) -> bool {
-    let ending = matches!(event, Event::ShareRevoked { .. } | Event::ShareExpired { .. });
-    ending && event.share() == Some(share)
+    resumed.over.push(id);
 }
 
 /// A call that has a start on record, and perhaps no end.
@@ -106,24 +103,30 @@ struct Begun {
     started: Timestamp,
 }
 
-/// Rebuilds the calls of one share from the record; those without an end are returned.
-fn replay_calls(
-    share: &mut Share,
-    records: &[Record],
-    identity: &Identity,
-) -> Vec<(Holder, (CallId, Begun))> {
-    let mut open = BTreeMap::<(SeatId, CallId), (Holder, Begun)>::new();
-    let id = share.lease.id;
-    for record in records.iter().filter(|record| record.event.share() == Some(id)) {
+/// A share of an earlier life: its lease, and what the record says of it, read once from front to back.
+struct Earlier {
+    share: Share,
+    /// Calls without an end on record so far.
+    open: BTreeMap<(SeatId, CallId), (Holder, Begun)>,
+    end_on_record: bool,
+}
+
+impl Earlier {
+    fn new(lease: Lease) -> Self {
+        Self { share: Share::new(lease), open: BTreeMap::new(), end_on_record: false }
+    }
+
+    fn hear(&mut self, record: &Record) {
+        leases::overrule(&mut self.share.lease, record);
         match &record.event {
             Event::CallStarted { at, call, statement, .. } => {
-                share.made = share.made.saturating_add(1);
+                self.share.made = self.share.made.saturating_add(1);
                 let begun = Begun { content: statement.0, started: record.time };
-                open.insert((at.seat, CallId(call.0)), (at.clone(), begun));
+                self.open.insert((at.seat, CallId(call.0)), (at.clone(), begun));
             }
             Event::CallEnded { at, call, statement, ending, stdout, stderr, started, ended } => {
                 let key = (at.seat, CallId(call.0));
-                open.remove(&key);
+                self.open.remove(&key);
                 let outcome = OutcomeStatement {
                     share: at.share,
                     id: key.1,
@@ -134,20 +137,20 @@ fn replay_calls(
                     started: *started,
                     ended: *ended,
                 };
-                remember(share, key, statement.0, &outcome, identity);
+                self.share.past.insert(key, outcome);
             }
-            Event::CallRefused { .. } => share.refused = share.refused.saturating_add(1),
+            Event::CallRefused { .. } => {
+                self.share.refused = self.share.refused.saturating_add(1);
+            }
+            Event::ShareRevoked { .. } | Event::ShareExpired { .. } => self.end_on_record = true,
             Event::DaemonStarted { .. }
             | Event::DaemonStopped { .. }
-            | Event::MonitorRestarted { .. }
             | Event::BrokerRestarted { .. }
             | Event::PolicyReloaded { .. }
             | Event::PolicyRejected { .. }
             | Event::ShareOpened { .. }
             | Event::OpenRefused { .. }
             | Event::ShareExtended { .. }
-            | Event::ShareRevoked { .. }
-            | Event::ShareExpired { .. }
             | Event::SeatKicked { .. }
             | Event::SeatRedeemed { .. }
             | Event::RedeemRefused { .. }
@@ -159,21 +162,20 @@ fn replay_calls(
             | Event::UnsignedFailures { .. } => {}
         }
     }
-    open.into_iter().map(|((_, id), (at, begun))| (at, (id, begun))).collect()
 }
 
 fn interrupt(
     share: &mut Share,
     at: Holder,
-    (id, begun): &(CallId, Begun),
+    id: CallId,
+    begun: &Begun,
     audit: &mut Audit,
-    identity: &Identity,
     now: Instants,
 ) {
     let ended = share.now(now);
     let outcome = OutcomeStatement {
         share: at.share,
-        id: *id,
+        id,
         call: begun.content,
         ending: Ending::Interrupted,
         stdout: 0,
@@ -195,17 +197,5 @@ fn interrupt(
     if let Err(fault) = audit.record(event, now) {
         tracing::error!(%fault, call = %id, "an interrupted call has no end on record");
     }
-    remember(share, (seat, *id), begun.content, &outcome, identity);
-}
-
-fn remember(
-    share: &mut Share,
-    key: (SeatId, CallId),
-    content: [u8; 32],
-    outcome: &OutcomeStatement,
-    identity: &Identity,
-) {
-    if let Ok(outcome) = Signed::new(outcome, identity.signing_key()) {
-        share.past.insert(key, Past { content, outcome });
-    }
+    share.past.insert((seat, id), outcome);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Alias, Passport, Principal, Recipient, SeatId, Standing, Timestamp};
-use wire::call::{CallId, Signed};
+use wire::call::{CallId, OutcomeStatement};
 use wire::control::Told;
 use wire::privsep::ChannelId;
 
@@ -29,7 +29,8 @@ pub(super) struct Share {
     pub(super) lease: Lease,
     pub(super) clock: ShareClock,
     pub(super) running: BTreeMap<(SeatId, CallId), Current>,
-    pub(super) past: BTreeMap<(SeatId, CallId), Past>,
+    /// Calls that have ended, each with what is signed of it whenever it is asked for: their ids do not run again.
+    pub(super) past: BTreeMap<(SeatId, CallId), OutcomeStatement>,
     pub(super) channels: BTreeMap<ChannelId, SeatId>,
     pub(super) made: u64,
     pub(super) refused: u64,
@@ -51,14 +52,6 @@ pub(super) struct Current {
     pub(super) content: [u8; 32],
     /// Which run.
     pub(super) run: Run,
-}
-
-/// A call that has ended: its id does not run again.
-pub(super) struct Past {
-    /// What was asked.
-    pub(super) content: [u8; 32],
-    /// The receipt.
-    pub(super) outcome: Signed,
 }
 
 /// A share that is over, and is being cleared away.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use nix::sys::signal::{SigSet, Signal};
@@ -20,7 +21,7 @@ use super::Monitor;
 use super::audit::{Audit, Durability, Event, Hex};
 use super::broker_link::{BrokerLink, BrokerUser};
 use super::calls::Calls;
-use super::cgroup::{self, Instance};
+use super::cgroup::{self, Instance, Undead};
 use super::contacts::OwnContacts;
 use super::identity::Identity;
 use super::leases::Leases;
@@ -93,25 +94,9 @@ fn start() -> Result<Monitor, StartFault> {
     let identity = Identity::load_or_create(&config.state, &judge)?;
     let now = Instants::now();
     let boot = BootId::read()?;
-    let (mut audit, _) = Audit::open(&config.state, identity.signing_key().clone(), now)?;
-    let containment = containment(&config, &keeper)?;
-    let mut leases = Leases::open(&config.state)?;
-    let Resumed { shares, interrupted } =
-        resume::resume(&mut leases, &mut audit, &identity, &config, &boot, now)?;
-    let started = Event::DaemonStarted {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        boot: boot.clone(),
-        mode: mode(&config).to_owned(),
-        key: Hex(identity.public_key().to_bytes()),
-        resumed: u32::try_from(shares.len()).unwrap_or(u32::MAX),
-    };
-    if let Err(fault) = audit.record(started, now).and_then(|()| audit.commit(Durability::Now, now))
-    {
-        tracing::error!(%fault, "nothing can be recorded: no verb runs until it can");
-    }
-    if interrupted > 0 {
-        tracing::warn!(interrupted, "calls were running when the daemon went down");
-    }
+    let Earlier { audit, leases, containment, resumed } =
+        go_on(&config, &identity, &keeper, &boot, now)?;
+    let Resumed { shares, over, .. } = resumed;
     let runner = runner(&arguments, &judge)?;
     let runners = Runners::new(runner, containment, config.limits.parked_runners);
     if let Some(parent) = config.socket.parent() {
@@ -133,6 +118,7 @@ fn start() -> Result<Monitor, StartFault> {
     tracing::info!(name = %config.name, shares = shares.len(), "openscoped is up");
     let mut monitor = Monitor {
         keeper,
+        beat_due: Duration::ZERO,
         signals,
         config_path,
         config,
@@ -160,6 +146,7 @@ fn start() -> Result<Monitor, StartFault> {
         tripped: BTreeSet::new(),
         strangers: BTreeMap::new(),
         strangers_since: None,
+        cleared: over,
         receipts: Vec::new(),
         askers: BTreeMap::new(),
         sync_this_turn: false,
@@ -169,6 +156,49 @@ fn start() -> Result<Monitor, StartFault> {
     };
     monitor.check_recipients(now);
     Ok(monitor)
+}
+
+/// What goes on from an earlier life.
+struct Earlier {
+    audit: Audit,
+    leases: Leases,
+    containment: Containment,
+    resumed: Resumed,
+}
+
+/// Ends what an earlier life left running, takes up its shares, and puts that on record.
+fn go_on(
+    config: &Config,
+    identity: &Identity,
+    keeper: &KeeperLine,
+    boot: &BootId,
+    now: Instants,
+) -> Result<Earlier, StartFault> {
+    let (mut audit, _) = Audit::open(&config.state, identity.signing_key().clone(), now)?;
+    let (containment, undead) = containment(config, keeper)?;
+    if !undead.is_empty() {
+        tracing::error!(?undead, "processes of earlier calls were killed and do not die");
+    }
+    let mut leases = Leases::open(&config.state)?;
+    let resumed = resume::resume(&mut leases, &mut audit, config, boot, now)?;
+    let interrupted = resumed.interrupted;
+    let started = Event::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: boot.clone(),
+        mode: mode(config).to_owned(),
+        key: Hex(identity.public_key().to_bytes()),
+        resumed: u32::try_from(resumed.shares.len()).unwrap_or(u32::MAX),
+        interrupted,
+        undead: undead.iter().map(|pid| pid.as_raw_pid()).collect(),
+    };
+    if let Err(fault) = audit.record(started, now).and_then(|()| audit.commit(Durability::Now, now))
+    {
+        tracing::error!(%fault, "nothing can be recorded: no verb runs until it can");
+    }
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "calls were running when the daemon went down");
+    }
+    Ok(Earlier { audit, leases, containment, resumed })
 }
 
 fn all(faults: &[config::ConfigFault]) -> StartFault {
@@ -234,18 +264,15 @@ fn make_directory(path: &Path, bits: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))
 }
 
-/// Where calls are held; what an earlier life left there is dead before this returns.
-fn containment(config: &Config, keeper: &KeeperLine) -> Result<Containment, StartFault> {
+/// Where calls are held; what an earlier life left there is killed before this returns.
+fn containment(config: &Config, keeper: &KeeperLine) -> Result<(Containment, Undead), StartFault> {
     match config.kill {
         Kill::Cgroup => {
-            let instance = Instance::open(&config.state)?;
+            let (instance, undead) = Instance::open(&config.state)?;
             keeper.tell_instance(instance.path())?;
-            Ok(Containment::Cgroup(instance))
+            Ok((Containment::Cgroup(instance), undead))
         }
-        Kill::Subreaper => {
-            cgroup::end_recorded(&config.state)?;
-            Ok(Containment::Subreaper)
-        }
+        Kill::Subreaper => Ok((Containment::Subreaper, cgroup::end_recorded(&config.state)?)),
     }
 }
 

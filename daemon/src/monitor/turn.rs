@@ -18,6 +18,7 @@ use super::seats::Visitor;
 use super::spawn::Pool;
 use super::start::chain;
 use crate::clock::Instants;
+use crate::keeper::BEAT_EVERY;
 use wire::call::Ending;
 
 /// Messages of the broker that one turn reads: none of them starts anything by itself.
@@ -110,7 +111,7 @@ impl Monitor {
         }
         self.answer_resolved(now);
         if woken.listener {
-            self.owners.accept();
+            self.owners.accept(now.boot);
         }
         for (caller, ready) in &woken.callers {
             if ready.contains(PollFlags::OUT) {
@@ -212,10 +213,22 @@ impl Monitor {
             tracing::error!(%fault, "the audit log cannot be synced");
         }
         self.report_strangers(now);
+        self.owners.tend(now.boot);
         // What was recorded since the turn was settled does not wait for the next one.
-        let _told = self.commit(Durability::Soon, now);
+        if self.commit(Durability::Soon, now).is_ok() {
+            self.forget_cleared();
+        }
         for receipt in std::mem::take(&mut self.receipts) {
             self.broker.send(&receipt, &[]);
+        }
+    }
+
+    /// A lease goes only after the record: what an unwritten record would have told of its calls, the next life makes good.
+    fn forget_cleared(&mut self) {
+        for id in std::mem::take(&mut self.cleared) {
+            if let Err(fault) = self.leases.forget(id) {
+                tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
+            }
         }
     }
 
@@ -229,7 +242,11 @@ impl Monitor {
 
     fn wait(&mut self) -> io::Result<Woken> {
         let now = Instants::now();
-        let pause = self.pause(now);
+        if self.beat_due <= now.boot {
+            self.keeper.beat();
+            self.beat_due = now.boot.saturating_add(BEAT_EVERY);
+        }
+        let pause = self.pause(now).min(BEAT_EVERY);
         let timeout = match (self.pool, self.calls.active.is_empty()) {
             (Pool::Full, _) => pause,
             (Pool::Short, true) => pause.min(PARK_WHEN_QUIET),
@@ -249,6 +266,7 @@ impl Monitor {
             self.broker.due(),
             self.audit.sync_due(),
             self.resolver_due(),
+            self.owners.due(),
             self.openings.values().map(super::open::Opening::until).min(),
             self.strangers_due(),
         ];
@@ -322,7 +340,9 @@ impl<'a> Polled<'a> {
         let mut polled = Self { descriptors: Vec::new(), meanings: Vec::new() };
         let read = PollFlags::IN;
         let owners = &monitor.owners;
-        polled.add(Meaning::Listener, PollFd::from_borrowed_fd(owners.listener(), read));
+        if let Some(listener) = owners.listener() {
+            polled.add(Meaning::Listener, PollFd::from_borrowed_fd(listener, read));
+        }
         polled.add(Meaning::Signals, PollFd::from_borrowed_fd(monitor.signals.as_fd(), read));
         polled.add(Meaning::Keeper, PollFd::from_borrowed_fd(monitor.keeper.as_fd(), read));
         if let Some((socket, full)) = monitor.broker.interest() {

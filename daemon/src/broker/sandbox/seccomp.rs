@@ -105,6 +105,12 @@ const FATAL_X32: &[i64] = &[520, 521, 539, 540, 545];
 #[cfg(not(target_arch = "x86_64"))]
 const FATAL_X32: &[i64] = &[];
 
+/// setsockopt in the x32 ABI.
+#[cfg(target_arch = "x86_64")]
+const SETSOCKOPT_X32: i64 = 541;
+#[cfg(not(target_arch = "x86_64"))]
+const SETSOCKOPT_X32: i64 = libc::SYS_setsockopt;
+
 /// Why this thread is not confined.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SeccompFault {
@@ -117,7 +123,12 @@ pub(super) enum SeccompFault {
 /// From here on this thread, and all that it starts, runs no program and reaches into none.
 pub(super) fn restrict() -> Result<(), SeccompFault> {
     let denied = with_x32(DENIED.iter().copied()).map(|call| (call, Vec::new()));
-    let denied = denied.chain([(libc::SYS_socket, vec![other_families()?])]).collect();
+    let lingering = with_x32([libc::SYS_setsockopt, SETSOCKOPT_X32].into_iter());
+    let lingering = lingering.map(|call| Ok((call, vec![lingering_sockets()?])));
+    let denied = denied
+        .chain([(libc::SYS_socket, vec![other_families()?])])
+        .chain(lingering.collect::<Result<Vec<_>, SeccompFault>>()?)
+        .collect();
     let fatal = with_x32(FATAL.iter().copied()).chain(FATAL_X32.iter().map(|call| call | X32));
     let fatal = fatal.map(|call| (call, Vec::new())).collect();
     let not_permitted = SeccompAction::Errno(libc::EPERM.unsigned_abs());
@@ -152,4 +163,13 @@ fn other_families() -> Result<SeccompRule, SeccompFault> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(SeccompRule::new(conditions)?)
+}
+
+/// Matches `SO_LINGER`: who closes such a socket waits, and the monitor closes whatever is sent to it.
+fn lingering_sockets() -> Result<SeccompRule, SeccompFault> {
+    let is = |argument, value: i32| {
+        let value = u64::from(value.unsigned_abs());
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+    };
+    Ok(SeccompRule::new(vec![is(1, libc::SOL_SOCKET)?, is(2, libc::SO_LINGER)?])?)
 }

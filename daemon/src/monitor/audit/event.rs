@@ -77,18 +77,17 @@ pub enum Event {
         key: Hex<32>,
         /// Shares that were live before and are again.
         resumed: u32,
+        /// Calls that were running when an earlier life ended by itself; each has an ending of its own.
+        #[serde(default)]
+        interrupted: u32,
+        /// Processes of an earlier life's calls that do not die.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undead: Vec<i32>,
     },
     /// The daemon ends as it was told to.
     DaemonStopped {
         /// By what.
         why: Said,
-    },
-    /// The monitor was started again after it had ended by itself.
-    MonitorRestarted {
-        /// Processes of calls that the earlier life had left and that were killed.
-        killed: u32,
-        /// Calls that were running; each has an ending of its own.
-        interrupted: u32,
     },
     /// The broker was started again after it had ended by itself.
     BrokerRestarted {
@@ -345,7 +344,6 @@ impl Event {
             | Self::UnsignedFailures { .. } => Weight::Note,
             Self::DaemonStarted { .. }
             | Self::DaemonStopped { .. }
-            | Self::MonitorRestarted { .. }
             | Self::BrokerRestarted { .. }
             | Self::PolicyReloaded { .. }
             | Self::ShareRevoked { .. }
@@ -375,7 +373,6 @@ impl Event {
             Self::AdminUsed { share, .. } | Self::UnsignedFailures { share, .. } => *share,
             Self::DaemonStarted { .. }
             | Self::DaemonStopped { .. }
-            | Self::MonitorRestarted { .. }
             | Self::BrokerRestarted { .. }
             | Self::PolicyReloaded { .. }
             | Self::PolicyRejected { .. }

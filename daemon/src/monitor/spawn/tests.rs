@@ -75,9 +75,10 @@ struct World {
 }
 
 fn world(way: Way) -> World {
+    crate::run::shed::ignored_signals().unwrap();
     let state = tempfile::tempdir().unwrap();
     let contain = match way {
-        Way::Cgroup => Containment::Cgroup(Instance::open(state.path()).unwrap()),
+        Way::Cgroup => Containment::Cgroup(Instance::open(state.path()).unwrap().0),
         Way::Subreaper => Containment::Subreaper,
     };
     World { runners: Runners::new(program(), contain, 2), state }
@@ -441,6 +442,7 @@ fn p12_the_session_keyring_is_the_owners() {
 
 #[test]
 fn ru5_what_the_daemon_inherited_does_not_reach_the_verb() {
+    crate::run::shed::ignored_signals().unwrap();
     let (ours, theirs) = pair().unwrap();
     let (mut outputs, attached) = outputs();
     let script = "trap '' PIPE; umask 000; exec 7</dev/null; exec \"$0\" inner";
@@ -669,7 +671,7 @@ fn p11_an_earlier_lifes_calls_die_when_the_next_begins() {
     outputs.wait_for_line();
     assert_ne!(left_of(&verb), [""; 0]);
 
-    let next = Instance::open(world.state.path()).unwrap();
+    let (next, _) = Instance::open(world.state.path()).unwrap();
 
     assert_eq!(left_of(&verb), [""; 0], "the call outlived the daemon");
     assert!(next.path().join("cgroup.kill").exists());

@@ -1,0 +1,108 @@
+//! One life of the monitor, from its start to its end.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+use rustix::process::{Pid, WaitStatus, kill_process};
+
+use super::line::BEAT;
+use super::{Keeper, say};
+use crate::clock::awake;
+use crate::run::reap_all;
+
+/// The longest path of a cgroup (`PATH_MAX`).
+const MAX_PATH: usize = 4096;
+/// A monitor that has been silent for so long is stuck: several times what a slow disk takes to write a record.
+const STUCK: Duration = Duration::from_secs(10);
+const LOOK_FOR_BEATS: Duration = Duration::from_secs(1);
+
+/// One run of the monitor.
+pub(super) struct Life {
+    monitor: Pid,
+    /// None once the monitor has closed its end.
+    socket: Option<OwnedFd>,
+    /// When it last said that it is not stuck. None while it starts up, which takes as long as its record is long.
+    beat: Option<Duration>,
+}
+
+impl Life {
+    pub(super) fn begin(keeper: &Keeper) -> io::Result<Self> {
+        let kind = SocketType::SEQPACKET;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let monitor = start(keeper, theirs)?;
+        Ok(Self { monitor, socket: Some(socket), beat: None })
+    }
+
+    pub(super) fn watch(mut self, keeper: &mut Keeper) -> io::Result<WaitStatus> {
+        loop {
+            self.wait(keeper)?;
+            self.hear(keeper);
+            keeper.take_signals(Some(self.monitor))?;
+            self.end_if_stuck()?;
+            let mut ended = None;
+            reap_all(|pid, status| {
+                if pid == self.monitor {
+                    ended = Some(status);
+                }
+            })?;
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+        }
+    }
+
+    fn wait(&self, keeper: &Keeper) -> io::Result<()> {
+        let signals = PollFd::from_borrowed_fd(keeper.children.as_fd(), PollFlags::IN);
+        let socket = self.socket.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN));
+        let mut all: Vec<_> = [signals].into_iter().chain(socket).collect();
+        let patience = self.beat.map(|_| Timespec::try_from(LOOK_FOR_BEATS)).transpose();
+        let patience = patience.map_err(io::Error::other)?;
+        retry_on_intr(|| poll(&mut all, patience.as_ref()))?;
+        Ok(())
+    }
+
+    /// A monitor that is stuck, in a disk or in what a local user has handed it, ends nothing in time: its calls end with it, and
+    /// the next one ends what is due.
+    fn end_if_stuck(&mut self) -> io::Result<()> {
+        if self.beat.is_some_and(|last| awake().saturating_sub(last) >= STUCK) {
+            say(&format!("openscoped: the monitor has not moved for {STUCK:?}; it is killed"));
+            // Once: what is stuck in the kernel dies when it comes back from there.
+            self.beat = None;
+            kill_process(self.monitor, rustix::process::Signal::KILL)?;
+        }
+        Ok(())
+    }
+
+    /// All that the monitor ever says is where its calls are, and that it is not stuck.
+    fn hear(&mut self, keeper: &mut Keeper) {
+        let Some(socket) = &self.socket else { return };
+        let mut path = [0; MAX_PATH];
+        match retry_on_intr(|| recv(socket, &mut path[..], RecvFlags::DONTWAIT)) {
+            Err(Errno::AGAIN) => {}
+            Ok((0, _)) | Err(_) => self.socket = None,
+            Ok((length, _)) => match path.get(..length).unwrap_or_default() {
+                BEAT => self.beat = Some(awake()),
+                path => keeper.instance = Some(OsStr::from_bytes(path).into()),
+            },
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the keeper starts the monitor here")]
+fn start(keeper: &Keeper, socket: OwnedFd) -> io::Result<Pid> {
+    let child = Command::new(&keeper.program)
+        .arg0("openscoped")
+        .args(&keeper.arguments)
+        .stdin(Stdio::from(socket))
+        .spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| Errno::SRCH.into())
+}
