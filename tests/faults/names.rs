@@ -15,7 +15,7 @@ fn p06_who_hangs_on_a_name_service_still_sees_and_ends_their_shares() {
     // Another life of the daemon knows nobody's name yet; root's question starts its resolver.
     world.stop_daemon();
     world.start_daemon();
-    let mut follow = world.vendor().start(&share, &["log.follow", "service=web"]);
+    let follow = world.vendor().start(&share, &["log.follow", "service=web"]);
     follow.stdout.line_with("web line 9");
     let resolver = world.process("--as-resolver").expect("it runs");
     let resolver = Pid::from_raw(resolver.cast_signed()).expect("a pid");

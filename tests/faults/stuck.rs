@@ -11,7 +11,7 @@ fn p05_a_monitor_that_is_stuck_keeps_no_call_alive() {
     let world = World::start();
     world.alice().add_contact("vendor-b", &world.vendor());
     let share = world.alice().open(&["log.follow:service=web"]);
-    let mut follow = world.vendor().start(&share, &["log.follow", "service=web"]);
+    let follow = world.vendor().start(&share, &["log.follow", "service=web"]);
     follow.stdout.line_with("web line 9");
     let monitor = world.process("--as-monitor").expect("it runs");
 
