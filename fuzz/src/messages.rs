@@ -75,6 +75,6 @@ fn taken<T: Serialize + for<'de> Deserialize<'de>>(bytes: &[u8]) -> bool {
 
 /// What a broker that was taken over writes to the monitor, and the other way.
 pub fn broker_socket(bytes: &[u8]) -> bool {
-    from_canonical::<FromBroker>(bytes, privsep::MAX_PACKET).is_ok()
-        || from_canonical::<ToBroker>(bytes, privsep::MAX_PACKET).is_ok()
+    privsep::decode::<FromBroker>(bytes).is_ok()
+        || privsep::decode::<ToBroker>(bytes).is_ok()
 }

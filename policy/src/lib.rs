@@ -39,7 +39,7 @@ pub use principal::{Principal, Recipient};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
 pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};
 pub use rule::RuleSite;
-pub use rulebook::{DelegateFault, PrincipalFault};
+pub use rulebook::{DelegateFault, Delegation, PrincipalFault};
 pub use scope::{Capability, Scope};
 pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Surface};
 pub use template::{Piece, Template, TemplateFault};

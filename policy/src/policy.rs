@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::name::AgentName;
 use crate::principal::{Principal, Recipient};
 use crate::rule::RuleSite;
-use crate::rulebook::{DelegateFault, PrincipalFault, Rulebook};
+use crate::rulebook::{DelegateFault, Delegation, PrincipalFault, Rulebook};
 use crate::scope::{Capability, Scope};
 use crate::surface::Surface;
 use crate::verb::Catalog;
@@ -64,8 +64,7 @@ impl Policy {
         self.rulebook.delegable(principal)
     }
 
-    /// Whether the owner may share this scope with this recipient for so long; if so, the longest
-    /// that it may be shared.
+    /// Whether the owner may share this scope with this recipient for so long; if so, by which rules.
     ///
     /// # Errors
     /// Why not, and the rule that comes nearest.
@@ -75,7 +74,7 @@ impl Policy {
         scope: &Scope,
         recipient: &Recipient,
         ttl: Duration,
-    ) -> Result<Duration, DelegateFault> {
+    ) -> Result<Delegation, DelegateFault> {
         self.rulebook.may_delegate(owner, scope, recipient, ttl)
     }
 }

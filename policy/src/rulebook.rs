@@ -1,6 +1,7 @@
 //! The rulebook: everything that policy has said, and what follows for one principal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use crate::name::{AgentName, VerbName};
@@ -16,6 +17,24 @@ pub(crate) struct Rulebook {
     pub(crate) allows: Vec<Grant>,
     pub(crate) denies: Vec<Grant>,
     pub(crate) delegates: Vec<Delegate>,
+}
+
+/// That something may be shared: how long at most, and by which rules.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delegation {
+    /// The longest that it may be shared.
+    pub max_ttl: Duration,
+    /// The rule of each verb.
+    pub by: BTreeSet<RuleSite>,
+}
+
+impl fmt::Display for Delegation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for rule in &self.by {
+            write!(out, "{rule}, ")?;
+        }
+        write!(out, "at most {}", whole(self.max_ttl))
+    }
 }
 
 /// Why a user may not act under a name.
@@ -169,29 +188,30 @@ impl Rulebook {
         scope: &Scope,
         recipient: &Recipient,
         ttl: Duration,
-    ) -> Result<Duration, DelegateFault> {
-        let longest = scope
+    ) -> Result<Delegation, DelegateFault> {
+        let rules = scope
             .capabilities()
             .iter()
             .map(|capability| self.longest(owner, capability, recipient, ttl))
             .collect::<Result<Vec<_>, _>>()?;
-        longest.into_iter().min().ok_or(DelegateFault::Empty)
+        let max_ttl = rules.iter().map(|rule| rule.max_ttl).min().ok_or(DelegateFault::Empty)?;
+        Ok(Delegation { max_ttl, by: rules.into_iter().map(|rule| rule.site.clone()).collect() })
     }
 
-    fn longest(
-        &self,
-        owner: &Principal,
+    fn longest<'a>(
+        &'a self,
+        owner: &'a Principal,
         capability: &Capability,
         recipient: &Recipient,
         ttl: Duration,
-    ) -> Result<Duration, DelegateFault> {
+    ) -> Result<&'a Delegate, DelegateFault> {
         let covering: Vec<&Delegate> =
             self.delegates_of(owner).filter(|rule| rule.scope.covers(capability)).collect();
         let first = covering.first().ok_or_else(|| DelegateFault::NoRule {
             owner: Box::new(owner.clone()),
             capability: Box::new(capability.clone()),
         })?;
-        let reaching = covering.iter().filter(|rule| rule.reaches(recipient));
+        let reaching = covering.iter().copied().filter(|rule| rule.reaches(recipient));
         let rule =
             reaching.max_by_key(|rule| rule.max_ttl).ok_or_else(|| DelegateFault::Recipient {
                 owner: Box::new(owner.clone()),
@@ -207,7 +227,7 @@ impl Rulebook {
                 max: rule.max_ttl,
             });
         }
-        Ok(rule.max_ttl)
+        Ok(rule)
     }
 
     fn delegates_of<'a>(&'a self, owner: &'a Principal) -> impl Iterator<Item = &'a Delegate> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn::congestion::{Controller, ControllerFactory};
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 use crate::protocol::limits::LEG_MTU;
 
@@ -15,6 +15,9 @@ const SOCKET_BUFFER: usize = 4 << 20;
 
 /// The control stream carries messages of a hundred bytes.
 const CONTROL_WINDOW: u32 = 16 << 10;
+
+/// Packets that the other end of a leg may acknowledge together.
+const ACKNOWLEDGED_TOGETHER: VarInt = VarInt::from_u32(16);
 
 /// Without it a lost first packet costs a second (Quinn assumes 333 ms).
 const INITIAL_RTT: Duration = Duration::from_millis(100);
@@ -37,7 +40,15 @@ pub(crate) fn transport(send: usize, receive: usize, idle: IdleTimeout) -> Trans
         .send_window(u64::from(CONTROL_WINDOW))
         .datagram_receive_buffer_size(Some(receive))
         .datagram_send_buffer_size(send)
+        .ack_frequency_config(Some(ack_frequency()))
         .allow_spin(false);
+    config
+}
+
+/// A datagram is not sent again, so that nobody waits for its acknowledgement.
+fn ack_frequency() -> AckFrequencyConfig {
+    let mut config = AckFrequencyConfig::default();
+    config.ack_eliciting_threshold(ACKNOWLEDGED_TOGETHER);
     config
 }
 

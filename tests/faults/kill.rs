@@ -14,7 +14,7 @@ const KILLS: u32 = 5;
 const CLIENTS: u32 = 3;
 
 #[test]
-fn p11_kill_9_at_twenty_random_instants_under_load_loses_and_repeats_nothing() {
+fn p11_au5_kill_9_at_twenty_random_instants_under_load_loses_and_repeats_nothing() {
     let mut world = World::start();
     world.alice().add_contact("vendor-b", &world.vendor());
     let share = world.alice().open(&["test.append"]);

@@ -4,4 +4,5 @@ mod clock;
 mod disk;
 mod kill;
 mod names;
+mod power;
 mod stuck;

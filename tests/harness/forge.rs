@@ -1,11 +1,12 @@
 //! A guest who holds a handle's secrets and says to the daemon whatever they like.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use policy::{Arguments, Timestamp, Value};
 use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
-use wire::call::{Redemption, Signed};
+use wire::call::{CallId, CallStatement, Redemption, Signed};
 use wire::channel::{ClientEndpoint, Connection, HolderKey, Limits, RecvStream};
 use wire::frame::{Frame, Frames, Join, VERSION};
 use wire::handle::{Handle, Identity, Sealed};
@@ -56,10 +57,10 @@ impl Guest {
 
     /// Says `bytes` on a new stream; the first frame of the answer, if there is one.
     pub async fn say(&self, bytes: &[u8]) -> Option<Frame> {
-        let (mut send, receive) =
+        let (mut send, mut receive) =
             tokio::time::timeout(PATIENCE, self.connection.open_bi()).await.ok()?.ok()?;
         let _ = send.write_all(bytes).await;
-        let answer = tokio::time::timeout(PATIENCE, first_frame(receive)).await.ok().flatten();
+        let answer = tokio::time::timeout(PATIENCE, first_frame(&mut receive)).await.ok().flatten();
         drop(send);
         answer
     }
@@ -69,13 +70,23 @@ impl Guest {
         self.say(&Frame::Join(join).encode().expect("a frame")).await
     }
 
+    /// Asks for the seat, and keeps what came with it: a channel whose control stream ends is over.
+    pub async fn sit(&self, join: Join) -> (Option<Frame>, impl Sized + use<>) {
+        let (mut send, mut receive) = self.connection.open_bi().await.expect("a stream");
+        send.write_all(&Frame::Join(join).encode().expect("a frame"))
+            .await
+            .expect("the daemon listens");
+        let answer = tokio::time::timeout(PATIENCE, first_frame(&mut receive)).await.ok().flatten();
+        (answer, (send, receive))
+    }
+
     /// Goes away, with a word.
     pub async fn leave(self) {
         self.endpoint.close().await;
     }
 }
 
-async fn first_frame(mut from: RecvStream) -> Option<Frame> {
+async fn first_frame(from: &mut RecvStream) -> Option<Frame> {
     let mut frames = Frames::default();
     let mut buffer = vec![0; 4096];
     loop {
@@ -85,6 +96,31 @@ async fn first_frame(mut from: RecvStream) -> Option<Frame> {
         let length = from.read(&mut buffer).await.ok()??;
         frames.push(&buffer[..length]);
     }
+}
+
+/// A call of `test.append` under a passport, signed by the holder.
+///
+/// # Panics
+/// When the handle is broken.
+pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name: &str) -> Signed {
+    let authority = handle.verify().expect("a whole handle").authority().clone();
+    let root = VerifyingKey::from_bytes(&handle.daemon_key).expect("a key");
+    let passport = policy::passport::verify(passport, &root).expect("a passport of the daemon's");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let statement = CallStatement {
+        daemon: handle.daemon_key,
+        share: authority.share,
+        seat: authority.seat,
+        passport: passport.digest(),
+        id: CallId([id; 16]),
+        verb: "test.append".parse().expect("a verb"),
+        arguments: Arguments::from_iter([(
+            "name".parse().expect("a name"),
+            Value::text(name).expect("a value"),
+        )]),
+        not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
+    };
+    Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
 }
 
 /// A join with this redemption.

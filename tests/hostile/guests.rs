@@ -1,8 +1,10 @@
 //! Guests who know more than a stranger and less than the recipient.
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use policy::{Capability, Constraint, Narrowing, Scope, Value};
 use tests::forge::{self, Guest};
 use tests::owner::Share;
+use tests::wait::until;
 use tests::world::World;
 use wire::channel::HolderKey;
 use wire::frame::{Frame, Join, Refusal, VERSION};
@@ -131,4 +133,43 @@ fn p08_a_handle_changed_by_whoever_opened_it_is_worth_no_more() {
     assert!(swapped.verify().is_err(), "the passport names the redeem key");
     let other = Handle { daemon_key: stranger.verifying_key().to_bytes(), ..handle };
     assert!(other.verify().is_err(), "the passport names the daemon by its signature");
+}
+
+#[test]
+fn se18_a_call_under_a_narrowed_passport_with_the_same_key_stays_narrow() {
+    let world = World::start();
+    let (_, handle) = bearer(&world);
+    let verb = "test.append".parse().expect("a verb");
+    let only = Constraint::exact(Value::text("only").expect("a value"));
+    let pinned = Capability::new(verb, [("name".parse().expect("a name"), only)]);
+    let narrowing = Narrowing {
+        not_after: handle.verify().expect("a whole handle").not_after(),
+        depth: 0,
+        scope: Scope::new([pinned]),
+        reason: String::new(),
+    };
+    let root = VerifyingKey::from_bytes(&handle.daemon_key).expect("a key");
+    let narrow = policy::passport::narrow(&handle.passport, &root, &narrowing).expect("narrower");
+    run(async {
+        let own = holder(1);
+        let guest = Guest::arrive(&handle, &own).await;
+        let redemption = forge::redemption(&handle, &own, handle.redeem.expose());
+        let join = forge::join(&handle, Some(redemption));
+        let (answer, _seat) = guest.sit(Join { passport: narrow.clone(), ..join }).await;
+        assert!(matches!(answer, Some(Frame::Joined(_))), "{answer:?}");
+        let call = async |id, passport: &[u8], name| {
+            let signed = forge::append(&handle, &own, passport, id, name);
+            guest.say(&Frame::Call(signed).encode().expect("a frame")).await
+        };
+        let outside = call(1, &narrow, "more").await;
+        assert!(matches!(outside, Some(Frame::Refused(Refusal::Denied(_)))), "{outside:?}");
+        // The wider one was never shown.
+        let wider = call(2, &handle.passport, "more").await;
+        assert_eq!(wider, Some(Frame::Refused(Refusal::BadCall)));
+        assert_eq!(call(3, &narrow, "only").await, Some(Frame::Started));
+        guest.leave().await;
+    });
+    until("the one call ends", || world.events("call_ended").first().cloned());
+    assert_eq!(world.events("call_refused").len(), 2);
+    assert!(world.ran().iter().all(|name| name == "only"), "{:?}", world.ran());
 }

@@ -112,7 +112,7 @@ fn open() -> Opened {
 }
 
 #[test]
-fn p07_the_relay_holds_and_sees_nothing_of_what_it_carries() {
+fn p07_re8_the_relay_holds_and_sees_nothing_of_what_it_carries() {
     let Opened { world, proxy, share, mut needles, rendezvous } = open();
     let argument = format!("burrowparameter={VALUE}");
     let mut call = world.vendor().start(&share, &["zephyrquokka.spelunk_marmalade", &argument]);

@@ -83,10 +83,18 @@ impl Signed {
     /// # Errors
     /// Another key's, another kind's, altered, or not canonical.
     pub fn verify<S: Statement>(&self, key: &[u8; 32]) -> Result<S, StatementFault> {
+        self.verify_signature(key)?;
+        self.read_unverified()
+    }
+
+    /// Verifies the signature alone, strictly: for what [`Signed::read_unverified`] has read already.
+    ///
+    /// # Errors
+    /// Another key's, or altered.
+    pub fn verify_signature(&self, key: &[u8; 32]) -> Result<(), StatementFault> {
         let key = VerifyingKey::from_bytes(key).map_err(|_| StatementFault::Key)?;
         let signature = Signature::from_bytes(&self.signature);
-        key.verify_strict(&self.bytes, &signature).map_err(|_| StatementFault::Signature)?;
-        self.read_unverified()
+        key.verify_strict(&self.bytes, &signature).map_err(|_| StatementFault::Signature)
     }
 
     /// Reads the statement without looking at the signature: to learn which key should have signed.

@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Signed;
-use crate::cbor::{from_canonical, to_canonical};
 use crate::control::Told;
 use crate::frame::{Join, Joined, Refusal, ShareEnd, Update};
 
@@ -277,6 +276,26 @@ pub struct Packet<T> {
     pub descriptors: Vec<OwnedFd>,
 }
 
+/// A message as it crosses. Nothing of it is signed or compared, so that it may have more than one encoding.
+///
+/// # Errors
+/// A message over [`MAX_PACKET`].
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let body = serde_cbor::to_vec(message).map_err(io::Error::other)?;
+    if body.len() > MAX_PACKET {
+        return Err(io::Error::other("the message is too long"));
+    }
+    Ok(body)
+}
+
+/// The message of one packet.
+///
+/// # Errors
+/// Bytes that are no such message.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
+    serde_cbor::from_slice(body).map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))
+}
+
 /// Sends one message, and copies of `descriptors` with it.
 ///
 /// # Errors
@@ -286,11 +305,10 @@ pub fn send<T: Serialize>(
     message: &T,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let body = to_canonical(message).map_err(io::Error::other)?;
-    if body.len() > MAX_PACKET || descriptors.len() > MAX_DESCRIPTORS {
-        return Err(io::Error::other("the message is too long"));
+    if descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::Error::other("too many descriptors for one message"));
     }
-    send_packet(socket, &body, descriptors)
+    send_packet(socket, &encode(message)?, descriptors)
 }
 
 /// Sends one packet of bytes.
@@ -315,7 +333,7 @@ pub fn send_packet(
 ///
 /// # Errors
 /// The socket's, `WouldBlock` included; bytes that are no such message.
-pub fn receive<T: Serialize + DeserializeOwned>(
+pub fn receive<T: DeserializeOwned>(
     socket: impl AsFd,
     buffer: &mut [u8],
 ) -> io::Result<Option<Packet<T>>> {
@@ -338,9 +356,7 @@ pub fn receive<T: Serialize + DeserializeOwned>(
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the packet is too long"));
     }
     let body = buffer.get(..received.bytes).unwrap_or_default();
-    let message = from_canonical(body, MAX_PACKET)
-        .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
-    Ok(Some(Packet { message, descriptors }))
+    Ok(Some(Packet { message: decode(body)?, descriptors }))
 }
 
 #[cfg(test)]
@@ -417,12 +433,12 @@ mod tests {
         fn perturbed_packets_never_panic(
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
         ) {
-            let mut bytes = to_canonical(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3 }).unwrap();
+            let mut bytes = encode(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3 }).unwrap();
             for (at, mask) in flips {
                 let at = at % bytes.len();
                 bytes[at] ^= mask;
             }
-            let _ = from_canonical::<FromBroker>(&bytes, MAX_PACKET);
+            let _ = decode::<FromBroker>(&bytes);
         }
     }
 }

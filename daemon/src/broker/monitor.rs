@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
-use wire::cbor::to_canonical;
 use wire::privsep::{self, FromBroker, MAX_PACKET, Packet, ToBroker};
 
 use super::lock::lock;
@@ -49,7 +48,7 @@ impl Monitor {
 
     /// Says `message`, now if the socket takes it, later and in order if not.
     pub(super) fn say(&self, message: &FromBroker) {
-        let Ok(body) = to_canonical(message) else {
+        let Ok(body) = privsep::encode(message) else {
             return tracing::error!("a message to the monitor cannot be encoded");
         };
         let mut waiting = lock(&self.0.waiting);

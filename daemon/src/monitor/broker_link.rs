@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use wire::cbor::to_canonical;
 use wire::privsep::{self, Configuration, FromBroker, MAX_PACKET, Packet, ToBroker};
 
 /// Packets that may wait for the broker. One that is this far behind is hung, and is replaced.
@@ -98,9 +97,9 @@ impl BrokerLink {
     /// Sends `message`, or keeps it until there is room. A broker that is gone is noticed at the next look.
     pub(super) fn send(&mut self, message: &ToBroker, descriptors: &[BorrowedFd<'_>]) {
         let State::Up { child, socket, waiting, .. } = &mut self.state else { return };
-        let body = match to_canonical(message) {
-            Ok(body) if body.len() <= MAX_PACKET => body,
-            _ => return tracing::error!("a message for the broker is too long, and is not sent"),
+        let body = match privsep::encode(message) {
+            Ok(body) => body,
+            Err(fault) => return tracing::error!(%fault, "a message for the broker is not sent"),
         };
         if waiting.is_empty() {
             match privsep::send_packet(&*socket, &body, descriptors) {

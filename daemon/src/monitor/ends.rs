@@ -85,7 +85,7 @@ impl Monitor {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));
-                if let Some(call) = active.to {
+                if let Some(call) = active.to.filter(|_| active.drained.is_none()) {
                     self.broker.send(&ToBroker::Exited { call }, &[]);
                 }
             }

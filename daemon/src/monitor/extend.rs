@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{ShareId, Timestamp};
+use policy::{DelegateFault, Principal, Recipient, Scope, ShareId, Timestamp};
 use wire::control::{Failure, Reply};
 use wire::privsep::ToBroker;
 
@@ -32,7 +32,11 @@ impl Monitor {
             ));
         }
         let life = deadline.0.saturating_sub(share.lease.opened.wall.0);
-        self.check_delegation(share, Duration::from_millis(life))?;
+        let (scope, seats) = (&share.lease.scope, &share.lease.seats);
+        let recipients = seats.iter().map(|seat| &seat.recipient);
+        let basis = self
+            .basis(&share.principal(), scope, recipients, Duration::from_millis(life))
+            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
         let mut lease = share.lease.clone();
         lease.deadline = deadline;
         let event = Event::ShareExtended {
@@ -40,7 +44,7 @@ impl Monitor {
             share: lease.id,
             deadline,
             scope: None,
-            basis: Said::new("the delegate rules of the owner"),
+            basis: Said::new(&basis),
         };
         let unkept = |why: &dyn std::fmt::Display| {
             let message = format!("the share cannot be extended: {why}");
@@ -53,13 +57,19 @@ impl Monitor {
         Ok(Reply::Share(Box::new(self.view(share, now))))
     }
 
-    fn check_delegation(&self, share: &Share, life: Duration) -> Result<(), Failure> {
-        for seat in &share.lease.seats {
-            self.policy
-                .may_delegate(&share.principal(), &share.lease.scope, &seat.recipient, life)
-                .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
-        }
-        Ok(())
+    /// The rules by which an owner may share so much with all of these for so long, in words for the record.
+    pub(super) fn basis<'a>(
+        &self,
+        owner: &Principal,
+        scope: &Scope,
+        to: impl Iterator<Item = &'a Recipient>,
+        life: Duration,
+    ) -> Result<String, DelegateFault> {
+        let each = to.map(|recipient| {
+            let delegation = self.policy.may_delegate(owner, scope, recipient, life)?;
+            Ok(format!("{recipient} by {delegation}"))
+        });
+        Ok(each.collect::<Result<Vec<_>, _>>()?.join("; "))
     }
 
     /// Tells every holder of a share how it stands now.

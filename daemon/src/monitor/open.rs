@@ -34,7 +34,6 @@ pub(super) struct Opening {
     caller: Caller,
     lease: Lease,
     handles: Vec<SeatHandle>,
-    basis: String,
     /// Boot time when it is given up.
     until: Duration,
 }
@@ -89,21 +88,16 @@ impl Monitor {
         let scope = self.scope(principal, &asked.verbs)?;
         let ttl = self.ttl(asked.ttl_ms)?;
         let addressees = self.addressees(person.uid, &asked.to)?;
-        let mut basis = Vec::new();
-        for addressee in &addressees {
-            let rule = self
-                .policy
-                .may_delegate(principal, &scope, &addressee.recipient, ttl)
-                .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
-            basis.push(format!("{}: up to {} s", addressee.recipient, rule.as_secs()));
-        }
+        let recipients = addressees.iter().map(|addressee| &addressee.recipient);
+        self.basis(principal, &scope, recipients, ttl)
+            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
         self.check_room(person.uid, addressees.len())?;
         let owner =
             Owner { uid: person.uid, user: person.user.clone(), agent: principal.agent.clone() };
         let mut lease = self.lease(owner, scope, ttl, now)?;
         let handles = self.seats(&mut lease, addressees)?;
         let until = now.boot.saturating_add(REACH);
-        Ok(Opening { caller, lease, handles, basis: basis.join(", "), until })
+        Ok(Opening { caller, lease, handles, until })
     }
 
     fn scope(&self, principal: &Principal, verbs: &[String]) -> Result<Scope, Failure> {
@@ -327,16 +321,15 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) -> Result<Opened, Failure> {
-        let Opening { lease, handles, basis, .. } = opening;
+        let Opening { lease, handles, .. } = opening;
         // The relay took its time: policy and contacts may be others by now.
         let life = Duration::from_millis(lease.deadline.0.saturating_sub(lease.opened.wall.0));
-        for seat in &lease.seats {
-            let principal =
-                Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
-            self.policy
-                .may_delegate(&principal, &lease.scope, &seat.recipient, life)
-                .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
-        }
+        let principal =
+            Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
+        let recipients = lease.seats.iter().map(|seat| &seat.recipient);
+        let basis = self
+            .basis(&principal, &lease.scope, recipients, life)
+            .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
         let owner = &lease.owner;
         let event = Event::ShareOpened {
             by: Who { uid: owner.uid, user: owner.user.clone(), agent: Some(owner.agent.clone()) },

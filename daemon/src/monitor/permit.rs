@@ -90,11 +90,11 @@ impl Monitor {
         }
         let seat = share.seat(claimed.seat).ok_or(Refusal::NoSeat)?;
         let (holder, recipient) = (seat.holder.ok_or(Refusal::NoSeat)?, seat.recipient.clone());
-        let Ok(statement) = signed.verify::<CallStatement>(&holder) else {
+        if signed.verify_signature(&holder).is_err() {
             self.count_stranger(claimed.share, 1);
             return Err(Refusal::BadCall);
-        };
-        self.examine(statement, holder, recipient, now)
+        }
+        self.examine(claimed, holder, recipient, now)
     }
 
     /// Checks what a genuine statement says of itself. From here on each refusal is on record.

@@ -80,11 +80,11 @@ impl Monitor {
         }
         self.end_what_must_end(now);
         self.take_owners(&woken, now);
+        let mut batch = Batch::default();
+        self.take_broker(&mut batch, now);
         for run in &woken.runs {
             self.reap(*run, now);
         }
-        let mut batch = Batch::default();
-        self.take_broker(&mut batch, now);
         self.finish_calls(&mut batch, now);
         if std::mem::take(&mut self.sync_this_turn) {
             batch.demand_sync();
@@ -164,7 +164,7 @@ impl Monitor {
             FromBroker::Drained { call, stdout, stderr } => {
                 let run = self.calls.find(call);
                 let active = run.and_then(|run| self.calls.active.get_mut(&run));
-                if let Some(active) = active.filter(|active| active.gone.is_some()) {
+                if let Some(active) = active {
                     active.drained = Some((stdout, stderr));
                 }
             }

@@ -78,8 +78,18 @@ fn enter_leaf() -> Result<(), NotStarted> {
 }
 
 fn give_up() -> Result<(), NotStarted> {
+    step("have no input", no_input())?;
     step("reset signals", shed::pipe_signal())?;
+    step("unblock signals", SigSet::empty().thread_set_mask())?;
+    step("begin a session", setsid())?;
+    step("forbid new privileges", set_no_new_privs(true))?;
+    umask(UMASK);
     step("empty the bounding set", shed::bounding_set(CapabilitySet::empty()))
+}
+
+/// The socket has another number by now.
+fn no_input() -> io::Result<()> {
+    Ok(dup2_stdin(File::open("/dev/null")?)?)
 }
 
 /// Becomes the verb. Comes back only when it did not.
@@ -91,14 +101,10 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     let program = step("attach the standard streams", attach(attached))?;
     close_fds::set_fds_cloexec(3, &[]);
     step("set limits", limit(order.limits))?;
-    step("begin a session", setsid())?;
     owner.assume()?;
     step("drop capabilities", shed::capabilities())?;
     step("begin a keyring", shed::keyring())?;
-    umask(UMASK);
     enter(order.directory.as_deref(), &owner)?;
-    step("forbid new privileges", set_no_new_privs(true))?;
-    step("unblock signals", SigSet::empty().thread_set_mask())?;
     step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // Asked after the line above, so that a parent that died before it is seen here.
     if is_over(socket) {
@@ -119,9 +125,8 @@ fn tell(socket: &OwnedFd, owner: &Owner) -> Result<(), PacketFault> {
 
 /// Puts the streams in their places. The program stays.
 fn attach(attached: Attached) -> io::Result<Option<OwnedFd>> {
-    match attached.stdin {
-        Some(stdin) => dup2_stdin(stdin)?,
-        None => dup2_stdin(File::open("/dev/null")?)?,
+    if let Some(stdin) = attached.stdin {
+        dup2_stdin(stdin)?;
     }
     dup2_stdout(attached.stdout)?;
     dup2_stderr(attached.stderr)?;

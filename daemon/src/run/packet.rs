@@ -109,11 +109,12 @@ fn packed(
 /// # Errors
 /// When what comes is not one whole order with its descriptors.
 pub(super) fn receive(socket: impl AsFd) -> Result<Option<Received>, PacketFault> {
-    let mut bytes = vec![0; MAX_ORDER];
+    // Never given back: what executes the verb takes it along, and for less.
+    let bytes = Vec::leak(vec![0; MAX_ORDER]);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
-        let mut into = [IoSliceMut::new(&mut bytes)];
+        let mut into = [IoSliceMut::new(bytes)];
         recvmsg(&socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)
     })
     .map_err(PacketFault::Socket)?;

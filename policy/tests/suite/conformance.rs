@@ -560,7 +560,9 @@ fn delegate(
     to: &Recipient,
     ttl: Duration,
 ) -> Result<Duration, DelegateFault> {
-    with(rules).may_delegate(&you(), &scope(&[request]), to, ttl)
+    let delegation = with(rules).may_delegate(&you(), &scope(&[request]), to, ttl)?;
+    assert_eq!(delegation.by.len(), 1, "{delegation}");
+    Ok(delegation.max_ttl)
 }
 
 #[test]
@@ -600,10 +602,9 @@ fn the_longest_time_is_that_of_the_strictest_verb_under_its_most_generous_rule()
     );
     assert_eq!(delegate(&rules, "web.status", &vendor("partner"), MINUTE), Ok(MINUTE * 5));
     let both = scope(&["web.status", "ssh.restart_service"]);
-    assert_eq!(
-        with(&rules).may_delegate(&you(), &both, &vendor("partner"), MINUTE),
-        Ok(MINUTE * 2)
-    );
+    let delegation = with(&rules).may_delegate(&you(), &both, &vendor("partner"), MINUTE).unwrap();
+    let said = "policy.d/team.toml:12, policy.d/team.toml:17, at most 2m";
+    assert_eq!((delegation.max_ttl, delegation.to_string().as_str()), (MINUTE * 2, said));
     let none = with(&rules).may_delegate(&you(), &Scope::default(), &vendor("partner"), MINUTE);
     assert_eq!(none, Err(DelegateFault::Empty));
 }

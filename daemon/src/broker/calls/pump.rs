@@ -61,7 +61,7 @@ enum Stage {
     Running,
     /// Its processes are gone; its pipes are being emptied.
     Exited,
-    /// The monitor knows how much it wrote.
+    /// The monitor knows how much it wrote; its processes may be on their way out still.
     Drained,
     /// Its last word is on the way.
     Closing,
@@ -156,7 +156,8 @@ impl Pump {
         let wanted = match (&self.holder, self.stage) {
             (None, _) => self.cancel == Cancel::Said,
             (Some(_), Stage::Exited) => self.outgoing.waiting() < DRAIN_MAX,
-            (Some(_), _) => self.outgoing.is_empty(),
+            // What lingers waits for just this.
+            (Some(_), _) => self.outgoing.is_empty() || self.linger.is_some(),
         };
         !output.has_ended() && (wanted || output.is_over_limit())
     }
@@ -176,9 +177,11 @@ impl Pump {
                 Course::On
             }
             Order::Exited => {
-                self.stage = Stage::Exited;
-                self.drain = Some(Instant::now() + DRAIN_LIMIT);
-                self.empty();
+                if self.stage < Stage::Exited {
+                    self.stage = Stage::Exited;
+                    self.drain = Some(Instant::now() + DRAIN_LIMIT);
+                    self.empty();
+                }
                 Course::On
             }
             Order::Last(frame) => self.last_word(frame),
@@ -238,10 +241,11 @@ impl Pump {
         if self.stage < Stage::Drained && self.output.as_ref().is_some_and(Output::is_over_limit) {
             self.say_overflow();
         }
-        if self.stage == Stage::Exited {
-            self.empty();
-        } else if self.stage == Stage::Drained {
-            self.say_drained();
+        match self.stage {
+            Stage::Running => self.drained_if_empty(),
+            Stage::Exited => self.empty(),
+            Stage::Drained => self.say_drained(),
+            Stage::Asked | Stage::Closing | Stage::Finished => {}
         }
     }
 
@@ -322,10 +326,11 @@ impl Pump {
         self.drained_if_empty();
     }
 
+    /// A verb that ends closes its pipes before it is gone: said at once, it is one turn less for the monitor.
     fn drained_if_empty(&mut self) {
         let empty = self.output.as_ref().is_none_or(Output::has_ended);
         let kept = self.holder.is_none() && self.cancel == Cancel::No && !self.outgoing.is_empty();
-        if self.stage == Stage::Exited && empty && !kept {
+        if matches!(self.stage, Stage::Running | Stage::Exited) && empty && !kept {
             self.drained();
         }
     }

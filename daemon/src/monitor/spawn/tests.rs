@@ -629,7 +629,7 @@ fn p06_se21_a_kill_at_any_moment_after_the_order_leaves_nothing() {
     for way in WAYS {
         let mut world = world(way);
         let verb = shell("(setsid sleep 1000 &); exec sleep 1000");
-        for round in 0..500_u32 {
+        for round in 0..5_000_u32 {
             if round % 2 == 0 {
                 world.runners.refill().unwrap();
             }
