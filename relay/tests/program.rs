@@ -147,6 +147,17 @@ mod program {
     }
 
     #[test]
+    fn a_directory_that_is_not_there_is_made() {
+        let place = Place::new();
+        let made = place.run(&["keygen", "--out", "etc/relay"]);
+        assert!(made.status.success(), "{}", err(&made));
+        assert!(place.path("etc/relay/relay.key").exists());
+        let beneath_a_file = place.run(&["keygen", "--out", "relay.key/etc"]);
+        assert_eq!(beneath_a_file.status.code(), Some(1));
+        assert!(err(&beneath_a_file).contains("cannot make `relay.key/etc`"));
+    }
+
+    #[test]
     fn a_minted_token_says_on_inspection_what_was_asked_for() {
         let place = Place::new();
         let leg_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

@@ -16,7 +16,7 @@ use crate::server::Identity;
 /// Makes `operator.key`, `operator.pub` and `relay.key`. Existing files are never overwritten.
 #[derive(Args)]
 pub(super) struct Keygen {
-    /// The directory to write to.
+    /// The directory to write to; it is made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
 }
@@ -28,6 +28,8 @@ impl Keygen {
         for path in [&operator_key, &operator_public, &relay_key] {
             absent(path)?;
         }
+        std::fs::create_dir_all(&self.out)
+            .map_err(|fault| format!("cannot make `{}`: {fault}", self.out.display()))?;
         let (operator, relay) = (seed()?, seed()?);
         write_new(&operator_key, &pem(&operator), 0o600)?;
         write_new(&relay_key, &pem(&relay), 0o600)?;
