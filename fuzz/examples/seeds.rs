@@ -146,6 +146,7 @@ fn texts() {
     write("recipient_key", "good-ssh", include_str!("../../wire/src/handle/tests/ed25519.pub"));
     write("recipient_key", "good-rsa", include_str!("../../wire/src/handle/tests/rsa.pub"));
     write("recipient_key", "bad-ecdsa", include_str!("../../wire/src/handle/tests/ecdsa.pub"));
+    write("recipient_key", "bad-zeros", "ssh-rsa AAAAB3NzaC1yc2EAAAABAAAAAAIBAg==");
     write("identity_text", "good-age", IDENTITY);
     write("identity_text", "good-ssh", include_str!("../../wire/src/handle/tests/ed25519"));
     write(

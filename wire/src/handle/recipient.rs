@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use age::ssh::ParseRecipientKeyError;
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
 /// The largest line that is looked at; an RSA key of 16,384 bits has 2,800 characters.
@@ -129,7 +129,25 @@ fn ssh_key(text: &str) -> Result<RecipientKey, RecipientFault> {
         }
         _ => return Err(RecipientFault::NotKey),
     };
+    if !is_whole(blob) {
+        return Err(RecipientFault::Damaged { kind });
+    }
     format!("{kind} {blob}").parse().map(RecipientKey::Ssh).map_err(|fault| ssh_fault(kind, fault))
+}
+
+/// Whether an ssh key's blob is what it says: fields, each after its length. None is all zeros, at which age 0.12 panics.
+fn is_whole(blob: &str) -> bool {
+    let Ok(blob) = BASE64_STANDARD.decode(blob) else { return false };
+    let mut rest = blob.as_slice();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((field, next)) = after.split_at_checked(length) else { return false };
+        if !field.is_empty() && field.iter().all(|byte| *byte == 0) {
+            return false;
+        }
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 fn is_ssh_kind(text: &str) -> bool {

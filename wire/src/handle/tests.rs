@@ -295,6 +295,11 @@ fn text_that_is_no_recipient_is_named() {
         fault(ED25519_PUB.get(..40).unwrap()),
         RecipientFault::Damaged { kind: "ssh-ed25519" }
     );
+    for zeros in
+        ["AAAAB3NzaC1yc2EAAAABAAAAAAIBAg==", "AAAAB3NzaC1yc2EAAAADAQABAAAAAgAA", "AAAAB3Nz,aC1y"]
+    {
+        assert_eq!(fault(&format!("ssh-rsa {zeros}")), RecipientFault::Damaged { kind: "ssh-rsa" });
+    }
     assert_eq!(fault(ED25519), RecipientFault::Secret);
     assert_eq!(fault(RSA_1024_PUB), RecipientFault::Weak);
     let plugin = fault("age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt");
