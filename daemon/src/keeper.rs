@@ -128,6 +128,14 @@ impl Keeper {
         Ok(())
     }
 
+    /// Kills all calls, whether or not the monitor has ended.
+    fn kill_calls(&self) -> io::Result<()> {
+        if let Some(path) = self.instance.as_deref().filter(|path| cgroup::is_cgroup(path)) {
+            cgroup::is_empty_after_kill(path)?;
+        }
+        kill_all()
+    }
+
     /// A runner that has its order and is not yet in its cgroup is a child of this process by now.
     fn are_all_dead(&self) -> io::Result<bool> {
         let calls = self.instance.as_deref().filter(|path| cgroup::is_cgroup(path));

@@ -80,6 +80,8 @@ struct Monitor {
     tripped: BTreeSet<ShareId>,
     strangers: BTreeMap<ShareId, u64>,
     strangers_since: Option<Duration>,
+    /// Shares that have ended in this turn: their leases do not say so yet.
+    unkept_ends: Vec<ShareId>,
     /// Shares of which nothing is left: their leases go once all that was recorded of them is written.
     cleared: Vec<ShareId>,
     /// Receipts that are sent once the ends that they tell of are written.

@@ -23,6 +23,8 @@ const MAX_PATH: usize = 4096;
 /// A monitor that has been silent for so long is stuck: several times what a slow disk takes to write a record.
 const STUCK: Duration = Duration::from_secs(10);
 const LOOK_FOR_BEATS: Duration = Duration::from_secs(1);
+/// A keeper that looks again after so long was itself stopped, as a frozen container is.
+const NOT_RUNNING: Duration = Duration::from_secs(3);
 
 /// One run of the monitor.
 pub(super) struct Life {
@@ -31,6 +33,10 @@ pub(super) struct Life {
     socket: Option<OwnedFd>,
     /// When it last said that it is not stuck. None while it starts up, which takes as long as its record is long.
     beat: Option<Duration>,
+    /// When it was last asked after.
+    looked: Duration,
+    /// It was stuck, and is being killed.
+    killed: bool,
 }
 
 impl Life {
@@ -38,7 +44,7 @@ impl Life {
         let kind = SocketType::SEQPACKET;
         let (socket, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         let monitor = start(keeper, theirs)?;
-        Ok(Self { monitor, socket: Some(socket), beat: None })
+        Ok(Self { monitor, socket: Some(socket), beat: None, looked: awake(), killed: false })
     }
 
     pub(super) fn watch(mut self, keeper: &mut Keeper) -> io::Result<WaitStatus> {
@@ -46,7 +52,7 @@ impl Life {
             self.wait(keeper)?;
             self.hear(keeper);
             keeper.take_signals(Some(self.monitor))?;
-            self.end_if_stuck()?;
+            self.end_if_stuck(keeper)?;
             let mut ended = None;
             reap_all(|pid, status| {
                 if pid == self.monitor {
@@ -69,16 +75,21 @@ impl Life {
         Ok(())
     }
 
-    /// A monitor that is stuck, in a disk or in what a local user has handed it, ends nothing in time: its calls end with it, and
-    /// the next one ends what is due.
-    fn end_if_stuck(&mut self) -> io::Result<()> {
-        if self.beat.is_some_and(|last| awake().saturating_sub(last) >= STUCK) {
+    /// A monitor that is stuck, in a disk or in what a local user has handed it, ends nothing in time: its calls are killed with
+    /// it, at once and again until it is gone, which in a disk that does not answer it cannot be.
+    fn end_if_stuck(&mut self, keeper: &Keeper) -> io::Result<()> {
+        let now = awake();
+        let away = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        if away > NOT_RUNNING {
+            // Nobody ran here: not the monitor either, which is to have its time.
+            self.beat = self.beat.map(|_| now);
+        }
+        if !self.killed && self.beat.is_some_and(|last| now.saturating_sub(last) >= STUCK) {
             say(&format!("openscoped: the monitor has not moved for {STUCK:?}; it is killed"));
-            // Once: what is stuck in the kernel dies when it comes back from there.
-            self.beat = None;
+            self.killed = true;
             kill_process(self.monitor, rustix::process::Signal::KILL)?;
         }
-        Ok(())
+        if self.killed { keeper.kill_calls() } else { Ok(()) }
     }
 
     /// All that the monitor ever says is where its calls are, and that it is not stuck.

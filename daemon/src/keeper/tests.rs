@@ -154,6 +154,25 @@ fn p05_a_monitor_that_is_stuck_is_killed_and_started_again() {
 }
 
 #[test]
+fn a_monitor_that_was_frozen_with_its_keeper_is_not_stuck() {
+    let mut kept = kept(&[]);
+    let monitor = pid(&kept.wait_for("up "));
+    kill_process(monitor, Send::STOP).unwrap();
+    kept.send(Send::STOP);
+    std::thread::sleep(Duration::from_secs(12));
+    // The keeper comes back first.
+    kept.send(Send::CONT);
+    std::thread::sleep(Duration::from_millis(200));
+    kill_process(monitor, Send::CONT).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    kept.send(Send::HUP);
+    assert_eq!(kept.wait_for("heard "), "1");
+    assert!(test_kill_process(monitor).is_ok(), "it is the same one");
+    kept.send(Send::TERM);
+    assert_eq!(kept.wait_for("keeper: "), "Ok(0)");
+}
+
+#[test]
 fn p11_what_a_killed_monitor_left_is_dead_before_the_next_begins() {
     let script = "trap '' HUP; setsid sh -c 'trap \"\" TERM; sleep 1000 & wait' & \
         echo \"up $$ $!\"; wait";

@@ -179,9 +179,17 @@ impl Monitor {
         now: Instants,
     ) -> Result<(), Refusal> {
         let asked = self.verify(channel, signed, now)?;
-        if let Some(answer) = self.repeat(&asked, channel, to, now)? {
-            batch.answer(answer);
-            return Ok(());
+        match self.repeat(&asked, channel, to, now)? {
+            // Ahead of whatever else is said of the call by its new number; no record has to come first.
+            Some(answer @ ToBroker::Reattach { .. }) => {
+                self.broker.send(&answer, &[]);
+                return Ok(());
+            }
+            Some(answer) => {
+                batch.answer(answer);
+                return Ok(());
+            }
+            None => {}
         }
         let running = self.calls.active.len().saturating_add(batch.starts.len());
         self.check_bounds(&asked, running, now)?;

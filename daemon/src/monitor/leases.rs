@@ -128,13 +128,29 @@ impl Leases {
 
     /// Keeps `lease`, over what was kept for its share before.
     pub(crate) fn put(&mut self, lease: &Lease) -> Result<(), LeaseFault> {
-        let bytes = serde_cbor::to_vec(lease).map_err(LeaseFault::Encode)?;
-        self.write(|store| store.insert(lease.id.as_bytes(), bytes.as_slice()).map(drop))
+        self.put_all([lease])
     }
 
-    /// Forgets a share.
-    pub(crate) fn forget(&mut self, share: ShareId) -> Result<(), LeaseFault> {
-        self.write(|store| store.remove(share.as_bytes()).map(drop))
+    /// Keeps them all, with one wait for the disk.
+    pub(crate) fn put_all<'a>(
+        &mut self,
+        leases: impl IntoIterator<Item = &'a Lease>,
+    ) -> Result<(), LeaseFault> {
+        let encode = |lease: &'a Lease| Ok((lease.id, serde_cbor::to_vec(lease)?));
+        let encoded: Vec<(ShareId, Vec<u8>)> =
+            leases.into_iter().map(encode).collect::<Result<_, _>>().map_err(LeaseFault::Encode)?;
+        self.write(|store| {
+            encoded.iter().try_for_each(|(share, bytes)| {
+                store.insert(share.as_bytes(), bytes.as_slice()).map(drop)
+            })
+        })
+    }
+
+    /// Forgets these shares, with one wait for the disk.
+    pub(crate) fn forget(&mut self, shares: &[ShareId]) -> Result<(), LeaseFault> {
+        self.write(|store| {
+            shares.iter().try_for_each(|share| store.remove(share.as_bytes()).map(drop))
+        })
     }
 
     /// Every lease, and how many could not be read: those are over, since nobody knows them.
@@ -266,7 +282,7 @@ mod tests {
         drop(leases);
         let mut leases = Leases::open(dir.path()).unwrap();
         assert_eq!(leases.all().unwrap(), (vec![lease(1), redeemed], 0));
-        leases.forget(lease(1).id).unwrap();
+        leases.forget(&[lease(1).id]).unwrap();
         assert_eq!(leases.all().unwrap().0.len(), 1);
     }
 

@@ -58,10 +58,20 @@ impl Monitor {
         let Some(share) = self.shares.get_mut(&id) else { return };
         share.over = Some(Over { since: now.boot, told, ended_calls: calls });
         share.lease.ended = Some(Ended { at: share.clock.read(now), how });
-        if let Err(fault) = self.leases.put(&share.lease) {
-            tracing::error!(%fault, share = %id, "a lease's end is only in the audit log");
-        }
+        self.unkept_ends.push(id);
         tracing::info!(share = %id, ?how, calls, "a share is over");
+    }
+
+    /// Keeps the ends of the shares that this turn has ended.
+    pub(super) fn keep_ends(&mut self) {
+        let ended = std::mem::take(&mut self.unkept_ends);
+        if ended.is_empty() {
+            return;
+        }
+        let leases = ended.iter().filter_map(|id| self.shares.get(id)).map(|share| &share.lease);
+        if let Err(fault) = self.leases.put_all(leases) {
+            tracing::error!(%fault, "the ends of shares are only in the audit log");
+        }
     }
 
     /// Kills everything that runs under a share, before anything is written anywhere.

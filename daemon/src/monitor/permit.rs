@@ -13,6 +13,9 @@ use super::calls::At;
 use super::share::Share;
 use crate::clock::Instants;
 
+/// Why a call is refused for which the calls of other shares leave no room.
+pub(super) const CROWDED: &str = "limits.calls_in_flight is reached by all shares together";
+
 /// A call whose signature is its holder's.
 pub(super) struct Asked {
     pub(super) at: At,
@@ -177,8 +180,12 @@ impl Monitor {
             "calls_per_share"
         } else if share.in_flight(asked.at.seat) >= limits.calls_in_flight_per_seat {
             "calls_in_flight_per_seat"
-        } else if running >= limits.calls_in_flight {
+        } else if share.running.len() >= limits.calls_in_flight.div_ceil(2) {
             "calls_in_flight"
+        } else if running >= limits.calls_in_flight {
+            // The others' doing, for which the share is not to end.
+            self.record_refusal(asked.at, &asked.call, CROWDED, now);
+            return Err(busy("calls_in_flight"));
         } else {
             return Ok(());
         };
@@ -188,6 +195,19 @@ impl Monitor {
 
     /// Puts a refusal of a signed call on record, and ends a share that has had too many.
     fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
+        self.record_refusal(at, call, reason, now);
+        let Some(share) = self.shares.get_mut(&at.share) else { return };
+        share.refused = share.refused.saturating_add(1);
+        share.refused_in_a_row = share.refused_in_a_row.saturating_add(1);
+        let limits = &self.config.limits;
+        if share.refused >= limits.refusals_per_share
+            || share.refused_in_a_row >= limits.refusals_in_a_row
+        {
+            self.tripped.insert(at.share);
+        }
+    }
+
+    fn record_refusal(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
         let event = Event::CallRefused {
             at: at.holder(),
             call: Hex(at.id.0),
@@ -198,15 +218,6 @@ impl Monitor {
         };
         if let Err(fault) = self.audit.record(event, now) {
             tracing::error!(%fault, "a refusal is not on record");
-        }
-        let Some(share) = self.shares.get_mut(&at.share) else { return };
-        share.refused = share.refused.saturating_add(1);
-        share.refused_in_a_row = share.refused_in_a_row.saturating_add(1);
-        let limits = &self.config.limits;
-        if share.refused >= limits.refusals_per_share
-            || share.refused_in_a_row >= limits.refusals_in_a_row
-        {
-            self.tripped.insert(at.share);
         }
     }
 }

@@ -38,8 +38,11 @@ enum Answer {
 impl Monitor {
     /// Takes a request: answered at once when the caller's name is known.
     pub(super) fn take_request(&mut self, asked: Asked, now: Instants) {
-        let known = self.resolver.known(asked.uid, now.boot);
-        if let Some(person) = known.or_else(|| self.known_by_shares(&asked).map(Known::Person)) {
+        let known = match self.resolver.known(asked.uid, now.boot) {
+            known @ Some(Known::Person(_)) => known,
+            other => self.known_by_shares(&asked).map(Known::Person).or(other),
+        };
+        if let Some(person) = known {
             return self.answer(asked, person, now);
         }
         self.resolver.ask(asked.uid);
@@ -77,16 +80,19 @@ impl Monitor {
     /// Answers the requests whose callers are known by now, and those that have waited too long.
     pub(super) fn answer_resolved(&mut self, now: Instants) {
         let unresolved = std::mem::take(&mut self.unresolved);
-        if unresolved.iter().any(|one| one.until <= now.boot) {
-            // It hangs on some name, and perhaps on that one alone: the others are asked of another.
+        let is_late = |one: &&Unresolved| one.until <= now.boot;
+        let late: BTreeSet<u32> =
+            unresolved.iter().filter(is_late).map(|one| one.asked.uid).collect();
+        if !late.is_empty() {
+            // It hangs on some name, and perhaps on that one alone: the others are asked of another worker.
             self.resolver.end();
-            let waiting = unresolved.iter().filter(|one| one.until > now.boot);
-            waiting.for_each(|one| self.resolver.ask(one.asked.uid));
+            let all: BTreeSet<u32> = unresolved.iter().map(|one| one.asked.uid).collect();
+            all.difference(&late).for_each(|uid| self.resolver.ask(*uid));
         }
         for Unresolved { asked, until } in unresolved {
             match self.resolver.known(asked.uid, now.boot) {
                 Some(person) => self.answer(asked, person, now),
-                None if until <= now.boot => {
+                None if late.contains(&asked.uid) => {
                     let message = format!("the name of uid {} cannot be looked up", asked.uid);
                     let failure =
                         unavailable(&message, "the name service does not answer; try again");

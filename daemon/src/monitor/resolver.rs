@@ -23,6 +23,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(30);
 /// How long nothing more is asked of a name service that has reported a fault.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
+/// Workers that may hang at once: after these nothing more is asked until one of them is gone.
+const DYING_MAX: usize = 8;
 /// Users remembered at once.
 const REMEMBERED: usize = 1024;
 
@@ -58,13 +60,15 @@ struct Answer {
 pub(super) struct Resolver {
     user: BrokerUser,
     worker: Option<(Child, UnixStream)>,
+    /// Workers that were killed, and may hang in the kernel still.
+    dying: Vec<Child>,
     buffer: Vec<u8>,
     known: BTreeMap<u32, (Duration, Known)>,
 }
 
 impl Resolver {
     pub(super) fn new(user: BrokerUser) -> Self {
-        Self { user, worker: None, buffer: Vec::new(), known: BTreeMap::new() }
+        Self { user, worker: None, dying: Vec::new(), buffer: Vec::new(), known: BTreeMap::new() }
     }
 
     /// What is known of `uid`, if it is fresh.
@@ -113,12 +117,21 @@ impl Resolver {
         self.buffer.clear();
         if let Some((mut child, _)) = self.worker.take() {
             child.kill().unwrap_or_default();
-            child.wait().map(drop).unwrap_or_default();
+            self.dying.push(child);
         }
+        self.bury();
+    }
+
+    /// Reaps the workers that have died meanwhile. Waits for none.
+    pub(super) fn bury(&mut self) {
+        self.dying.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 
     fn worker(&mut self) -> io::Result<&mut UnixStream> {
         if self.worker.is_none() {
+            if self.dying.len() >= DYING_MAX {
+                return Err(io::Error::other("the earlier ones hang in the kernel"));
+            }
             self.worker = Some(spawn(self.user)?);
         }
         let worker = self.worker.as_mut().map(|(_, socket)| socket);

@@ -9,6 +9,7 @@ use wire::call::{CallId, Ending, OutcomeStatement};
 use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record};
 use super::ends::told;
 use super::leases::{self, Lease, LeaseFault, Leases};
+use super::permit::CROWDED;
 use super::share::Share;
 use crate::clock::{BootId, Instants};
 use crate::config::Config;
@@ -139,6 +140,7 @@ impl Earlier {
                 };
                 self.share.past.insert(key, outcome);
             }
+            Event::CallRefused { reason, .. } if reason.as_str() == CROWDED => {}
             Event::CallRefused { .. } => {
                 self.share.refused = self.share.refused.saturating_add(1);
             }

@@ -146,6 +146,7 @@ fn start() -> Result<Monitor, StartFault> {
         tripped: BTreeSet::new(),
         strangers: BTreeMap::new(),
         strangers_since: None,
+        unkept_ends: Vec::new(),
         cleared: over,
         receipts: Vec::new(),
         askers: BTreeMap::new(),

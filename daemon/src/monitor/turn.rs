@@ -90,6 +90,7 @@ impl Monitor {
             batch.demand_sync();
         }
         self.settle(batch, now);
+        self.keep_ends();
         // Whoever waits for an end hears of it only once it is on record.
         self.clear_ended_shares(now);
         self.keep_up(now);
@@ -214,8 +215,10 @@ impl Monitor {
         }
         self.report_strangers(now);
         self.owners.tend(now.boot);
+        self.resolver.bury();
         // What was recorded since the turn was settled does not wait for the next one.
-        if self.commit(Durability::Soon, now).is_ok() {
+        let durability = if self.cleared.is_empty() { Durability::Soon } else { Durability::Now };
+        if self.commit(durability, now).is_ok() {
             self.forget_cleared();
         }
         for receipt in std::mem::take(&mut self.receipts) {
@@ -225,10 +228,12 @@ impl Monitor {
 
     /// A lease goes only after the record: what an unwritten record would have told of its calls, the next life makes good.
     fn forget_cleared(&mut self) {
-        for id in std::mem::take(&mut self.cleared) {
-            if let Err(fault) = self.leases.forget(id) {
-                tracing::warn!(%fault, share = %id, "an ended lease is still in the store");
-            }
+        let cleared = std::mem::take(&mut self.cleared);
+        if cleared.is_empty() {
+            return;
+        }
+        if let Err(fault) = self.leases.forget(&cleared) {
+            tracing::warn!(%fault, "ended leases are still in the store");
         }
     }
 
@@ -246,7 +251,7 @@ impl Monitor {
             self.keeper.beat();
             self.beat_due = now.boot.saturating_add(BEAT_EVERY);
         }
-        let pause = self.pause(now).min(BEAT_EVERY);
+        let pause = self.pause(now).min(self.beat_due.saturating_sub(now.boot));
         let timeout = match (self.pool, self.calls.active.is_empty()) {
             (Pool::Full, _) => pause,
             (Pool::Short, true) => pause.min(PARK_WHEN_QUIET),
@@ -309,6 +314,7 @@ impl Monitor {
             self.take_broker(&mut unheard, now);
             self.finish_calls(&mut unheard, now);
             self.settle(unheard, now);
+            self.owners.tend(now.boot);
             if self.wait().is_err() {
                 break;
             }
@@ -340,18 +346,22 @@ impl<'a> Polled<'a> {
         let mut polled = Self { descriptors: Vec::new(), meanings: Vec::new() };
         let read = PollFlags::IN;
         let owners = &monitor.owners;
-        if let Some(listener) = owners.listener() {
+        if let Some(listener) = owners.listener().filter(|_| monitor.going == Going::On) {
             polled.add(Meaning::Listener, PollFd::from_borrowed_fd(listener, read));
         }
         polled.add(Meaning::Signals, PollFd::from_borrowed_fd(monitor.signals.as_fd(), read));
-        polled.add(Meaning::Keeper, PollFd::from_borrowed_fd(monitor.keeper.as_fd(), read));
+        if monitor.going == Going::On {
+            let keeper = PollFd::from_borrowed_fd(monitor.keeper.as_fd(), read);
+            polled.add(Meaning::Keeper, keeper);
+        }
         if let Some((socket, full)) = monitor.broker.interest() {
             polled.add(Meaning::Broker, PollFd::from_borrowed_fd(socket, flags(full)));
         }
         if let Some(socket) = monitor.resolver.interest() {
             polled.add(Meaning::Resolver, PollFd::from_borrowed_fd(socket, read));
         }
-        for (caller, socket, wanted) in owners.interests() {
+        let callers = owners.interests().filter(|_| monitor.going == Going::On);
+        for (caller, socket, wanted) in callers {
             polled.add(Meaning::Caller(caller), PollFd::from_borrowed_fd(socket, wanted));
         }
         for (run, active) in monitor.calls.active.iter().filter(|(_, a)| a.gone.is_none()) {

@@ -44,6 +44,8 @@ pub(super) struct Pump {
     stage: Stage,
     cancel: Cancel,
     passed: (u64, u64),
+    /// It wrote more than it may.
+    over: bool,
     /// Until when the start of the call may wait for company.
     linger: Option<Instant>,
     /// Until when the holder may come back.
@@ -105,6 +107,7 @@ impl Pump {
             stage: Stage::Asked,
             cancel: Cancel::No,
             passed: (0, 0),
+            over: false,
             linger: None,
             grace: None,
             drain: None,
@@ -232,13 +235,14 @@ impl Pump {
         self.holder = holder;
         if let Some(holder) = &mut self.holder {
             self.slot = holder.slot.take();
+            self.cancel = Cancel::No;
         }
         self.grace = if self.holder.is_some() { None } else { Some(self.grace_ends()) };
         if self.stage >= Stage::Running {
             self.linger = None;
             self.outgoing.restart(started());
         }
-        if self.stage < Stage::Drained && self.output.as_ref().is_some_and(Output::is_over_limit) {
+        if self.over && self.stage < Stage::Closing {
             self.say_overflow();
         }
         match self.stage {
@@ -302,6 +306,7 @@ impl Pump {
                 if let Some(frame) = frame {
                     self.pass_on(frame);
                 }
+                self.over = true;
                 self.say_overflow();
             }
             Piece::Discarded => {}
