@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tests::service::Service;
+use tests::wait::until;
 use tests::world::{World, descendants};
 
 /// The status of the process that runs `needle`, by the kernel's word.
@@ -43,10 +45,12 @@ fn se1_open_redeem_call_follow_list_extend_revoke() {
     let tail = vendor.call(&share, &["log.tail", "service=web", "lines=2"]);
     assert_eq!((tail.status, tail.stdout.as_str()), (0, "web line 8\nweb line 9\n"), "{tail:?}");
 
+    let service = Service::start(&world, "web");
+    let before = service.pid();
     let restart = vendor.call(&share, &["service.restart", "service=web"]);
     assert_eq!(restart.status, 0, "{restart:?}");
-    let made = fs::metadata(world.drop_file("restarted-web")).expect("the verb ran");
-    assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), world.accounts.alice.uid);
+    let after = until("it is up again", || service.pid().filter(|pid| Some(*pid) != before));
+    assert_ne!(before, Some(after));
 
     let outside = vendor.call(&share, &["log.tail", "service=db"]);
     assert_eq!((outside.status, outside.stdout.as_str()), (126, ""), "{outside:?}");

@@ -8,5 +8,6 @@ pub mod forge;
 pub mod installed;
 pub mod owner;
 pub mod proxy;
+pub mod service;
 pub mod wait;
 pub mod world;

@@ -61,7 +61,7 @@ lines   = { type = "int", min = 0, max = 500, default = 3 }
 [verb."service.restart"]
 summary = "Restarts a service"
 effect  = "write"
-run     = { exec = { argv = ["/usr/bin/touch", "--", "@HOME@/drop/restarted-{service}"] } }
+run     = { exec = { argv = ["/usr/bin/sv", "restart", "@HOME@/service/{service}"] } }
 [verb."service.restart".params]
 service = { type = "string", one_of = ["web", "db"], required = true }
 
