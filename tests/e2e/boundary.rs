@@ -1,7 +1,9 @@
 //! The chokepoint, the record, and the local boundary.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use tests::world::{World, must};
 
@@ -125,4 +127,12 @@ fn p12_nothing_of_a_share_is_left_when_it_ends() {
         find
     });
     assert!(relay_files.trim().is_empty(), "the relay has written {relay_files}");
+}
+
+#[test]
+fn who_connects_and_asks_nothing_is_hung_up_on() {
+    let world = World::start();
+    let mut silent = std::os::unix::net::UnixStream::connect(world.socket()).expect("connect");
+    silent.set_read_timeout(Some(Duration::from_secs(20))).expect("set a limit");
+    assert_eq!(silent.read(&mut [0; 1]).expect("it is hung up"), 0);
 }

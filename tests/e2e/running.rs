@@ -107,3 +107,27 @@ fn ru2_a_flood_through_a_slow_reader_is_bounded_and_exact() {
         assert!(kib < 128 * 1024, "{role} used {kib} KiB");
     }
 }
+
+#[test]
+fn ru3_one_share_takes_half_of_the_places_and_full_ones_end_no_other() {
+    let limits = "calls_in_flight = 2\n".to_owned();
+    let world = Setup { limits, ..Setup::default() }.start();
+    world.script("wait", "echo here\nexec sleep 600\n");
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let [one, two, three] = [(); 3].map(|()| world.alice().open(&["test.sh:name=wait"]));
+    let wait = |share| {
+        let call = world.vendor().start(share, &["test.sh", "name=wait"]);
+        call.stdout.line_with("here");
+        call
+    };
+    let _running = wait(&one);
+    let own = world.vendor().call(&one, &["test.sh", "name=wait"]);
+    assert_eq!(own.status, 125, "{own:?}");
+    assert!(own.stderr.contains("limits.calls_in_flight"), "{own:?}");
+    let _other = wait(&two);
+    let crowded = world.vendor().call(&three, &["test.sh", "name=wait"]);
+    assert!(crowded.stderr.contains("limits.calls_in_flight"), "{crowded:?}");
+    let refused = |share| world.alice().show(share)["share"]["refused"].clone();
+    assert_eq!((refused(&one), refused(&three)), (1.into(), 0.into()));
+    assert_eq!(world.events("call_refused").len(), 2, "both are on record");
+}

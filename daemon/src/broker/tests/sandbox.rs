@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::time::Duration;
 
 use super::super::privilege::{Account, renounce};
 use super::super::sandbox::confine;
@@ -162,6 +163,11 @@ fn only_our_sockets() {
         let fault = socket(family, SocketType::SEQPACKET, None).unwrap_err();
         assert_eq!(fault, rustix::io::Errno::PERM, "{family:?}");
     }
+    // Whoever closes such a socket waits for it.
+    let lingering = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let asked = rustix::net::sockopt::set_socket_linger(&lingering, Some(Duration::from_mins(1)));
+    assert_eq!(asked, Err(rustix::io::Errno::PERM));
+    rustix::net::sockopt::set_socket_keepalive(&lingering, true).unwrap();
 }
 
 fn no_way_into_the_kernel() {
