@@ -196,6 +196,7 @@ pub(crate) mod tests {
         let text = |text: &str| Value::text(text).unwrap();
         let services = Constraint::OneOf(BTreeSet::from([text("web"), text("db")]));
         MenuEntry {
+            approve: policy::Approve::Never,
             verb: "log.tail".parse().unwrap(),
             summary: "Last lines of a log".to_owned(),
             effect: Effect::Read,

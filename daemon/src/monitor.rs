@@ -88,6 +88,8 @@ struct Monitor {
     receipts: Vec<ToBroker>,
     /// How often each user may ask for what costs a record.
     askers: BTreeMap<u32, meter::Meter>,
+    /// When calls were last looked at again because policy changes by itself.
+    watched: Option<Duration>,
     sync_this_turn: bool,
     /// A write failed since the last turn was settled: what it was to put on record does not start.
     records_lost: bool,

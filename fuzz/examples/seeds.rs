@@ -12,7 +12,8 @@ use daemon::monitor::audit::{Audit, Durability, Event, LOG, Said};
 use ed25519_dalek::SigningKey;
 use fuzz::{IDENTITY, ROOT};
 use policy::{
-    Arguments, Authority, Narrowing, Policy, Request, Scope, SeatId, ShareId, Source, Timestamp,
+    Arguments, Authority, Groups, Narrowing, Policy, Request, Scope, SeatId, ShareId, Source, Subject,
+    Timestamp,
     Value, passport,
 };
 use relay::protocol::control::{self as relay_control, FlowOpened, LegMessage, RelayMessage};
@@ -64,6 +65,7 @@ fn policy() -> Policy {
 fn scope(requests: &[&str]) -> Scope {
     let policy = policy();
     let you = policy.principal("alice", Some(&"you".parse().expect("a name"))).expect("an agent");
+    let you = Subject { principal: you, groups: Groups::none(), now: Timestamp(0) };
     let requests: Vec<Request> =
         requests.iter().map(|request| request.parse().expect("a request")).collect();
     policy.surface(&you).derive(&requests).expect("a scope")

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
+use crate::consent::{Approve, Consent, Question};
 use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
 use crate::policy::Policy;
-use crate::principal::{Principal, Recipient};
+use crate::principal::{Groups, Principal, Recipient, Subject};
 use crate::refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
-use crate::rule::RuleSite;
-use crate::scope::Scope;
+use crate::rule::{Budget, Delegate, Grant, RuleSite, Used};
+use crate::scope::{Capability, Scope};
 use crate::time::Timestamp;
 use crate::value::Arguments;
 use crate::verb::{Run, Verb};
@@ -30,12 +32,32 @@ pub struct Call {
 pub struct Standing {
     /// Whose authority it is.
     pub owner: Principal,
+    /// The groups that they are in now.
+    pub groups: Groups,
     /// Who it is for.
     pub recipient: Recipient,
     /// What it covers now.
     pub scope: Scope,
+    /// When it was opened.
+    pub opened: Timestamp,
     /// When it ends now.
     pub deadline: Timestamp,
+    /// What the owner demands beyond policy.
+    pub approve: Approve,
+    /// What the owner, or a rule when it was opened, lets be used.
+    pub budget: Budget,
+    /// What is used up.
+    pub used: Used,
+    /// The consents at hand; each says to what.
+    pub consents: Vec<Consent>,
+}
+
+impl Standing {
+    /// The owner as rules see them at this moment.
+    #[must_use]
+    pub fn subject(&self, now: Timestamp) -> Subject {
+        Subject { principal: self.owner.clone(), groups: self.groups.clone(), now }
+    }
 }
 
 /// The answer to one call.
@@ -44,6 +66,8 @@ pub struct Standing {
 pub enum Decision {
     /// It may be done, once.
     Permit(Permit),
+    /// It may be done once those who are asked consent; asked again with their consent, it is decided anew.
+    Ask(Box<Question>),
     /// It may not.
     Refuse(Refusal),
 }
@@ -112,13 +136,11 @@ pub fn authorize(
     call: Call,
     now: Timestamp,
 ) -> Decision {
-    match (Judgement { policy, standing, passport, now }).of(call) {
-        Ok(permit) => Decision::Permit(permit),
-        Err(refusal) => Decision::Refuse(refusal),
-    }
+    Judgement::new(policy, standing, passport, now).decide(call)
 }
 
-/// Whether a call that was admitted would be admitted still.
+/// Whether a call that was admitted would be admitted still, with what was consented to when it was.
+/// What the share has used since is not held against it.
 ///
 /// # Errors
 /// The refusal that it would meet now: the call must be ended.
@@ -129,31 +151,105 @@ pub fn still_permitted(
     call: &Call,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let judgement = Judgement { policy, standing, passport, now };
-    judgement.of(call.clone()).map(drop)
+    let standing = Standing { used: Used::default(), ..standing.clone() };
+    match Judgement::new(policy, &standing, passport, now).decide(call.clone()) {
+        Decision::Permit(_) => Ok(()),
+        Decision::Ask(_) => Err(Refusal::uniform(Reason::NotConsented)),
+        Decision::Refuse(refusal) => Err(refusal),
+    }
 }
 
 struct Judgement<'a> {
     policy: &'a Policy,
     standing: &'a Standing,
     passport: &'a Passport,
+    subject: Subject,
     now: Timestamp,
 }
 
-impl Judgement<'_> {
-    fn of(&self, call: Call) -> Result<Permit, Refusal> {
+impl<'a> Judgement<'a> {
+    fn new(
+        policy: &'a Policy,
+        standing: &'a Standing,
+        passport: &'a Passport,
+        now: Timestamp,
+    ) -> Self {
+        Self { policy, standing, passport, subject: standing.subject(now), now }
+    }
+
+    fn decide(&self, call: Call) -> Decision {
+        self.of(call).unwrap_or_else(Decision::Refuse)
+    }
+
+    fn of(&self, call: Call) -> Result<Decision, Refusal> {
         self.check_time()?;
         self.check_owner()?;
         let verb = self.verb(&call.verb)?;
         let call = complete(&verb, call)?;
         check_kinds(&verb, &call.arguments)?;
         self.check_scopes(&verb, &call)?;
-        let (allowed_by, delegated_by) = self.check_rules(&call)?;
-        // Last: asked earlier, it would tell apart values that exist and values that do not, for callers
-        // to whom neither was given.
-        self.check_catalog(&verb, &call.arguments)?;
-        let basis = Basis { allowed_by, delegated_by, passport: self.passport.digest() };
-        Ok(Permit { admitted: Admitted { call, verb }, basis })
+        let admitted = Admitted { call, verb };
+        let Admitted { call, verb } = &admitted;
+        let (allowed, delegated) = self.check_rules(call)?;
+        // After all others: asked earlier, it would tell apart values that exist and values that do not, for
+        // callers to whom neither was given.
+        self.check_catalog(verb, &call.arguments)?;
+        self.check_budget()?;
+        if let Some(question) = self.question(&admitted, delegated) {
+            return Ok(Decision::Ask(Box::new(question)));
+        }
+        let basis = Basis {
+            allowed_by: allowed.site.clone(),
+            delegated_by: delegated.site.clone(),
+            passport: self.passport.digest(),
+        };
+        Ok(Decision::Permit(Permit { admitted, basis }))
+    }
+
+    fn check_budget(&self) -> Result<(), Refusal> {
+        if self.standing.budget.has_room(self.standing.used) {
+            return Ok(());
+        }
+        Err(Refusal { public: PublicRefusal::Spent, reason: Reason::Spent })
+    }
+
+    /// What has to be asked before this may be done, if anything.
+    fn question(&self, admitted: &Admitted, rule: &Delegate) -> Option<Question> {
+        let Admitted { call, verb } = admitted;
+        let approve = rule.approve(&call.verb).max(self.standing.approve);
+        let digest = match approve {
+            Approve::Never => return None,
+            Approve::Once => self.once(admitted),
+            Approve::Each => self.each(admitted),
+        };
+        let (approvers, owner) = (&rule.approvers, &self.standing.owner.user);
+        if approvers.have_consented(&self.standing.consents, &digest, owner) {
+            return None;
+        }
+        Some(Question {
+            approve,
+            approvers: approvers.clone(),
+            digest,
+            rule: rule.site.clone(),
+            call: call.clone(),
+            summary: verb.summary.clone(),
+            effect: verb.effect,
+        })
+    }
+
+    /// Of exactly what will run: another value, command or owner is another digest.
+    fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
+        let Run::Exec(exec) = &verb.run;
+        let argv = exec.command(&call.arguments);
+        let run = (argv, &exec.dir, &exec.env, &self.standing.owner);
+        digest("openscope consent to a call v1", &(call, run))
+    }
+
+    /// Of all that the share lets this verb do, and of how it is done.
+    fn once(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
+        let scope: Vec<&Capability> = self.standing.scope.of(&call.verb).collect();
+        let run = (format!("{:?}", verb.run), &self.standing.owner);
+        digest("openscope consent to a verb v1", &(scope, run))
     }
 
     fn check_time(&self) -> Result<(), Refusal> {
@@ -215,7 +311,7 @@ impl Judgement<'_> {
 
     /// What is said of a value that is refused: what the menu shows for its parameter, nothing more.
     fn told(&self, verb: &Verb, name: &ParameterName) -> PublicRefusal {
-        let entry = self.policy.menu_entry(self.standing, self.passport, verb);
+        let entry = self.policy.menu_entry(self.standing, self.passport, verb, self.now);
         match entry.and_then(|mut entry| entry.parameters.remove(name)) {
             Some(shown) => PublicRefusal::Parameter {
                 parameter: name.clone(),
@@ -243,19 +339,33 @@ impl Judgement<'_> {
     }
 
     /// Policy's own answer says nothing of policy to the outside.
-    fn check_rules(&self, call: &Call) -> Result<(RuleSite, RuleSite), Refusal> {
-        let Standing { owner, recipient, .. } = self.standing;
+    fn check_rules<'r>(&'r self, call: &'r Call) -> Result<(&'r Grant, &'r Delegate), Refusal> {
         let Call { verb, arguments } = call;
         let rules = self.policy.rulebook();
-        if let Some(rule) = rules.denied_by(owner, verb, arguments) {
-            return Err(Refusal::uniform(Reason::Denied { rule: rule.clone() }));
+        if let Some(rule) = rules.denied_by(&self.subject, verb, arguments) {
+            return Err(Refusal::uniform(Reason::Denied { rule: rule.site.clone() }));
         }
-        let allowed = rules.allowed_by(owner, verb, arguments);
+        let allowed = rules.allowed_by(&self.subject, verb, arguments);
         let allowed = allowed.ok_or_else(|| Refusal::uniform(Reason::NotAllowed))?;
-        let delegated = rules.delegated_by(owner, recipient, verb, arguments);
-        let delegated = delegated.ok_or_else(|| Refusal::uniform(Reason::NotDelegated))?;
-        Ok((allowed.clone(), delegated.clone()))
+        let delegating = rules.delegates.permitting(&self.subject, verb, arguments);
+        let serving = delegating.filter(|rule| self.serves(rule));
+        let least = serving.min_by_key(|rule| rule.demand(verb));
+        Ok((allowed, least.ok_or_else(|| Refusal::uniform(Reason::NotDelegated))?))
     }
+
+    /// Whether the rule would let this share be opened, and have lived, been handed on and been used so far.
+    fn serves(&self, rule: &Delegate) -> bool {
+        let Standing { recipient, opened, used, .. } = self.standing;
+        rule.to.include(recipient)
+            && self.now < opened.plus(rule.max_ttl)
+            && rule.budget.has_room(*used)
+    }
+}
+
+fn digest(label: &str, of: &impl Serialize) -> [u8; 32] {
+    // What cannot be encoded equals nothing that anybody consented to.
+    let bytes = serde_cbor::to_vec(&(label, of)).unwrap_or_default();
+    Sha256::digest(bytes).into()
 }
 
 /// The call with its defaults, when it gives what the verb declares and nothing else.

@@ -5,8 +5,11 @@
 //! What is not said is refused.
 
 mod authorize;
+mod consent;
 mod constraint;
+mod delegation;
 mod glob;
+mod index;
 mod menu;
 mod name;
 mod nearest;
@@ -19,27 +22,31 @@ mod request;
 mod rule;
 mod rulebook;
 mod scope;
+mod selector;
 mod surface;
 mod template;
 mod text;
 mod time;
 mod value;
 mod verb;
+mod window;
 
 pub use authorize::{
     Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
 };
+pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
+pub use delegation::{DelegateFault, Delegation, Live, Proposal};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{AgentName, Alias, DaemonName, NameFault, ParameterName, SeatId, ShareId, VerbName};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
-pub use principal::{Principal, Recipient};
+pub use principal::{Groups, Principal, Recipient, Subject};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
 pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};
-pub use rule::RuleSite;
-pub use rulebook::{DelegateFault, Delegation, PrincipalFault};
+pub use rule::{Budget, RuleSite, Used};
+pub use rulebook::PrincipalFault;
 pub use scope::{Capability, Scope};
 pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Surface};
 pub use template::{Piece, Template, TemplateFault};

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::authorize::Standing;
+use crate::consent::Approve;
 use crate::constraint::Constraint;
 use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
 use crate::policy::Policy;
+use crate::principal::Subject;
 use crate::scope::{Capability, Scope};
+use crate::time::Timestamp;
 use crate::value::{Kind, Value};
 use crate::verb::{Effect, Verb};
 
@@ -22,6 +25,8 @@ pub struct MenuEntry {
     pub summary: String,
     /// Whether it changes anything.
     pub effect: Effect,
+    /// Whether a call waits for somebody's consent.
+    pub approve: Approve,
     /// What it takes.
     pub parameters: BTreeMap<ParameterName, MenuParameter>,
 }
@@ -44,9 +49,9 @@ pub struct MenuParameter {
 impl Policy {
     /// What a call under this passport could be now, by verb. A help, not a promise: `authorize` decides.
     #[must_use]
-    pub fn menu(&self, standing: &Standing, passport: &Passport) -> Vec<MenuEntry> {
-        let scope = self.callable(standing, passport.scope());
-        self.catalog().verbs().filter_map(|verb| entry(verb, &scope)).collect()
+    pub fn menu(&self, standing: &Standing, passport: &Passport, now: Timestamp) -> Vec<MenuEntry> {
+        let verbs = self.catalog().verbs();
+        verbs.filter_map(|verb| self.menu_entry(standing, passport, verb, now)).collect()
     }
 
     /// The menu's entry for one verb.
@@ -55,23 +60,43 @@ impl Policy {
         standing: &Standing,
         passport: &Passport,
         verb: &Verb,
+        now: Timestamp,
     ) -> Option<MenuEntry> {
+        let subject = standing.subject(now);
         let stated: Scope = passport.scope().of(&verb.name).cloned().collect();
-        entry(verb, &self.callable(standing, &stated))
+        if stated.is_empty() {
+            return None;
+        }
+        let scope = self.callable(standing, &subject, &verb.name, &stated);
+        entry(verb, &scope, self.approve(standing, &subject, &verb.name))
     }
 
-    fn callable(&self, standing: &Standing, stated: &Scope) -> Scope {
+    fn callable(
+        &self,
+        standing: &Standing,
+        subject: &Subject,
+        verb: &VerbName,
+        stated: &Scope,
+    ) -> Scope {
         let Standing { owner, recipient, scope, .. } = standing;
         if self.principal(&owner.user, Some(&owner.agent)).is_err() {
             return Scope::default();
         }
-        let held = self.surface(owner).scope();
-        let delegable = self.rulebook().delegable_to(owner, recipient);
+        let held = self.surface_of(subject, verb).scope();
+        let delegable = self.rulebook().delegable_to(subject, recipient, verb);
         stated.intersect(scope).intersect(&held).intersect(&delegable)
+    }
+
+    /// The least that any rule asks for a call of the verb.
+    fn approve(&self, standing: &Standing, subject: &Subject, verb: &VerbName) -> Approve {
+        let rules = self.rulebook().delegates.about(subject, verb);
+        let reaching = rules.filter(|rule| rule.to.include(&standing.recipient));
+        let asked = reaching.map(|rule| rule.approve(verb)).min().unwrap_or_default();
+        asked.max(standing.approve)
     }
 }
 
-fn entry(verb: &Verb, scope: &Scope) -> Option<MenuEntry> {
+fn entry(verb: &Verb, scope: &Scope, approve: Approve) -> Option<MenuEntry> {
     let declared = verb.parameters.iter().map(|(name, one)| (name.clone(), one.constraint.clone()));
     let accepted = Capability::new(verb.name.clone(), declared);
     let callable: Vec<_> =
@@ -100,6 +125,7 @@ fn entry(verb: &Verb, scope: &Scope) -> Option<MenuEntry> {
         verb: verb.name.clone(),
         summary: verb.summary.clone(),
         effect: verb.effect,
+        approve,
         parameters: parameters.collect(),
     })
 }

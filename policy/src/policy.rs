@@ -1,12 +1,12 @@
 //! Policy: the catalog and the rulebook, as root wrote them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::name::AgentName;
-use crate::principal::{Principal, Recipient};
-use crate::rule::RuleSite;
-use crate::rulebook::{DelegateFault, Delegation, PrincipalFault, Rulebook};
+use crate::delegation::{DelegateFault, Delegation, Proposal};
+use crate::name::{AgentName, VerbName};
+use crate::principal::{Principal, Subject};
+use crate::rule::{Grant, RuleSite};
+use crate::rulebook::{PrincipalFault, Rulebook};
 use crate::scope::{Capability, Scope};
 use crate::surface::Surface;
 use crate::verb::Catalog;
@@ -45,36 +45,61 @@ impl Policy {
         self.rulebook.principal(user, agent)
     }
 
-    /// What a principal holds now.
+    /// What a subject holds now.
     #[must_use]
-    pub fn surface(&self, principal: &Principal) -> Surface {
-        let denied =
-            |(site, capability): (&RuleSite, &Capability)| (site.clone(), capability.clone());
+    pub fn surface(&self, subject: &Subject) -> Surface {
+        let held = self.rulebook.allows.of(subject).flat_map(capabilities);
+        let denied = self.rulebook.denies.of(subject).flat_map(capabilities);
+        self.surface_from(subject, held, denied)
+    }
+
+    /// What a subject holds of one verb now.
+    pub(crate) fn surface_of(&self, subject: &Subject, verb: &VerbName) -> Surface {
+        let held = self.rulebook.allows.about(subject, verb).flat_map(capabilities);
+        let denied = self.rulebook.denies.about(subject, verb).flat_map(capabilities);
+        let about = |(_, capability): &(RuleSite, Capability)| capability.verb() == verb;
+        self.surface_from(subject, held.filter(about), denied.filter(about))
+    }
+
+    fn surface_from(
+        &self,
+        subject: &Subject,
+        held: impl Iterator<Item = (RuleSite, Capability)>,
+        denied: impl Iterator<Item = (RuleSite, Capability)>,
+    ) -> Surface {
         Surface {
-            principal: principal.clone(),
+            principal: subject.principal.clone(),
             catalog: Arc::clone(&self.catalog),
-            allowed: self.rulebook.allowed(principal).map(|(_, held)| held.clone()).collect(),
-            denied: self.rulebook.denied(principal).map(denied).collect(),
+            allowed: held.map(|(_, capability)| capability).collect(),
+            denied: denied.collect(),
         }
     }
 
-    /// What some `[[delegate]]` rule lets a principal share, with whomever.
+    /// What some `[[delegate]]` rule lets a subject share, with whomever.
     #[must_use]
-    pub fn delegable(&self, principal: &Principal) -> Scope {
-        self.rulebook.delegable(principal)
+    pub fn delegable(&self, subject: &Subject) -> Scope {
+        self.rulebook.delegable(subject)
     }
 
-    /// Whether the owner may share this scope with this recipient for so long; if so, by which rules.
+    /// Whether the owner may share this so; if so, by which rules, and what they demand.
     ///
     /// # Errors
     /// Why not, and the rule that comes nearest.
     pub fn may_delegate(
         &self,
-        owner: &Principal,
-        scope: &Scope,
-        recipient: &Recipient,
-        ttl: Duration,
+        owner: &Subject,
+        proposal: Proposal<'_>,
     ) -> Result<Delegation, DelegateFault> {
-        self.rulebook.may_delegate(owner, scope, recipient, ttl)
+        self.rulebook.may_delegate(owner, proposal)
     }
+
+    /// Whether what it says can change while nobody changes it: by the clock, or by who is in which group.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.rulebook.varies
+    }
+}
+
+fn capabilities(rule: &Grant) -> impl Iterator<Item = (RuleSite, Capability)> {
+    rule.scope.capabilities().iter().map(|one| (rule.site.clone(), one.clone()))
 }

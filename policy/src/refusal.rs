@@ -34,6 +34,15 @@ pub enum PublicRefusal {
         /// What is wrong with its argument.
         problem: ParameterProblem,
     },
+    /// What the share may use is used up.
+    #[error("the calls or the output that the share may have are used up")]
+    Spent,
+    /// Somebody whose consent it needs has refused it.
+    #[error("consent was refused")]
+    Declined,
+    /// Nobody whose consent it needs has answered in time.
+    #[error("nobody consented in time")]
+    Unanswered,
     /// A verb within the passport, each argument within some capability, but not all within one.
     #[error("these arguments are permitted one by one, but not together")]
     Combination,
@@ -112,9 +121,15 @@ pub enum Reason {
     /// No rule lets the owner do it.
     #[error("no rule allows it to the owner")]
     NotAllowed,
-    /// No rule lets the owner share it with this recipient.
+    /// No rule lets the owner share it with this recipient, as long and as often as this.
     #[error("no rule lets the owner share it with this recipient")]
     NotDelegated,
+    /// The share's own budget is used up.
+    #[error("the calls or the output that the share may have are used up")]
+    Spent,
+    /// It needs a consent that nobody has given.
+    #[error("it needs consent")]
+    NotConsented,
 }
 
 impl Refusal {

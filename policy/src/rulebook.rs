@@ -1,39 +1,29 @@
 //! The rulebook: everything that policy has said, and what follows for one principal.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
+use crate::index::Rules;
 use crate::name::{AgentName, VerbName};
-use crate::principal::{Principal, Recipient};
-use crate::rule::{Delegate, Grant, RuleSite};
+use crate::principal::{Principal, Recipient, Subject};
+use crate::rule::{Delegate, Grant};
 use crate::scope::{Capability, Scope};
+use crate::selector::{Doubt, Selector};
 use crate::value::Arguments;
 
 /// All rules, and which agent names belong to which user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
     pub(crate) agents: BTreeMap<AgentName, String>,
-    pub(crate) allows: Vec<Grant>,
-    pub(crate) denies: Vec<Grant>,
-    pub(crate) delegates: Vec<Delegate>,
+    pub(crate) allows: Rules<Grant>,
+    pub(crate) denies: Rules<Grant>,
+    pub(crate) delegates: Rules<Delegate>,
+    /// Whether what it says of somebody can change while nobody changes it: groups, times of day.
+    pub(crate) varies: bool,
 }
 
-/// That something may be shared: how long at most, and by which rules.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Delegation {
-    /// The longest that it may be shared.
-    pub max_ttl: Duration,
-    /// The rule of each verb.
-    pub by: BTreeSet<RuleSite>,
-}
-
-impl fmt::Display for Delegation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for rule in &self.by {
-            write!(out, "{rule}, ")?;
-        }
-        write!(out, "at most {}", whole(self.max_ttl))
+impl Default for Rulebook {
+    fn default() -> Self {
+        Self::new(BTreeMap::new(), vec![], vec![], vec![])
     }
 }
 
@@ -58,56 +48,25 @@ pub enum PrincipalFault {
     },
 }
 
-/// Why a scope may not be shared so.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum DelegateFault {
-    /// No rule lets the owner share this at all.
-    #[error("no `[[delegate]]` rule lets {owner} share `{capability}`")]
-    NoRule {
-        /// Whose authority it is.
-        owner: Box<Principal>,
-        /// What was to be shared.
-        capability: Box<Capability>,
-    },
-    /// Rules let it be shared, but not with them.
-    #[error("{rule} lets {owner} share `{verb}`, but not with {recipient}")]
-    Recipient {
-        /// Whose authority it is.
-        owner: Box<Principal>,
-        /// What was to be shared.
-        verb: VerbName,
-        /// With whom.
-        recipient: String,
-        /// The first rule that would otherwise do.
-        rule: RuleSite,
-    },
-    /// Rules let it be shared, but not that long.
-    #[error("{rule} lets `{verb}` be shared for at most {}, not {}", whole(*max), whole(*asked))]
-    TooLong {
-        /// What was to be shared.
-        verb: VerbName,
-        /// The rule that allows the most.
-        rule: RuleSite,
-        /// For how long it was to be.
-        asked: Duration,
-        /// For how long it may be.
-        max: Duration,
-    },
-    /// Nothing was to be shared.
-    #[error("a share needs at least one verb")]
-    Empty,
-}
-
-fn whole(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds % 60, time.subsec_millis()) {
-        (0, 0) if seconds > 0 => format!("{}m", seconds / 60),
-        (_, 0) => format!("{seconds}s"),
-        (_, _) => format!("{}ms", time.as_millis()),
-    }
-}
-
 impl Rulebook {
+    pub(crate) fn new(
+        agents: BTreeMap<AgentName, String>,
+        allows: Vec<Grant>,
+        denies: Vec<Grant>,
+        delegates: Vec<Delegate>,
+    ) -> Self {
+        let grants = allows.iter().chain(&denies).map(|rule| &rule.selector);
+        let varies =
+            grants.chain(delegates.iter().map(|rule| &rule.selector)).any(Selector::varies);
+        Self {
+            agents,
+            allows: Rules::new(allows, Doubt::Excludes),
+            denies: Rules::new(denies, Doubt::Includes),
+            delegates: Rules::new(delegates, Doubt::Excludes),
+            varies,
+        }
+    }
+
     pub(crate) fn principal(
         &self,
         user: &str,
@@ -127,129 +86,44 @@ impl Rulebook {
         Err(PrincipalFault::NotTheirs { agent, user: shown() })
     }
 
-    pub(crate) fn allowed<'a>(
+    /// The first rule that allows the call.
+    pub(crate) fn allowed_by<'a>(
         &'a self,
-        principal: &'a Principal,
-    ) -> impl Iterator<Item = (&'a RuleSite, &'a Capability)> {
-        capabilities(&self.allows, principal)
+        subject: &'a Subject,
+        verb: &'a VerbName,
+        arguments: &'a Arguments,
+    ) -> Option<&'a Grant> {
+        self.allows.permitting(subject, verb, arguments).next()
     }
 
-    pub(crate) fn denied<'a>(
+    /// The first rule that denies the call.
+    pub(crate) fn denied_by<'a>(
         &'a self,
-        principal: &'a Principal,
-    ) -> impl Iterator<Item = (&'a RuleSite, &'a Capability)> {
-        capabilities(&self.denies, principal)
+        subject: &'a Subject,
+        verb: &'a VerbName,
+        arguments: &'a Arguments,
+    ) -> Option<&'a Grant> {
+        self.denies.permitting(subject, verb, arguments).next()
     }
 
-    pub(crate) fn allowed_by(
+    /// What some rule lets a principal share with this recipient, of one verb.
+    pub(crate) fn delegable_to(
         &self,
-        principal: &Principal,
-        verb: &VerbName,
-        arguments: &Arguments,
-    ) -> Option<&RuleSite> {
-        first_match(&self.allows, principal, verb, arguments)
-    }
-
-    pub(crate) fn denied_by(
-        &self,
-        principal: &Principal,
-        verb: &VerbName,
-        arguments: &Arguments,
-    ) -> Option<&RuleSite> {
-        first_match(&self.denies, principal, verb, arguments)
-    }
-
-    pub(crate) fn delegated_by<'a>(
-        &'a self,
-        principal: &'a Principal,
+        subject: &Subject,
         recipient: &Recipient,
         verb: &VerbName,
-        arguments: &Arguments,
-    ) -> Option<&'a RuleSite> {
-        self.delegates_of(principal)
-            .find(|rule| rule.reaches(recipient) && rule.scope.permits(verb, arguments))
-            .map(|rule| &rule.site)
-    }
-
-    /// What some rule lets a principal share with this recipient.
-    pub(crate) fn delegable_to(&self, principal: &Principal, recipient: &Recipient) -> Scope {
-        let reaching = self.delegates_of(principal).filter(|rule| rule.reaches(recipient));
-        reaching.flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
+    ) -> Scope {
+        let rules = self.delegates.about(subject, verb);
+        let reaching = rules.filter(|rule| rule.to.include(recipient));
+        reaching.flat_map(|rule| of_verb(&rule.scope, verb)).collect()
     }
 
     /// What some rule lets a principal share with somebody.
-    pub(crate) fn delegable(&self, principal: &Principal) -> Scope {
-        self.delegates_of(principal).flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
-    }
-
-    pub(crate) fn may_delegate(
-        &self,
-        owner: &Principal,
-        scope: &Scope,
-        recipient: &Recipient,
-        ttl: Duration,
-    ) -> Result<Delegation, DelegateFault> {
-        let rules = scope
-            .capabilities()
-            .iter()
-            .map(|capability| self.longest(owner, capability, recipient, ttl))
-            .collect::<Result<Vec<_>, _>>()?;
-        let max_ttl = rules.iter().map(|rule| rule.max_ttl).min().ok_or(DelegateFault::Empty)?;
-        Ok(Delegation { max_ttl, by: rules.into_iter().map(|rule| rule.site.clone()).collect() })
-    }
-
-    fn longest<'a>(
-        &'a self,
-        owner: &'a Principal,
-        capability: &Capability,
-        recipient: &Recipient,
-        ttl: Duration,
-    ) -> Result<&'a Delegate, DelegateFault> {
-        let covering: Vec<&Delegate> =
-            self.delegates_of(owner).filter(|rule| rule.scope.covers(capability)).collect();
-        let first = covering.first().ok_or_else(|| DelegateFault::NoRule {
-            owner: Box::new(owner.clone()),
-            capability: Box::new(capability.clone()),
-        })?;
-        let reaching = covering.iter().copied().filter(|rule| rule.reaches(recipient));
-        let rule =
-            reaching.max_by_key(|rule| rule.max_ttl).ok_or_else(|| DelegateFault::Recipient {
-                owner: Box::new(owner.clone()),
-                verb: capability.verb().clone(),
-                recipient: recipient.to_string(),
-                rule: first.site.clone(),
-            })?;
-        if ttl > rule.max_ttl {
-            return Err(DelegateFault::TooLong {
-                verb: capability.verb().clone(),
-                rule: rule.site.clone(),
-                asked: ttl,
-                max: rule.max_ttl,
-            });
-        }
-        Ok(rule)
-    }
-
-    fn delegates_of<'a>(&'a self, owner: &'a Principal) -> impl Iterator<Item = &'a Delegate> {
-        self.delegates.iter().filter(|rule| rule.selector.selects(owner))
+    pub(crate) fn delegable(&self, subject: &Subject) -> Scope {
+        self.delegates.of(subject).flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
     }
 }
 
-fn capabilities<'a>(
-    grants: &'a [Grant],
-    principal: &'a Principal,
-) -> impl Iterator<Item = (&'a RuleSite, &'a Capability)> {
-    let selected = grants.iter().filter(|rule| rule.selector.selects(principal));
-    selected.flat_map(|rule| rule.scope.capabilities().iter().map(|one| (&rule.site, one)))
-}
-
-fn first_match<'a>(
-    grants: &'a [Grant],
-    principal: &Principal,
-    verb: &VerbName,
-    arguments: &Arguments,
-) -> Option<&'a RuleSite> {
-    let matches =
-        |rule: &&Grant| rule.selector.selects(principal) && rule.scope.permits(verb, arguments);
-    grants.iter().find(matches).map(|rule| &rule.site)
+fn of_verb(scope: &Scope, verb: &VerbName) -> Vec<Capability> {
+    scope.of(verb).cloned().collect()
 }

@@ -1,8 +1,11 @@
 //! TOML to checked types, with line, column and the nearest known name.
 
+mod delegates;
 mod document;
 mod limits;
 mod rules;
+mod scopes;
+mod selectors;
 mod units;
 mod verbs;
 

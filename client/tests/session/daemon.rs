@@ -92,6 +92,7 @@ fn menu() -> Vec<MenuEntry> {
         summary: String::new(),
     };
     let entry = |verb: &&str| MenuEntry {
+        approve: policy::Approve::Never,
         verb: verb.parse().unwrap(),
         summary: "does as it says".to_owned(),
         effect: Effect::Read,

@@ -69,7 +69,7 @@ impl Monitor {
         let Some(seat) = share.seat(active.at.seat) else { return false };
         let share_now = share.clock.clone().read(now);
         let recipient = seat.recipient.clone();
-        let standing = share.standing(recipient);
+        let standing = share.standing(recipient, self.groups_of(share, now));
         let permitted =
             still_permitted(&self.policy, &standing, &active.passport, &active.call, share_now);
         !share.unreachable.contains(&active.at.seat) && permitted.is_ok()

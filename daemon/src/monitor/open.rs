@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use policy::{
-    Authority, Principal, Recipient, Request as VerbRequest, Scope, SeatId, ShareId, Timestamp,
+    Authority, Groups, Principal, Recipient, Request as VerbRequest, Scope, SeatId, ShareId,
+    Subject, Timestamp,
 };
 use wire::channel::ChannelKey;
 use wire::control::{Failure, Open, Opened, Reply, SeatHandle, To};
@@ -18,6 +19,7 @@ use super::Monitor;
 use super::audit::{Durability, Event, Expiry, Recorded, Said, Who};
 use super::calls::Batch;
 use super::contacts;
+use super::extend::{Terms, to_all};
 use super::failure::{busy, refused, unavailable, usage};
 use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
@@ -85,22 +87,31 @@ impl Monitor {
         asked: &Open,
         now: Instants,
     ) -> Result<Opening, Failure> {
-        let scope = self.scope(principal, &asked.verbs)?;
+        let groups = Groups::Known(person.groups.clone());
+        let subject = Subject { principal: principal.clone(), groups, now: now.wall };
+        let scope = self.scope(&subject, &asked.verbs)?;
         let ttl = self.ttl(asked.ttl_ms)?;
         let addressees = self.addressees(person.uid, &asked.to)?;
-        let recipients = addressees.iter().map(|addressee| &addressee.recipient);
-        self.basis(principal, &scope, recipients, ttl)
+        let id = ShareId::from_random(random()?);
+        let terms = Terms {
+            share: id,
+            scope: &scope,
+            to: addressees.iter().map(|addressee| &addressee.recipient).collect(),
+            ttl,
+            redelegate: 0,
+        };
+        self.delegation(&subject, &terms)
             .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
         self.check_room(person.uid, addressees.len())?;
         let owner =
             Owner { uid: person.uid, user: person.user.clone(), agent: principal.agent.clone() };
-        let mut lease = self.lease(owner, scope, ttl, now)?;
+        let mut lease = self.lease(id, owner, scope, ttl, now)?;
         let handles = self.seats(&mut lease, addressees)?;
         let until = now.boot.saturating_add(REACH);
         Ok(Opening { caller, lease, handles, until })
     }
 
-    fn scope(&self, principal: &Principal, verbs: &[String]) -> Result<Scope, Failure> {
+    fn scope(&self, subject: &Subject, verbs: &[String]) -> Result<Scope, Failure> {
         if verbs.is_empty() {
             return Err(usage("no verb is named", "say what to share: `--verb app.action`"));
         }
@@ -110,7 +121,7 @@ impl Monitor {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|fault| usage(&fault.to_string(), "see `openscope share open --help`"))?;
         self.policy
-            .surface(principal)
+            .surface(subject)
             .derive(&requests)
             .map_err(|fault| refused(&fault.to_string(), "`openscope capabilities` shows yours"))
     }
@@ -178,6 +189,7 @@ impl Monitor {
 
     fn lease(
         &self,
+        id: ShareId,
         owner: Owner,
         scope: Scope,
         ttl: Duration,
@@ -196,7 +208,7 @@ impl Monitor {
             Timestamp(now.wall.0.saturating_add(ms))
         };
         Ok(Lease {
-            id: ShareId::from_random(random()?),
+            id,
             owner,
             opened: now,
             boot: self.boot.clone(),
@@ -323,12 +335,18 @@ impl Monitor {
     ) -> Result<Opened, Failure> {
         let Opening { lease, handles, .. } = opening;
         // The relay took its time: policy and contacts may be others by now.
-        let life = Duration::from_millis(lease.deadline.0.saturating_sub(lease.opened.wall.0));
         let principal =
             Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
-        let recipients = lease.seats.iter().map(|seat| &seat.recipient);
-        let basis = self
-            .basis(&principal, &lease.scope, recipients, life)
+        let groups = self.resolver.groups(lease.owner.uid, now.boot);
+        let terms = Terms {
+            share: lease.id,
+            scope: &lease.scope,
+            to: to_all(&lease),
+            ttl: Duration::from_millis(lease.deadline.0.saturating_sub(lease.opened.wall.0)),
+            redelegate: lease.depth,
+        };
+        let agreed = self
+            .delegation(&Subject { principal, groups, now: now.wall }, &terms)
             .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
         let owner = &lease.owner;
         let event = Event::ShareOpened {
@@ -338,7 +356,7 @@ impl Monitor {
             scope: Recorded::of(&lease.scope),
             deadline: lease.deadline,
             hard_stop: lease.hard_stop,
-            basis: Said::new(&basis),
+            basis: Said::new(&agreed.basis()),
         };
         let unrecorded = |why: &dyn std::fmt::Display| {
             let message = format!("the share cannot be put on record: {why}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::{Basis, Call, Decision, Passport, Permit, Recipient, Timestamp};
+use policy::{Basis, Call, Decision, Groups, Passport, Permit, Recipient, Timestamp};
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -33,7 +33,7 @@ impl Monitor {
         let share = self.shares.get(&at.share).ok_or(Refusal::NoSeat)?;
         let owner = who(share);
         let given = call.clone();
-        match self.decision(share, recipient.clone(), &passport, call, asked_at) {
+        match self.decision(share, recipient.clone(), &passport, call, (asked_at, now)) {
             Decision::Permit(permit) => {
                 let event = Event::CallStarted {
                     at: at.holder(),
@@ -53,6 +53,7 @@ impl Monitor {
                 }
                 Ok(permit)
             }
+            Decision::Ask(_) => Err(Refusal::Failed),
             Decision::Refuse(refusal) => {
                 self.refused(at, &given, &refusal.reason.to_string(), now);
                 Err(Refusal::Denied(refusal.public))
@@ -68,11 +69,19 @@ impl Monitor {
         recipient: Recipient,
         passport: &Passport,
         call: Call,
-        now: Timestamp,
+        (share_now, now): (Timestamp, Instants),
     ) -> Decision {
-        let standing = share.standing(recipient);
+        let standing = share.standing(recipient, self.groups_of(share, now));
         #[expect(clippy::disallowed_methods, reason = "this is the chokepoint")]
-        policy::authorize(&self.policy, &standing, passport, call, now)
+        policy::authorize(&self.policy, &standing, passport, call, share_now)
+    }
+
+    /// The groups of a share's owner, where policy cares.
+    pub(super) fn groups_of(&self, share: &Share, now: Instants) -> Groups {
+        if !self.policy.varies() {
+            return Groups::none();
+        }
+        self.resolver.groups(share.lease.owner.uid, now.boot)
     }
 
     /// Checks who speaks, before anything that they say is looked at.

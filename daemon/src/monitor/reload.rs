@@ -1,6 +1,8 @@
 //! New policy for a running daemon: all of it, or nothing. It counts from the next call, and for
 //! the calls that run.
 
+use std::time::Duration;
+
 use policy::{Recipient, SeatId, ShareId};
 use wire::control::{Failure, Reply};
 
@@ -11,6 +13,9 @@ use super::failure::{refused, unavailable};
 use super::resolver::Person;
 use crate::clock::Instants;
 use crate::config::{self, Config, Loaded, RelayEntry};
+
+/// How often what runs is looked at again under a policy that changes by itself.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 impl Monitor {
     pub(super) fn reload_for(&mut self, person: &Person, now: Instants) -> Result<Reply, Failure> {
@@ -64,6 +69,21 @@ impl Monitor {
         said
     }
 
+    /// Policy that speaks of groups or times of day changes by itself: what runs is looked at again every
+    /// second, and who the owners of live shares are is asked for anew.
+    pub(super) fn watch_what_varies(&mut self, now: Instants) {
+        let live = self.shares.values().filter(|share| share.over.is_none());
+        let uids: Vec<u32> = live.map(|share| share.lease.owner.uid).collect();
+        if !self.policy.varies() || uids.is_empty() {
+            return;
+        }
+        self.resolver.renew(uids.into_iter(), now.boot);
+        if self.watched.is_none_or(|at| now.boot.saturating_sub(at) >= WATCH_EVERY) {
+            self.watched = Some(now.boot);
+            self.recheck(now);
+        }
+    }
+
     /// Looks again at who is still a contact, at what runs, and tells holders what changed.
     pub(super) fn check_recipients(&mut self, now: Instants) {
         let gone: Vec<(ShareId, SeatId, bool)> = self
@@ -85,7 +105,7 @@ impl Monitor {
         }
         self.recheck(now);
         for id in self.shares.keys().copied().collect::<Vec<_>>() {
-            self.tell_standing(id);
+            self.tell_standing(id, now);
         }
     }
 

@@ -164,7 +164,7 @@ impl Monitor {
                 self.remove_contact(person, &alias, now).map(Answer::Now)
             }
             Request::Capabilities { agent } => {
-                self.capabilities(person, agent.as_ref()).map(Answer::Now)
+                self.capabilities(person, agent.as_ref(), now).map(Answer::Now)
             }
             Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),
             Request::Reload => self.reload_for(person, now).map(Answer::Now),
@@ -266,7 +266,7 @@ impl Monitor {
         let extended = self.extended(person, &mut share, ttl, now);
         self.shares.insert(id, share);
         let reply = extended?;
-        self.tell_standing(id);
+        self.tell_standing(id, now);
         Ok(reply)
     }
 

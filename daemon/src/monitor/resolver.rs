@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use policy::Groups;
 use serde::{Deserialize, Serialize};
 use wire::control;
 
@@ -27,6 +28,10 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 const DYING_MAX: usize = 8;
 /// Users remembered at once.
 const REMEMBERED: usize = 1024;
+/// How old what is known of the groups of a live share's owner becomes before they are asked for anew.
+const GROUPS_FRESH: Duration = Duration::from_secs(10);
+/// How long it counts when nothing newer is to be had; after that nobody knows.
+const GROUPS_OLD: Duration = Duration::from_secs(90);
 
 /// An OS user as the name service knows them.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -64,11 +69,42 @@ pub(super) struct Resolver {
     dying: Vec<Child>,
     buffer: Vec<u8>,
     known: BTreeMap<u32, (Duration, Known)>,
+    /// The groups of each, and since when they are known.
+    groups: BTreeMap<u32, (Duration, BTreeSet<String>)>,
+    /// Whose groups were asked for anew, and when.
+    renewing: BTreeMap<u32, Duration>,
 }
 
 impl Resolver {
     pub(super) fn new(user: BrokerUser) -> Self {
-        Self { user, worker: None, dying: Vec::new(), buffer: Vec::new(), known: BTreeMap::new() }
+        let (known, groups, renewing) = Default::default();
+        Self { user, worker: None, dying: Vec::new(), buffer: Vec::new(), known, groups, renewing }
+    }
+
+    /// The groups that a user is in.
+    pub(super) fn groups(&self, uid: u32, now: Duration) -> Groups {
+        match self.groups.get(&uid) {
+            Some((at, groups)) if now.saturating_sub(*at) < GROUPS_OLD => {
+                Groups::Known(groups.clone())
+            }
+            Some(_) | None => Groups::Unknown,
+        }
+    }
+
+    /// Asks for the groups of these users again where they are not known of late. A worker that leaves
+    /// such a question unanswered is ended.
+    pub(super) fn renew(&mut self, uids: impl Iterator<Item = u32>, now: Duration) {
+        if self.renewing.values().any(|asked| now.saturating_sub(*asked) >= PATIENCE) {
+            self.renewing.clear();
+            self.end();
+        }
+        for uid in uids.collect::<BTreeSet<_>>() {
+            let fresh = |(at, _): &(Duration, _)| now.saturating_sub(*at) < GROUPS_FRESH;
+            if !self.groups.get(&uid).is_some_and(fresh) && !self.renewing.contains_key(&uid) {
+                self.renewing.insert(uid, now);
+                self.ask(uid);
+            }
+        }
     }
 
     /// What is known of `uid`, if it is fresh.
@@ -107,6 +143,15 @@ impl Resolver {
         while let Ok(Some(Answer { uid, known })) = control::take(&mut self.buffer) {
             if self.known.len() >= REMEMBERED {
                 self.known.clear();
+                self.groups.clear();
+            }
+            self.renewing.remove(&uid);
+            match &known {
+                Known::Person(person) => {
+                    drop(self.groups.insert(uid, (now, person.groups.clone())));
+                }
+                Known::Nameless => drop(self.groups.remove(&uid)),
+                Known::Unavailable => {}
             }
             self.known.insert(uid, (now, known));
         }

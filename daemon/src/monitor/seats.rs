@@ -61,7 +61,7 @@ impl Monitor {
         let clock = ClockStatement { nonce: join.nonce, now: share.now(now) };
         let clock =
             Signed::new(&clock, self.identity.signing_key()).map_err(|_| Refusal::Failed)?;
-        let standing = self.standing(visitor.share, visitor.seat, &passport)?;
+        let standing = self.standing(visitor.share, visitor.seat, &passport, now)?;
         Ok(Joined { share: visitor.share, seat: visitor.seat, clock, standing })
     }
 
@@ -175,10 +175,12 @@ impl Monitor {
         share: ShareId,
         seat: SeatId,
         passport: &Passport,
+        now: Instants,
     ) -> Result<Update, Refusal> {
         let share = self.shares.get(&share).ok_or(Refusal::NoSeat)?;
         let recipient = share.seat(seat).ok_or(Refusal::NoSeat)?.recipient.clone();
-        let menu = self.policy.menu(&share.standing(recipient), passport);
+        let standing = share.standing(recipient, self.groups_of(share, now));
+        let menu = self.policy.menu(&standing, passport, share.clock.clone().read(now));
         Ok(Update { deadline: deadline(share), passport: None, menu })
     }
 }

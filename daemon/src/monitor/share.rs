@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Alias, Passport, Principal, Recipient, SeatId, Standing, Timestamp};
+use policy::{
+    Alias, Approve, Budget, Groups, Passport, Principal, Recipient, SeatId, Standing, Timestamp,
+    Used,
+};
 use wire::call::{CallId, OutcomeStatement};
 use wire::control::Told;
 use wire::privsep::ChannelId;
@@ -106,12 +109,18 @@ impl Share {
     }
 
     /// The share as it stands, for one recipient of it.
-    pub(super) fn standing(&self, recipient: Recipient) -> Standing {
+    pub(super) fn standing(&self, recipient: Recipient, groups: Groups) -> Standing {
         Standing {
             owner: self.principal(),
+            groups,
             recipient,
             scope: self.lease.scope.clone(),
+            opened: self.lease.opened.wall,
             deadline: self.lease.deadline.min(self.lease.hard_stop),
+            approve: Approve::Never,
+            budget: Budget::default(),
+            used: Used::default(),
+            consents: Vec::new(),
         }
     }
 

@@ -150,6 +150,7 @@ fn start() -> Result<Monitor, StartFault> {
         cleared: over,
         receipts: Vec::new(),
         askers: BTreeMap::new(),
+        watched: None,
         sync_this_turn: false,
         records_lost: false,
         going: Going::On,

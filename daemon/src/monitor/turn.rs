@@ -216,6 +216,7 @@ impl Monitor {
         self.report_strangers(now);
         self.owners.tend(now.boot);
         self.resolver.bury();
+        self.watch_what_varies(now);
         // What was recorded since the turn was settled does not wait for the next one.
         let durability = if self.cleared.is_empty() { Durability::Soon } else { Durability::Now };
         if self.commit(durability, now).is_ok() {

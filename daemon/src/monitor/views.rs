@@ -1,6 +1,6 @@
 //! What owners are shown.
 
-use policy::{AgentName, Recipient, VerbName};
+use policy::{AgentName, Groups, Recipient, Subject, VerbName};
 use wire::control::{
     CapabilitiesView, CapabilityView, Failure, RelayView, Reply, RunningView, SeatView, ShareView,
     StatusView,
@@ -50,13 +50,16 @@ impl Monitor {
         &self,
         person: &Person,
         agent: Option<&AgentName>,
+        now: Instants,
     ) -> Result<Reply, Failure> {
         let principal = self
             .policy
             .principal(&person.user, agent)
             .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
-        let surface = self.policy.surface(&principal);
-        let delegable = self.policy.delegable(&principal);
+        let groups = Groups::Known(person.groups.clone());
+        let subject = Subject { principal, groups, now: now.wall };
+        let surface = self.policy.surface(&subject);
+        let delegable = self.policy.delegable(&subject);
         let verbs = surface
             .scope()
             .capabilities()
@@ -70,7 +73,10 @@ impl Monitor {
                     .any(|held| held.intersect(capability).is_some()),
             })
             .collect();
-        Ok(Reply::Capabilities(Box::new(CapabilitiesView { agent: principal.agent, verbs })))
+        Ok(Reply::Capabilities(Box::new(CapabilitiesView {
+            agent: subject.principal.agent,
+            verbs,
+        })))
     }
 
     pub(super) fn status(&self) -> StatusView {

@@ -13,23 +13,47 @@ use crate::nearest::nearest;
 use crate::rule::RuleSite;
 use crate::value::{Text, Value};
 
-/// The file's table, or everything that is no TOML in it.
-pub(super) fn parse(source: &Source) -> Result<Spanned<DeTable<'_>>, Vec<TextFault>> {
-    let (table, faults) = DeTable::parse_recoverable(&source.text);
-    if faults.is_empty() {
-        return Ok(table);
+/// A file that is TOML, and where its lines begin.
+pub(super) struct Page<'t> {
+    source: &'t Source,
+    lines: Vec<usize>,
+    table: Option<Spanned<DeTable<'t>>>,
+}
+
+impl<'t> Page<'t> {
+    /// The file, or everything that is no TOML in it.
+    pub(super) fn parse(source: &'t Source) -> Result<Self, Vec<TextFault>> {
+        let breaks = source.text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(breaks).collect();
+        let (table, faults) = DeTable::parse_recoverable(&source.text);
+        let mut page = Self { source, lines, table: None };
+        if faults.is_empty() {
+            page.table = Some(table);
+            return Ok(page);
+        }
+        let located = |fault: toml::de::Error| {
+            let message = fault.message().lines().collect::<Vec<_>>().join(", ");
+            page.place(fault.span().map_or(0, |span| span.start)).fault(message)
+        };
+        Err(faults.into_iter().map(located).collect())
     }
-    let located = |fault: toml::de::Error| {
-        let message = fault.message().lines().collect::<Vec<_>>().join(", ");
-        Place { source, at: fault.span().map_or(0, |span| span.start) }.fault(message)
-    };
-    Err(faults.into_iter().map(located).collect())
+
+    /// The whole of it.
+    pub(super) fn root(&self) -> Option<Table<'_>> {
+        let table = self.table.as_ref()?;
+        Some(Table { place: self.place(0), entries: table.get_ref() })
+    }
+
+    fn place(&self, at: usize) -> Place<'_> {
+        Place { source: self.source, lines: &self.lines, at }
+    }
 }
 
 /// A place in a file.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'t> {
     pub(super) source: &'t Source,
+    lines: &'t [usize],
     at: usize,
 }
 
@@ -51,9 +75,10 @@ impl Place<'_> {
     }
 
     fn line_and_column(&self) -> (usize, usize) {
-        let before = self.source.text.get(..self.at).unwrap_or(&self.source.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (before.matches('\n').count() + 1, line.chars().count() + 1)
+        let line = self.lines.partition_point(|begin| *begin <= self.at);
+        let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let before = self.source.text.get(begin..self.at).unwrap_or_default();
+        (line, before.chars().count() + 1)
     }
 }
 
@@ -80,10 +105,6 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    pub(super) fn root(source: &'t Source, table: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { place: Place { source, at: 0 }, entries: table.get_ref() }
-    }
-
     /// Every entry, in the order of the keys.
     pub(super) fn entries(self) -> impl Iterator<Item = Entry<'t>> {
         self.entries.iter().map(move |(key, value)| Entry {
@@ -115,7 +136,7 @@ impl<'t> Table<'t> {
     }
 
     fn place_at(self, span: &Range<usize>) -> Place<'t> {
-        Place { source: self.place.source, at: span.start }
+        Place { at: span.start, ..self.place }
     }
 }
 
@@ -127,9 +148,8 @@ impl<'t> Node<'t> {
 
     pub(super) fn array(self) -> Result<Vec<Node<'t>>, TextFault> {
         let DeValue::Array(items) = self.value else { return Err(self.wrong("an array")) };
-        let source = self.place.source;
         let node = |item: &'t Spanned<DeValue<'t>>| Node {
-            place: Place { source, at: item.span().start },
+            place: Place { at: item.span().start, ..self.place },
             value: item.get_ref(),
         };
         Ok(items.iter().map(node).collect())

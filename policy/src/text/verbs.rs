@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Entry, Node, Table, parse};
+use super::document::{Entry, Node, Page, Table};
 use super::{Source, TextFault, limits, units};
 use crate::name::{ParameterName, VerbName, shown};
 use crate::nearest::nearest;
@@ -25,8 +25,8 @@ pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
     let mut declared = Declared::default();
     let mut faults = Vec::new();
     for source in sources {
-        match parse(source) {
-            Ok(table) => declared.add(Table::root(source, &table), &mut faults),
+        match Page::parse(source) {
+            Ok(page) => page.root().into_iter().for_each(|file| declared.add(file, &mut faults)),
             Err(malformed) => faults.extend(malformed),
         }
     }
@@ -99,7 +99,7 @@ fn effect(node: Node<'_>) -> Result<Effect, TextFault> {
     }
 }
 
-fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
+pub(super) fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
     let message = format!("`{}` is no {what}: known here: {}", shown(given), known.join(", "));
     let near = nearest(given, known.iter().copied());
     node.place.hinted(message, near.map(|name| format!("did you mean `{name}`?")))

@@ -8,13 +8,14 @@ use policy::{
 };
 
 use crate::world::{
-    END, HOLDS_ALL, NOW, Shared, arguments, call, requests, scope, text, vendor, with, you,
+    END, HOLDS_ALL, NOW, Shared, arguments, call, proposal, requests, scope, subject, text, vendor,
+    with,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn derive(rules: &str, request: &str) -> Result<String, DeriveProblem> {
-    let surface = with(rules).surface(&you());
+    let surface = with(rules).surface(&subject());
     surface
         .derive(&requests(&[request]))
         .map(|scope| scope.to_string())
@@ -202,7 +203,7 @@ fn a_value_outside_the_scope_is_refused_alike_whether_it_exists_or_not() {
 fn a_refusal_names_what_the_menu_shows_and_not_what_the_catalog_lists() {
     let shared = Shared::of(HOLDS_ALL, &["ssh.tail_logs:host=web-1*"]);
     assert_eq!(said_of_host(&shared, "web-10"), "`host` must be web-1");
-    let menu = shared.policy.menu(&shared.standing, &shared.passport);
+    let menu = shared.policy.menu(&shared.standing, &shared.passport, NOW);
     let refusal =
         shared.refusal("ssh.tail_logs", [("service", text("web")), ("host", text("web-10"))]);
     let PublicRefusal::Parameter { parameter, problem } = refusal.public else { panic!() };
@@ -234,7 +235,7 @@ fn an_agent_name_that_policy_gave_to_another_ends_the_rights_of_live_shares() {
     let refusal = shared.refusal("web.status", []);
     assert_eq!(refusal.public, PublicRefusal::NotPermitted);
     assert_eq!(refusal.reason, Reason::AgentTaken);
-    assert!(shared.policy.menu(&shared.standing, &shared.passport).is_empty());
+    assert!(shared.policy.menu(&shared.standing, &shared.passport, NOW).is_empty());
     let running = call("web.status", []);
     let Shared { policy, standing, passport } = &shared;
     assert!(policy::still_permitted(policy, standing, passport, &running, NOW).is_err());
@@ -287,6 +288,7 @@ fn p01_the_share_as_it_stands_the_passport_and_policy_must_all_permit() {
         (taken, Reason::AgentTaken),
     ] {
         match shared.decide_at(call(), NOW) {
+            Decision::Ask(_) => panic!("asked"),
             Decision::Refuse(refusal) => assert_eq!(refusal.reason, reason),
             Decision::Permit(_) => panic!("permitted, and not refused for {reason}"),
         }
@@ -474,12 +476,12 @@ fn a_deny_rule_over_a_whole_app_leaves_nothing() {
         Err(DeriveProblem::Denied { .. })
     ));
     assert_eq!(derive(&denied, "web.status").unwrap(), "web.status");
-    assert_eq!(with(&denied).surface(&you()).scope().to_string(), "file.read\nweb.status");
+    assert_eq!(with(&denied).surface(&subject()).scope().to_string(), "file.read\nweb.status");
 }
 
 #[test]
 fn a_request_is_refused_at_the_character_that_is_wrong() {
-    let surface = with(HOLDS_ALL).surface(&you());
+    let surface = with(HOLDS_ALL).surface(&subject());
     for (request, at) in [
         ("ssh.tail_logs:servise=web", 14),
         ("ssh.tail_logs:service=web,lines=abc", 32),
@@ -531,7 +533,7 @@ fn pins_of_one_parameter_that_pair_too_often_are_refused() {
 
 #[test]
 fn at_most_256_requests_are_met_at_once() {
-    let surface = with(HOLDS_ALL).surface(&you());
+    let surface = with(HOLDS_ALL).surface(&subject());
     let ask = |count| surface.derive(&requests(&vec!["web.status"; count]));
     assert!(ask(255).is_ok());
     assert!(ask(256).is_ok());
@@ -560,7 +562,8 @@ fn delegate(
     to: &Recipient,
     ttl: Duration,
 ) -> Result<Duration, DelegateFault> {
-    let delegation = with(rules).may_delegate(&you(), &scope(&[request]), to, ttl)?;
+    let scope = scope(&[request]);
+    let delegation = with(rules).may_delegate(&subject(), proposal(&scope, to, ttl))?;
     assert_eq!(delegation.by.len(), 1, "{delegation}");
     Ok(delegation.max_ttl)
 }
@@ -602,11 +605,12 @@ fn the_longest_time_is_that_of_the_strictest_verb_under_its_most_generous_rule()
     );
     assert_eq!(delegate(&rules, "web.status", &vendor("partner"), MINUTE), Ok(MINUTE * 5));
     let both = scope(&["web.status", "ssh.restart_service"]);
-    let delegation = with(&rules).may_delegate(&you(), &both, &vendor("partner"), MINUTE).unwrap();
+    let partner = vendor("partner");
+    let asked = |scope| with(&rules).may_delegate(&subject(), proposal(scope, &partner, MINUTE));
+    let delegation = asked(&both).unwrap();
     let said = "policy.d/team.toml:12, policy.d/team.toml:17, at most 2m";
     assert_eq!((delegation.max_ttl, delegation.to_string().as_str()), (MINUTE * 2, said));
-    let none = with(&rules).may_delegate(&you(), &Scope::default(), &vendor("partner"), MINUTE);
-    assert_eq!(none, Err(DelegateFault::Empty));
+    assert_eq!(asked(&Scope::default()), Err(DelegateFault::Empty));
 }
 
 #[test]
@@ -621,7 +625,7 @@ fn lo8_an_owners_alias_does_not_match_a_rule_for_roots_contacts() {
 #[test]
 fn the_menu_shows_what_may_be_called_and_nothing_else() {
     let shared = Shared::of(HOLDS_ALL, &["ssh.tail_logs:service=web,lines<=100", "web.status"]);
-    let menu = shared.policy.menu(&shared.standing, &shared.passport);
+    let menu = shared.policy.menu(&shared.standing, &shared.passport, NOW);
     let verbs: Vec<_> = menu.iter().map(|entry| entry.verb.as_str()).collect();
     assert_eq!(verbs, ["ssh.tail_logs", "web.status"]);
     let lines = &menu[0].parameters[&"lines".parse().unwrap()];
@@ -633,5 +637,5 @@ fn the_menu_shows_what_may_be_called_and_nothing_else() {
     assert_eq!(serde_cbor::from_slice::<Vec<policy::MenuEntry>>(&bytes).unwrap(), menu);
 
     let none = Shared::of(&HOLDS_ALL.replace("vendor-*", "other"), &["web.status"]);
-    assert!(none.policy.menu(&none.standing, &none.passport).is_empty());
+    assert!(none.policy.menu(&none.standing, &none.passport, NOW).is_empty());
 }

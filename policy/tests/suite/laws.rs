@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use policy::{Anchored, Arguments, Capability, Constraint, Decision, Scope, Text, Value};
 use proptest::prelude::*;
 
-use crate::world::{NOW, Shared, arguments, with, you};
+use crate::world::{NOW, Shared, arguments, with};
 
 fn laws(cases: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
@@ -227,7 +227,7 @@ proptest! {
         let list: Vec<_> = pins.iter().copied().collect();
         let mut request = format!("ssh.tail_logs:service={}", list.join("|"));
         request.extend(bound.map(|most| format!(",lines<={most}")));
-        let surface = with(&toml).surface(&you());
+        let surface = with(&toml).surface(&crate::world::subject());
         let say = |kind: &str, service: &str, lines| {
             rules.iter().any(|rule| rule.kind == kind && rule.matches(service, lines))
         };

@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
+mod delegates;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod passport;
+#[cfg(test)]
+mod selectors;
 #[cfg(test)]
 mod text;
 #[cfg(test)]

@@ -40,9 +40,9 @@ fn lo7_an_unknown_field_is_named_with_the_nearest_known_one() {
     );
     only(
         &rule_faults(
-            "[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"x\"]\napprove = { \"a.b\" = \"each\" }\n",
+            "[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"x\"]\napprovers_of = 1\n",
         ),
-        "policy.d/team.toml:5:1: unknown field `approve`\n   = known here: agent, user, verbs, to, max_ttl, bearer",
+        "policy.d/team.toml:5:1: unknown field `approvers_of`\n   = did you mean `approvers`?",
     );
     only(
         &verb_faults(&verb("run = { ssh = { argv = [] } }")),
@@ -110,11 +110,11 @@ fn lo7_a_rule_that_can_never_apply_is_named() {
     );
     only(
         &rule_faults("[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\n"),
-        "policy.d/team.toml:1:1: the rule reaches nobody\n   = name recipients in `to`, or say `bearer = true`",
+        "policy.d/team.toml:1:1: the rule reaches nobody\n   = name recipients in `to` or `keys`, or say `bearer = true`",
     );
     only(
         &rule_faults("[[allow]]\nverbs = [\"*\"]\n"),
-        "policy.d/team.toml:1:1: the rule does not say whom it is about\n   = say `agent`, `user`, or `user = \"*\"` for everyone",
+        "policy.d/team.toml:1:1: the rule does not say whom it is about\n   = say `agent`, `user`, `group` or `role`, or `user = \"*\"` for everyone",
     );
     only(
         &rule_faults("[[allow]]\nuser = \"*\"\nverbs = []\n"),
@@ -271,7 +271,7 @@ proptest! {
     #[test]
     fn a_perturbed_request_never_panics(text in "[a-z.:=<>|*,'\"0-9é\\n]{0,40}") {
         if let Ok(request) = text.parse::<policy::Request>() {
-            let surface = crate::world::with(HOLDS_ALL).surface(&crate::world::you());
+            let surface = crate::world::with(HOLDS_ALL).surface(&crate::world::subject());
             let _ = surface.derive(&[request]).map_err(|fault| fault.to_string());
         }
     }

@@ -1,9 +1,12 @@
 //! One small company: a catalog, the rules that a test wants, a daemon's key.
 
+use std::time::Duration;
+
 use ed25519_dalek::SigningKey;
 use policy::{
-    Arguments, Authority, Call, Decision, Passport, Policy, Principal, Recipient, Refusal, Request,
-    Scope, SeatId, ShareId, Source, Standing, TextFault, Timestamp, Value, passport,
+    Approve, Arguments, Authority, Budget, Call, Decision, Groups, Passport, Policy, Principal,
+    Proposal, Recipient, Refusal, Request, Scope, SeatId, ShareId, Source, Standing, Subject,
+    TextFault, Timestamp, Used, Value, passport,
 };
 
 pub(crate) const VERBS: &str = r#"
@@ -68,6 +71,20 @@ pub(crate) fn you() -> Principal {
     Principal { user: "alice".to_owned(), agent: "you".parse().unwrap() }
 }
 
+/// As rules see them: in no group, now.
+pub(crate) fn subject() -> Subject {
+    Subject { principal: you(), groups: Groups::none(), now: NOW }
+}
+
+/// What is proposed when nothing special is.
+pub(crate) fn proposal<'a>(
+    scope: &'a Scope,
+    recipient: &'a Recipient,
+    ttl: Duration,
+) -> Proposal<'a> {
+    Proposal { scope, recipient, ttl, redelegate: 0, live: &[] }
+}
+
 pub(crate) fn vendor(alias: &str) -> Recipient {
     Recipient::Contact { alias: alias.parse().unwrap(), fingerprint: "SHA256:x".to_owned() }
 }
@@ -90,7 +107,7 @@ pub(crate) fn requests(texts: &[&str]) -> Vec<Request> {
 
 /// What a principal who holds everything derives.
 pub(crate) fn scope(texts: &[&str]) -> Scope {
-    with(HOLDS_ALL).surface(&you()).derive(&requests(texts)).unwrap()
+    with(HOLDS_ALL).surface(&subject()).derive(&requests(texts)).unwrap()
 }
 
 pub(crate) fn root() -> SigningKey {
@@ -132,9 +149,15 @@ impl Shared {
     pub(crate) fn with_scope(rules: &str, scope: Scope) -> Self {
         let standing = Standing {
             owner: you(),
+            groups: Groups::none(),
             recipient: vendor("vendor-b"),
             scope: scope.clone(),
+            opened: NOW,
             deadline: END,
+            approve: Approve::Never,
+            budget: Budget::default(),
+            used: Used::default(),
+            consents: vec![],
         };
         Self { policy: with(rules), standing, passport: minted(scope) }
     }
@@ -152,6 +175,7 @@ impl Shared {
         match self.decide_at(call(verb, pairs), NOW) {
             Decision::Refuse(refusal) => refusal,
             Decision::Permit(permit) => panic!("permitted: {permit:?}"),
+            Decision::Ask(question) => panic!("asked: {question:?}"),
         }
     }
 }
