@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policy::{Arguments, Timestamp, VerbName};
+use policy::{Arguments, RequestId, Timestamp, VerbName};
 use tokio::time::{Instant, sleep_until};
 use wire::call::{CallId, CallStatement, Ending, OutcomeStatement, Signed, StatementFault};
 use wire::channel::{Connection, SendStream, VarInt};
@@ -23,6 +23,8 @@ const MOST_BROKEN: u32 = 3;
 /// What happens to a call.
 #[derive(Debug)]
 pub enum Event {
+    /// It waits for somebody's consent, under this number.
+    Pending(RequestId),
     /// It runs.
     Started,
     /// A piece of standard output.
@@ -259,6 +261,7 @@ impl Call {
 
     fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
         match frame {
+            Ok(Frame::Pending(request)) => Ok(Step::Tell(Event::Pending(request))),
             Ok(Frame::Started) => {
                 self.reached = Reached::Started;
                 Ok(Step::Tell(Event::Started))
@@ -278,6 +281,7 @@ impl Call {
                 self.reached = Reached::Started;
                 Ok(Step::Again)
             }
+            Ok(Frame::Refused(_)) if self.is_cancelled => Err(CallFault::Cancelled(self.reached)),
             Ok(Frame::Refused(refusal)) => {
                 self.stream = None;
                 Ok(Step::Tell(Event::Refused(refusal)))

@@ -1,8 +1,10 @@
 //! One call from its first byte to its receipt, with what a person may do meanwhile.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use policy::RequestId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +27,28 @@ pub(crate) enum Went {
     Stopped(Exit, Option<Box<Receipt>>),
     /// Nothing more is known.
     Fault(CallFault),
+}
+
+/// What is worth a word while a call lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice {
+    /// The channel is gone, for now.
+    Lost,
+    /// Somebody has to consent first.
+    Pending(RequestId),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost => out.write_str(
+                "the channel was lost; connecting again, and the call goes on or its outcome is told",
+            ),
+            Self::Pending(request) => {
+                write!(out, "pending: waits for consent on the owner's side, request {request}")
+            }
+        }
+    }
 }
 
 /// What ends a call from here.
@@ -60,7 +84,7 @@ pub(crate) async fn conduct(
     call: &mut Call,
     output: &Output,
     stops: &mut Stops,
-    notice: impl Fn(&'static str),
+    notice: impl Fn(Notice),
 ) -> Went {
     let mut stopped: Option<(Exit, Instant)> = None;
     let mut waiting: Option<Piece> = None;
@@ -89,8 +113,12 @@ pub(crate) async fn conduct(
                     waiting = Some(Piece::Stderr(bytes));
                     continue;
                 }
+                Ok(Event::Pending(request)) => {
+                    notice(Notice::Pending(request));
+                    continue;
+                }
                 Ok(Event::Lost) => {
-                    notice("the channel was lost; connecting again, and the call goes on or its outcome is told");
+                    notice(Notice::Lost);
                     continue;
                 }
                 Ok(Event::Refused(refusal)) => return Went::Refused(refusal),

@@ -131,6 +131,7 @@ async fn ask(
         | Frame::Update(_)
         | Frame::EndSeen
         | Frame::Call(_)
+        | Frame::Pending(_)
         | Frame::Started
         | Frame::Outcome(_)
         | Frame::Stdout(_)

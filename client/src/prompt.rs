@@ -160,7 +160,7 @@ async fn call(
     let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
     let output = Output::start(Style::Plain)
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
-    let went = conduct(&mut call, &output, stops, say).await;
+    let went = conduct(&mut call, &output, stops, |notice| say(&notice.to_string())).await;
     let _the_terminal_is_gone = output.finish();
     let report = Report::of(went).under(session.view().over());
     match report.words {

@@ -1,7 +1,8 @@
 //! How a call went, for a person, for a program, and as an exit status.
 
+use policy::RequestId;
 use serde_json::{Value, json};
-use wire::call::Ending;
+use wire::call::{CallId, Ending};
 
 use crate::call::{Call, CallFault, Reached, Receipt};
 use crate::clock::told as told_time;
@@ -120,6 +121,16 @@ impl Report {
             },
         })
     }
+}
+
+/// That a call waits, for a program.
+pub(crate) fn pending(call: CallId, request: RequestId) -> Value {
+    json!({
+        "schema": "openscope.call/1",
+        "event": "pending",
+        "id": call.to_string(),
+        "request": request.to_string(),
+    })
 }
 
 fn missing(receipt: &Receipt) -> String {

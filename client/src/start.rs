@@ -17,7 +17,7 @@ use crate::arguments::{ArgumentFault, nearest, read, read_unlisted};
 use crate::call::Call;
 use crate::cli::{CallArguments, Cli, Command, Options};
 use crate::clock::now;
-use crate::conduct::{Stops, conduct};
+use crate::conduct::{Notice, Stops, conduct};
 use crate::confirm::confirm;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -29,7 +29,7 @@ use crate::keys::Seats;
 use crate::known_daemons::KnownDaemons;
 use crate::output::{Output, Style};
 use crate::relays::RelayFault;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::tty::{Person, Tty};
@@ -269,9 +269,12 @@ async fn run_call(mut call: Call, session: &Session, options: &Options) -> Resul
     if options.verbose > 0 {
         say(&format!("call {}", call.id()));
     }
-    let notice = |words: &'static str| {
-        if !options.quiet {
-            say(words);
+    let id = call.id();
+    let notice = |notice: Notice| {
+        if let (Notice::Pending(request), true) = (notice, options.json) {
+            print(&report::pending(id, request).to_string());
+        } else if !options.quiet {
+            say(&notice.to_string());
         }
     };
     let went = conduct(&mut call, &output, &mut stops, notice).await;

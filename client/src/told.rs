@@ -43,6 +43,10 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
                 "`list` shows what each verb takes"
             }
         },
+        Refusal::Denied(PublicRefusal::Spent) => "ask the owner for another share",
+        Refusal::Denied(PublicRefusal::Declined | PublicRefusal::Unanswered) => {
+            "talk to the owner, then call again: each call asks anew"
+        }
         Refusal::Denied(_) => "`list` shows what may be called; ask the owner to share more",
         Refusal::NoSeat => "ask the owner for a new handle",
         Refusal::BadCall => {
@@ -61,6 +65,9 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
 /// The class of a refusal, for programs.
 pub(crate) fn refusal_kind(refusal: &Refusal) -> &'static str {
     match refusal {
+        Refusal::Denied(PublicRefusal::Spent) => "spent",
+        Refusal::Denied(PublicRefusal::Declined) => "declined",
+        Refusal::Denied(PublicRefusal::Unanswered) => "unanswered",
         Refusal::Denied(_) => "refused",
         Refusal::NoSeat => "no_seat",
         Refusal::BadCall => "bad_call",

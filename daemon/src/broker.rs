@@ -234,6 +234,7 @@ impl Broker {
             ToBroker::Started { call, output_max } => {
                 lock(&self.calls).started(call, descriptors, output_max);
             }
+            ToBroker::Pending { call, request } => lock(&self.calls).pending(call, request),
             ToBroker::Refused { call, refusal } => lock(&self.calls).refused(call, refusal),
             ToBroker::Exited { call } => lock(&self.calls).exited(call),
             ToBroker::Outcome { call, outcome } => lock(&self.calls).ended(call, outcome),

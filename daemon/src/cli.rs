@@ -9,6 +9,7 @@ use crate::exit::Exit;
 mod audit;
 mod capabilities;
 mod completions;
+mod consent;
 mod contact;
 mod fault;
 mod man;
@@ -84,6 +85,15 @@ enum Command {
     /// Open, watch and end shares
     #[command(subcommand, help_template = HELP)]
     Share(share::Share),
+    /// What waits for consent: yours, and what you are asked
+    #[command(help_template = HELP, before_help = consent::EXAMPLES)]
+    Requests(consent::Requests),
+    /// Consent to a request
+    #[command(help_template = HELP)]
+    Approve(consent::Approval),
+    /// Refuse a request
+    #[command(help_template = HELP)]
+    Deny(consent::Denial),
     /// The recipients that you can share with
     #[command(subcommand, help_template = HELP)]
     Contact(contact::Contact),
@@ -139,6 +149,9 @@ fn dispatch(command: Command, chosen: &socket::Chosen, out: &mut Output) -> Resu
     let daemon = || Daemon::at(chosen);
     match command {
         Command::Share(share) => share.run(&daemon(), out),
+        Command::Requests(requests) => requests.run(&daemon(), out),
+        Command::Approve(approval) => approval.run(&daemon(), out),
+        Command::Deny(denial) => denial.run(&daemon(), out),
         Command::Contact(contact) => contact.run(&daemon(), out),
         Command::Capabilities(capabilities) => capabilities.run(&daemon(), out),
         Command::Status => status::run(&daemon(), out),

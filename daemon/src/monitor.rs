@@ -4,6 +4,7 @@ pub mod audit;
 mod broker_link;
 mod calls;
 pub(crate) mod cgroup;
+mod consents;
 pub mod contacts;
 mod ends;
 mod extend;
@@ -15,6 +16,7 @@ mod open;
 mod over;
 mod owner_socket;
 mod permit;
+mod plan;
 mod reload;
 mod requests;
 pub mod resolver;
@@ -75,6 +77,7 @@ struct Monitor {
     shares: BTreeMap<ShareId, share::Share>,
     openings: BTreeMap<ShareId, open::Opening>,
     calls: calls::Calls,
+    consents: consents::Consents,
     waiters: Vec<over::Waiter>,
     /// Shares that have refused more than they may.
     tripped: BTreeSet<ShareId>,

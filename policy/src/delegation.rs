@@ -1,11 +1,11 @@
 //! Whether something may be shared: with whom, for how long, with whose consent.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::consent::Approvers;
+use crate::consent::{Approve, Approvers};
 use crate::name::VerbName;
 use crate::principal::{Principal, Recipient, Subject};
 use crate::rule::{Budget, Delegate, RuleSite};
@@ -47,6 +47,8 @@ pub struct Delegation {
     pub budget: Budget,
     /// Whose yes it takes to open; each of them.
     pub consent: Vec<(RuleSite, Approvers)>,
+    /// Whether calls of a verb wait for a yes, and whose.
+    pub asks: BTreeMap<VerbName, (Approve, Approvers)>,
 }
 
 impl fmt::Display for Delegation {
@@ -138,10 +140,17 @@ impl Rulebook {
         owner: &Subject,
         proposal: Proposal<'_>,
     ) -> Result<Delegation, DelegateFault> {
-        let capabilities = proposal.scope.capabilities().iter();
-        let rules = capabilities
-            .map(|capability| self.delegating(owner, capability, proposal))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut rules = Vec::new();
+        let mut asks: BTreeMap<VerbName, (Approve, Approvers)> = BTreeMap::new();
+        for capability in proposal.scope.capabilities() {
+            let (rule, verb) = (self.delegating(owner, capability, proposal)?, capability.verb());
+            let asked = (rule.approve(verb), rule.approvers.clone());
+            let strictest = asks.entry(verb.clone()).or_insert_with(|| asked.clone());
+            if asked.0 > strictest.0 {
+                *strictest = asked;
+            }
+            rules.push(rule);
+        }
         let max_ttl = rules.iter().map(|rule| rule.max_ttl).min().ok_or(DelegateFault::Empty)?;
         let consent = rules.iter().filter(|rule| rule.approve_open);
         let mut consent: Vec<_> =
@@ -153,6 +162,7 @@ impl Rulebook {
             by: rules.iter().map(|rule| rule.site.clone()).collect(),
             budget: rules.iter().fold(Budget::default(), |met, rule| met.and(rule.budget)),
             consent,
+            asks,
         })
     }
 

@@ -38,7 +38,9 @@ pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};
 pub use menu::{MenuEntry, MenuParameter};
-pub use name::{AgentName, Alias, DaemonName, NameFault, ParameterName, SeatId, ShareId, VerbName};
+pub use name::{
+    AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, VerbName,
+};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;

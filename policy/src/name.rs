@@ -138,65 +138,81 @@ fn is_label(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
-/// A share's public number: 8 random bytes, written `osp_` and 16 hexadecimal digits.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ShareId([u8; 8]);
+macro_rules! number {
+    ($(#[$doc:meta])* $type:ident, $prefix:literal, $what:literal, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type([u8; 8]);
 
-impl ShareId {
-    /// A share's number from random bytes that the caller drew.
-    #[must_use]
-    pub fn from_random(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
+        impl $type {
+            /// A number from random bytes that the caller drew.
+            #[must_use]
+            pub fn from_random(bytes: [u8; 8]) -> Self {
+                Self(bytes)
+            }
 
-    /// The 8 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 8] {
-        &self.0
-    }
+            /// The 8 bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 8] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, concat!($prefix, "{:016x}"), u64::from_be_bytes(self.0))
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, out)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameFault;
+
+            fn from_str(given: &str) -> Result<Self, NameFault> {
+                let number = hexadecimal(given, $prefix);
+                number.map(|number| Self(number.to_be_bytes())).ok_or_else(|| NameFault {
+                    given: shown(given),
+                    what: $what,
+                    rule: $rule,
+                })
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameFault;
+
+            fn try_from(given: String) -> Result<Self, NameFault> {
+                given.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(id: $type) -> Self {
+                id.to_string()
+            }
+        }
+    };
 }
 
-impl fmt::Display for ShareId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "osp_{:016x}", u64::from_be_bytes(self.0))
-    }
+fn hexadecimal(given: &str, prefix: &str) -> Option<u64> {
+    let digits = given.strip_prefix(prefix)?;
+    let whole = digits.len() == 16 && digits.bytes().all(|b| b"0123456789abcdef".contains(&b));
+    whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
-impl fmt::Debug for ShareId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
-    }
+number! {
+    /// A share's public number: 8 random bytes, written `osp_` and 16 hexadecimal digits.
+    ShareId, "osp_", "a share", "write osp_ and 16 hexadecimal digits"
 }
-
-impl FromStr for ShareId {
-    type Err = NameFault;
-
-    fn from_str(given: &str) -> Result<Self, NameFault> {
-        let number = given
-            .strip_prefix("osp_")
-            .filter(|hex| hex.len() == 16 && hex.bytes().all(|b| b"0123456789abcdef".contains(&b)))
-            .and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        number.map(|number| Self(number.to_be_bytes())).ok_or_else(|| NameFault {
-            given: shown(given),
-            what: "a share",
-            rule: "write osp_ and 16 hexadecimal digits",
-        })
-    }
-}
-
-impl TryFrom<String> for ShareId {
-    type Error = NameFault;
-
-    fn try_from(given: String) -> Result<Self, NameFault> {
-        given.parse()
-    }
-}
-
-impl From<ShareId> for String {
-    fn from(id: ShareId) -> Self {
-        id.to_string()
-    }
+number! {
+    /// The number of a request for consent: 8 random bytes, written `r_` and 16 hexadecimal digits.
+    RequestId, "r_", "a request", "write r_ and 16 hexadecimal digits"
 }
 
 /// A recipient's place in a share, counted from 0.

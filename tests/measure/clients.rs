@@ -44,7 +44,11 @@ pub async fn call_true(session: &Session) {
                 return;
             }
             Event::Refused(refusal) => panic!("refused: {refusal:?}"),
-            Event::Started | Event::Stdout(_) | Event::Stderr(_) | Event::Lost => {}
+            Event::Started
+            | Event::Pending(_)
+            | Event::Stdout(_)
+            | Event::Stderr(_)
+            | Event::Lost => {}
         }
     }
 }

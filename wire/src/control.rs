@@ -5,7 +5,10 @@
 
 use std::io::{self, Read, Write};
 
-use policy::{AgentName, Alias, Scope, SeatId, ShareId, Timestamp};
+use policy::{
+    AgentName, Alias, Approve, Budget, Effect, ParameterName, RequestId, Scope, SeatId, ShareId,
+    Timestamp, VerbName,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +33,28 @@ pub enum Request {
         /// Which.
         share: ShareId,
     },
-    /// Move a share's deadline.
-    Extend {
+    /// What a share would be, without opening it.
+    Plan(Open),
+    /// Change a share: its deadline, its scope.
+    Extend(Extend),
+    /// The requests for consent that the caller may see.
+    Requests {
+        /// Everybody's.
+        all: bool,
+    },
+    /// Consent to a request.
+    Approve {
         /// Which.
-        share: ShareId,
-        /// The life that it shall have from now, in milliseconds.
-        ttl_ms: u64,
+        request: RequestId,
+        /// The hash of what is consented to; the caller does not care when absent.
+        expect: Option<String>,
+    },
+    /// Refuse a request.
+    Deny {
+        /// Which.
+        request: RequestId,
+        /// Kept in the record.
+        reason: Option<String>,
     },
     /// End shares.
     Revoke {
@@ -83,6 +102,28 @@ pub struct Open {
     pub to: To,
     /// How long, in milliseconds; the configured default when absent.
     pub ttl_ms: Option<u64>,
+    /// How often a recipient may hand it on.
+    pub redelegate: u8,
+    /// What the owner demands beyond policy.
+    pub approve: Approve,
+    /// How much of it may be used.
+    pub budget: Budget,
+    /// The hash of the plan that it must be.
+    pub expect: Option<String>,
+}
+
+/// A change of a live share. What is absent stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extend {
+    /// Which.
+    pub share: ShareId,
+    /// The life that it shall have from now, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// Verbs to add, each as typed for [`Open`].
+    pub add: Vec<String>,
+    /// Verbs to take away.
+    pub drop: Vec<VerbName>,
 }
 
 /// Whom a share is for.
@@ -113,6 +154,12 @@ pub enum Which {
 pub enum Reply {
     /// A share is open.
     Opened(Box<Opened>),
+    /// What a share would be.
+    Plan(Box<PlanView>),
+    /// It waits for somebody's consent; the answer itself follows on the same connection.
+    Pending(Box<RequestView>),
+    /// Requests for consent.
+    Requests(Vec<RequestView>),
     /// Shares.
     Shares(Vec<ShareView>),
     /// One share.
@@ -216,6 +263,14 @@ pub struct ShareView {
     pub calls: u64,
     /// Calls refused so far.
     pub refused: u64,
+    /// How much of it may be used.
+    pub budget: Budget,
+    /// Bytes of output so far, with what running calls may still write.
+    pub bytes: u64,
+    /// What the owner demands beyond policy.
+    pub approve: Approve,
+    /// How often a recipient may hand it on.
+    pub redelegate: u8,
     /// How often a second key asked for a seat that was bound already: a handle may have leaked.
     pub second_redeemers: u64,
     /// Calls that run now.
@@ -246,6 +301,105 @@ pub struct RunningView {
     pub call: String,
     /// When it was started.
     pub started: Timestamp,
+}
+
+/// What a share would be, or is to be consented to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanView {
+    /// SHA-256 of all of it that policy and catalog say, in hexadecimal: the same plan, the same hash.
+    pub hash: String,
+    /// The OS user.
+    pub user: String,
+    /// The agent.
+    pub agent: AgentName,
+    /// Each recipient, with the fingerprint of their key.
+    pub recipients: Vec<String>,
+    /// How long it would live, in milliseconds.
+    pub ttl_ms: u64,
+    /// How often a recipient could hand it on.
+    pub redelegate: u8,
+    /// How much of it could be used.
+    pub budget: Budget,
+    /// What could be called.
+    pub verbs: Vec<PlanVerb>,
+    /// The rules that let it be.
+    pub basis: String,
+    /// Whose consent opening takes; empty: nobody's.
+    pub consent: Vec<String>,
+}
+
+/// One capability of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanVerb {
+    /// As `--verb` takes it.
+    pub verb: String,
+    /// The catalog's sentence.
+    pub summary: String,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// Each parameter and what it could be.
+    pub parameters: Vec<(ParameterName, String)>,
+    /// Whether calls would wait for consent.
+    pub approve: Approve,
+    /// Whose.
+    pub approvers: String,
+}
+
+/// A request for consent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestView {
+    /// The request.
+    pub id: RequestId,
+    /// What it is for.
+    pub what: Asked,
+    /// The share's owner.
+    pub user: String,
+    /// Their agent.
+    pub agent: AgentName,
+    /// Who is to have it, or asks.
+    pub recipient: String,
+    /// The rule that asks.
+    pub rule: String,
+    /// Whose consent it takes, in words.
+    pub approvers: String,
+    /// How many consents.
+    pub needs: u8,
+    /// Who has consented so far.
+    pub given: Vec<String>,
+    /// SHA-256 of exactly what is consented to, in hexadecimal.
+    pub hash: String,
+    /// When it came.
+    pub asked: Timestamp,
+    /// When it is refused for want of an answer.
+    pub until: Timestamp,
+    /// The daemon's clock at this answer.
+    pub now: Timestamp,
+    /// Whether the caller's consent would count.
+    pub yours: bool,
+}
+
+/// What consent is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Asked {
+    /// One call, or with it all later ones of its verb.
+    Call {
+        /// The share.
+        share: ShareId,
+        /// `verb parameter=value …`.
+        call: String,
+        /// The catalog's sentence.
+        summary: String,
+        /// Whether it changes anything.
+        effect: Effect,
+        /// Once or each.
+        approve: Approve,
+    },
+    /// A share.
+    Open(Box<PlanView>),
 }
 
 /// How a revocation went.
@@ -412,6 +566,10 @@ mod tests {
             verbs: vec!["log.tail:service=web".into()],
             to: To::Contacts(vec!["vendor-b".parse().unwrap()]),
             ttl_ms: Some(60_000),
+            redelegate: 1,
+            approve: Approve::Each,
+            budget: Budget { calls: Some(3), bytes: None },
+            expect: None,
         })
     }
 

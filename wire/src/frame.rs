@@ -4,7 +4,7 @@
 //! concerns the seat; each further stream carries one call.
 
 use bytes::{Buf, Bytes, BytesMut};
-use policy::{MenuEntry, PublicRefusal, SeatId, ShareId, Timestamp};
+use policy::{MenuEntry, PublicRefusal, RequestId, SeatId, ShareId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub enum Frame {
     EndSeen,
     /// Client: one signed call; first on a call stream.
     Call(Signed),
+    /// Daemon: it waits for somebody's consent, under this number; what comes of it follows.
+    Pending(RequestId),
     /// Daemon: it runs.
     Started,
     /// Daemon: it does not run, or the seat is not given.
@@ -217,6 +219,7 @@ impl Frame {
             Self::Started => 0x11,
             Self::Refused(_) => 0x12,
             Self::Outcome(_) => 0x13,
+            Self::Pending(_) => 0x14,
             Self::Stdout(_) => 0x20,
             Self::Stderr(_) => 0x21,
         }
@@ -234,6 +237,7 @@ impl Frame {
             Self::Ended(body) => to_canonical(body)?,
             Self::Call(body) | Self::Outcome(body) => to_canonical(body)?,
             Self::Refused(body) => to_canonical(body)?,
+            Self::Pending(body) => to_canonical(body)?,
             Self::EndSeen | Self::Started => Vec::new(),
             Self::Stdout(bytes) | Self::Stderr(bytes) => bytes.to_vec(),
         };
@@ -253,6 +257,7 @@ impl Frame {
             0x11 => nothing(&payload, Self::Started)?,
             0x12 => Self::Refused(control(&payload)?),
             0x13 => Self::Outcome(control(&payload)?),
+            0x14 => Self::Pending(control(&payload)?),
             0x20 => Self::Stdout(payload),
             0x21 => Self::Stderr(payload),
             unknown => return Err(FrameFault::Kind(unknown)),
@@ -279,7 +284,7 @@ pub const STDERR: u8 = 0x21;
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
         0x05 | 0x11 => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12 | 0x13 => Ok(MAX_CONTROL),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 => Ok(MAX_CONTROL),
         STDOUT | STDERR => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }

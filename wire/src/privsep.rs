@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use policy::{SeatId, ShareId};
+use policy::{RequestId, SeatId, ShareId};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -78,6 +78,13 @@ pub enum ToBroker {
         call: CallRef,
         /// Bytes of both streams that may be passed on; more is [`FromBroker::Overflow`].
         output_max: u64,
+    },
+    /// The call waits for somebody's consent.
+    Pending {
+        /// The call.
+        call: CallRef,
+        /// Under which number.
+        request: RequestId,
     },
     /// The call does not run.
     Refused {

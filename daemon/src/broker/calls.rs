@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy::RequestId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::call::Signed;
@@ -37,6 +38,8 @@ const ORDERS_MAX: usize = 16;
 enum Order {
     /// It runs, and this is where it writes.
     Started { stdout: OwnedFd, stderr: OwnedFd, output_max: u64 },
+    /// A word on it that is not the last.
+    Say(Vec<u8>),
     /// Nothing of it is left.
     Exited,
     /// The last word on it, as it travels.
@@ -74,6 +77,13 @@ impl Calls {
     /// No process of the call is left.
     pub(super) fn exited(&self, call: CallRef) {
         self.order(call, Order::Exited);
+    }
+
+    /// The call waits for somebody's consent.
+    pub(super) fn pending(&self, call: CallRef, request: RequestId) {
+        if let Ok(bytes) = Frame::Pending(request).encode() {
+            self.order(call, Order::Say(bytes));
+        }
     }
 
     /// The call does not run.
@@ -146,6 +156,7 @@ async fn read_call(receive: &mut RecvStream) -> Result<Signed, PeerFault> {
         | Frame::Update(_)
         | Frame::Ended(_)
         | Frame::EndSeen
+        | Frame::Pending(_)
         | Frame::Started
         | Frame::Refused(_)
         | Frame::Outcome(_)

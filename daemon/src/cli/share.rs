@@ -13,6 +13,7 @@ use crate::exit::Exit;
 mod extend;
 mod list;
 mod open;
+pub(super) mod plan;
 mod revoke;
 mod show;
 mod view;
@@ -28,7 +29,7 @@ pub(super) enum Share {
     /// One share: its seats, its scope, what runs now
     #[command(help_template = HELP)]
     Show(One),
-    /// Move a share's end, never past its hard stop
+    /// Change a share: its end, never past its hard stop, and its verbs
     #[command(help_template = HELP)]
     Extend(extend::Extend),
     /// End shares, and every process of theirs

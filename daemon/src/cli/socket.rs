@@ -63,18 +63,41 @@ impl Daemon {
 
     /// The daemon's answer; its no is a fault.
     pub(super) fn ask(&self, question: &Request) -> Result<Reply, Fault> {
+        self.ask_and_wait(question, |_| {})
+    }
+
+    /// The same, where the answer may depend on other people: `pending` hears that it does.
+    pub(super) fn ask_and_wait(
+        &self,
+        question: &Request,
+        pending: impl FnMut(&Reply),
+    ) -> Result<Reply, Fault> {
         let mut stream =
             UnixStream::connect(&self.socket).map_err(|error| self.unreachable(&error))?;
         self.judge(&stream)?;
-        let reply = self.exchange(&mut stream, question).map_err(|error| self.lost(&error))?;
+        let reply = self.exchange(&mut stream, question, pending);
+        let reply = reply.map_err(|error| self.lost(&error))?;
         if let Reply::Failed(failure) = reply { Err(failure.into()) } else { Ok(reply) }
     }
 
-    fn exchange(&self, stream: &mut UnixStream, question: &Request) -> io::Result<Reply> {
+    fn exchange(
+        &self,
+        stream: &mut UnixStream,
+        question: &Request,
+        mut pending: impl FnMut(&Reply),
+    ) -> io::Result<Reply> {
         stream.set_read_timeout(Some(self.patience))?;
         stream.set_write_timeout(Some(self.patience))?;
         write(stream, question)?;
-        read(stream)
+        loop {
+            let word = read(stream)?;
+            if !matches!(word, Reply::Pending(_)) {
+                return Ok(word);
+            }
+            pending(&word);
+            // People take their time; the daemon refuses for them when it is over.
+            stream.set_read_timeout(None)?;
+        }
     }
 
     /// Another user's program on this path would learn what is asked, and could answer what it likes.

@@ -64,7 +64,11 @@ limits! {
     /// Refused calls of one share that are recorded; the next one ends it.
     refusals_per_share: u64 = 1_000, Count<1, 1_000_000>, Count::narrow;
     /// Calls of one share refused one after the other; the next one ends it.
-    refusals_in_a_row: u32 = 100, Count<1, 1_000_000>, Count::narrow;
+    refusals_in_a_row: u32 = 20, Count<1, 1_000_000>, Count::narrow;
+    /// Calls of one share, or shares of one owner, that wait for consent at one time.
+    requests_per_share: usize = 8, Count<1, 100>, Count::narrow;
+    /// How long a request waits for consent before it is refused.
+    request_wait: Duration = Duration::from_mins(5), Span<SECOND, HARD_STOP_MS>, |span| Some(span.0);
     /// Runners that wait, started, for the next call.
     parked_runners: usize = 4, Count<0, 64>, Count::narrow;
     /// Connections to the owner socket at one time.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Passport, SeatId, ShareId, Timestamp};
+use policy::{Consent, Passport, SeatId, ShareId, Timestamp};
 use wire::call::{CallId, Ending, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 
 use super::Monitor;
 use super::audit::{Durability, Hex, Holder};
+use super::consents::HeldCall;
+use super::permit::{Asked, Verdict};
 use super::share::Current;
 use super::spawn::{Ended, Running};
 use super::start_call::Start;
@@ -39,6 +41,8 @@ pub(super) struct Active {
     pub(super) channel: ChannelId,
     pub(super) call: policy::Call,
     pub(super) passport: Arc<Passport>,
+    /// By whose consent it runs, to be asked about again.
+    pub(super) consents: Vec<Consent>,
     pub(super) started: Timestamp,
     /// Boot time by which the verb must be done.
     pub(super) deadline: Duration,
@@ -51,6 +55,13 @@ pub(super) struct Active {
     pub(super) gone: Option<(Ended, Duration)>,
     /// Bytes of stdout and stderr that were passed on, once the broker has said.
     pub(super) drained: Option<(u64, u64)>,
+}
+
+/// Whence a call came and where its answers go.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub(super) channel: ChannelId,
+    pub(super) to: CallRef,
 }
 
 /// Which call of which seat.
@@ -191,16 +202,37 @@ impl Monitor {
             }
             None => {}
         }
+        self.proceed(asked, Route { channel, to }, Vec::new(), batch, now)
+    }
+
+    /// Goes on with a call that is its holder's and new: it starts, waits for consent, or is refused.
+    pub(super) fn proceed(
+        &mut self,
+        asked: Asked,
+        Route { channel, to }: Route,
+        consents: Vec<Consent>,
+        batch: &mut Batch,
+        now: Instants,
+    ) -> Result<(), Refusal> {
         let running = self.calls.active.len().saturating_add(batch.starts.len());
         self.check_bounds(&asked, running, now)?;
-        let (at, passport, asked_at) = (asked.at, Arc::clone(&asked.passport), asked.now);
-        let permit = self.permit(asked, now)?;
+        let permit = match self.permit(&asked, &consents, now)? {
+            Verdict::Start(permit) => permit,
+            Verdict::Ask(question) => {
+                let held = HeldCall { asked, question: *question, channel, to };
+                return self.hold_call(held, batch, now);
+            }
+        };
+        let Asked { at, passport, now: asked_at, .. } = asked;
         let run = self.calls.number();
-        if let Some(share) = self.shares.get_mut(&at.share) {
-            share.running.insert((at.seat, at.id), Current { content: at.content, run });
-        }
+        let output_max = permit.verb().output_max.unwrap_or(self.config.limits.output_max);
+        let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
+        let output_max = share.reserve(run, output_max);
+        share.running.insert((at.seat, at.id), Current { content: at.content, run });
         batch.urgent |= permit.verb().effect == policy::Effect::Write;
-        batch.starts.push(Start { permit, run, at, to, channel, passport, asked_at });
+        let start =
+            Start { permit, run, at, to, channel, passport, asked_at, output_max, consents };
+        batch.starts.push(start);
         Ok(())
     }
 

@@ -69,7 +69,8 @@ impl Monitor {
         let Some(seat) = share.seat(active.at.seat) else { return false };
         let share_now = share.clock.clone().read(now);
         let recipient = seat.recipient.clone();
-        let standing = share.standing(recipient, self.groups_of(share, now));
+        let mut standing = share.standing(recipient, self.groups_of(share, now));
+        standing.consents.extend_from_slice(&active.consents);
         let permitted =
             still_permitted(&self.policy, &standing, &active.passport, &active.call, share_now);
         !share.unreachable.contains(&active.at.seat) && permitted.is_ok()
@@ -158,7 +159,9 @@ impl Monitor {
         let statement =
             OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
         let outcome = Signed::new(&statement, self.identity.signing_key());
-        share.running.remove(&(at.seat, at.id));
+        if let Some(current) = share.running.remove(&(at.seat, at.id)) {
+            share.settle(current.run, stdout.saturating_add(stderr));
+        }
         share.past.insert((at.seat, at.id), statement);
         outcome.ok()
     }

@@ -1,18 +1,21 @@
-//! More, or less, time for a share: never past the hard stop, never past the owner's rule.
+//! More or less of a live share, in time and in verbs: never past the hard stop, never past the owner's
+//! surface and rule.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{
-    Approvers, Budget, DelegateFault, Delegation, Live, Principal, Proposal, Recipient, RuleSite,
-    Scope, ShareId, Subject, Timestamp,
+    Approve, Approvers, Budget, DelegateFault, Delegation, Live, Passport, Principal, Proposal,
+    Recipient, RuleSite, Scope, SeatId, ShareId, Subject, Timestamp, VerbName,
 };
-use wire::control::{Failure, Reply};
+use wire::control::{Extend, Failure, Reply};
 use wire::privsep::ToBroker;
 
 use super::Monitor;
-use super::audit::{Durability, Event, Said};
-use super::failure::{refused, unavailable};
-use super::leases::Lease;
+use super::audit::{Durability, Event, Recorded, Said};
+use super::failure::{refused, unavailable, usage};
+use super::leases::{Lease, Seat};
 use super::open::Opening;
 use super::resolver::Person;
 use super::share::Share;
@@ -35,17 +38,30 @@ pub(super) struct Agreed {
     pub(super) budget: Budget,
     /// Whose yes it takes, each of them.
     pub(super) consent: Vec<(RuleSite, Approvers)>,
+    asks: BTreeMap<VerbName, (Approve, Approvers)>,
 }
 
 impl Agreed {
     fn add(&mut self, recipient: &Recipient, delegation: Delegation) {
         self.said.push(format!("{recipient} by {delegation}"));
         self.budget = self.budget.and(delegation.budget);
+        for (verb, asked) in delegation.asks {
+            let strictest = self.asks.entry(verb).or_insert_with(|| asked.clone());
+            if asked.0 > strictest.0 {
+                *strictest = asked;
+            }
+        }
         for asked in delegation.consent {
             if !self.consent.contains(&asked) {
                 self.consent.push(asked);
             }
         }
+    }
+
+    /// Whether calls of a verb wait for consent, and whose.
+    pub(super) fn asks_for(&self, verb: &VerbName) -> (Approve, String) {
+        let asked = self.asks.get(verb).cloned().unwrap_or_default();
+        (asked.0, asked.1.to_string())
     }
 
     /// The rules, in words for the record.
@@ -54,58 +70,140 @@ impl Agreed {
     }
 }
 
+fn new_deadline(share: &mut Share, change: &Extend, now: Instants) -> Result<Timestamp, Failure> {
+    let Some(ttl_ms) = change.ttl_ms else {
+        if change.add.is_empty() && change.drop.is_empty() {
+            return Err(usage("nothing is to change", "say `--ttl`, `--verb` or `--drop-verb`"));
+        }
+        return Ok(share.lease.deadline);
+    };
+    if ttl_ms == 0 {
+        return Err(usage("a share of no time is none", "say how long from now, or revoke it"));
+    }
+    let share_now = share.now(now);
+    let deadline = Timestamp(share_now.0.saturating_add(ttl_ms));
+    if deadline > share.lease.hard_stop {
+        let left = share.lease.hard_stop.0.saturating_sub(share_now.0) / 1000;
+        return Err(refused(
+            &format!("no share outlives 30 minutes from its opening: {left} s are left"),
+            &format!("say `--ttl {left}s` or less"),
+        ));
+    }
+    Ok(deadline)
+}
+
 /// Everyone whom a share is for.
 pub(super) fn to_all(lease: &Lease) -> Vec<&Recipient> {
     lease.seats.iter().map(|seat| &seat.recipient).collect()
 }
 
 impl Monitor {
-    /// Moves a share's deadline to `ttl` from now; `max_ttl` of the rule counts from the opening.
+    /// Changes a share as its owner, or an admin, asks: within what the owner holds and may share now.
+    /// `max_ttl` of the rule counts from the opening.
     pub(super) fn extended(
         &mut self,
         person: &Person,
         share: &mut Share,
-        ttl: Duration,
+        change: &Extend,
         now: Instants,
     ) -> Result<Reply, Failure> {
-        let share_now = share.now(now);
-        let deadline = Timestamp(share_now.0.saturating_add(millis(ttl)));
-        if deadline > share.lease.hard_stop {
-            let left = share.lease.hard_stop.0.saturating_sub(share_now.0) / 1000;
-            return Err(refused(
-                &format!("no share outlives 30 minutes from its opening: {left} s are left"),
-                &format!("say `--ttl {left}s` or less"),
-            ));
-        }
-        let life = deadline.0.saturating_sub(share.lease.opened.wall.0);
+        let deadline = new_deadline(share, change, now)?;
+        let owner = self.owner_of(share, now);
+        let scope = self.new_scope(share, &owner, change)?;
+        let life = deadline.since(share.lease.opened.wall);
         let terms = Terms {
             share: share.lease.id,
-            scope: &share.lease.scope,
+            scope: &scope,
             to: to_all(&share.lease),
-            ttl: Duration::from_millis(life),
+            ttl: life,
             redelegate: share.lease.depth,
         };
         let agreed = self
-            .delegation(&self.owner_of(share, now), &terms)
+            .delegation(&owner, &terms)
             .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
+        let widened = !scope.is_subset_of(&share.lease.scope);
+        if !agreed.consent.is_empty() && (widened || deadline > share.lease.deadline) {
+            let message =
+                "opening this takes consent, and this would be more than was consented to";
+            return Err(refused(message, "open another share, with consent"));
+        }
+        let changed = scope != share.lease.scope;
         let mut lease = share.lease.clone();
-        lease.deadline = deadline;
+        (lease.deadline, lease.scope) = (deadline, scope);
+        lease.budget = lease.budget.and(agreed.budget);
+        self.check_passports(&lease)?;
         let event = Event::ShareExtended {
             by: Self::person(person),
             share: lease.id,
             deadline,
-            scope: None,
+            scope: changed.then(|| Recorded::of(&lease.scope)),
             basis: Said::new(&agreed.basis()),
         };
+        self.keep_extended(event, &lease, now)?;
+        share.lease = lease;
+        Ok(Reply::Share(Box::new(self.view(share, now))))
+    }
+
+    /// On record first, and in the store: what is told to a holder survives a crash.
+    fn keep_extended(&mut self, event: Event, lease: &Lease, now: Instants) -> Result<(), Failure> {
         let unkept = |why: &dyn std::fmt::Display| {
             let message = format!("the share cannot be extended: {why}");
             unavailable(&message, "free space for the daemon's state directory, then try again")
         };
         self.audit.record(event, now).map_err(|fault| unkept(&fault))?;
         self.commit(Durability::Now, now).map_err(|fault| unkept(&fault))?;
-        self.leases.put(&lease).map_err(|fault| unkept(&fault))?;
-        share.lease = lease;
-        Ok(Reply::Share(Box::new(self.view(share, now))))
+        self.leases.put(lease).map_err(|fault| unkept(&fault))
+    }
+
+    fn new_scope(&self, share: &Share, owner: &Subject, change: &Extend) -> Result<Scope, Failure> {
+        let mut kept = share.lease.scope.capabilities().to_vec();
+        for verb in &change.drop {
+            if share.lease.scope.of(verb).next().is_none() {
+                let message = format!("the share has no verb `{verb}` to drop");
+                return Err(usage(&message, "`openscope share show` shows what it has"));
+            }
+            kept.retain(|capability| capability.verb() != verb);
+        }
+        if !change.add.is_empty() {
+            kept.extend(self.scope(owner, &change.add)?.capabilities().iter().cloned());
+        }
+        let scope = Scope::new(kept);
+        if scope.is_empty() {
+            return Err(usage("a share without verbs is none", "revoke it"));
+        }
+        if scope.capabilities().len() > policy::MAX_COMBINATIONS {
+            return Err(usage("the share would have too many verbs and pins", "open another"));
+        }
+        Ok(scope)
+    }
+
+    /// Every seat's passport must be able to say it.
+    fn check_passports(&self, lease: &Lease) -> Result<(), Failure> {
+        lease.seats.iter().try_for_each(|seat| {
+            let authority = self.authority(lease, seat.id, seat.redeem);
+            let minted = policy::passport::mint(self.identity.signing_key(), &authority);
+            minted.map(drop).map_err(|fault| usage(&fault.to_string(), "share fewer verbs"))
+        })
+    }
+
+    /// The passport that says what the share has become, for a holder who was given a narrower one. What a
+    /// holder has narrowed stays as it is.
+    pub(super) fn widened(
+        &mut self,
+        id: ShareId,
+        seat: SeatId,
+        shown: &Passport,
+    ) -> Option<(Vec<u8>, Arc<Passport>)> {
+        let share = self.shares.get(&id)?;
+        if !shown.blocks().is_empty() || share.lease.scope.is_subset_of(shown.scope()) {
+            return None;
+        }
+        let authority = self.authority(&share.lease, seat, share.seat(seat)?.redeem);
+        let bytes = policy::passport::mint(self.identity.signing_key(), &authority).ok()?;
+        let root = self.identity.public_key();
+        let passport = Arc::new(policy::passport::verify(&bytes, &root).ok()?);
+        self.shares.get_mut(&id)?.remember_widened(seat, Arc::clone(&passport));
+        Some((bytes, passport))
     }
 
     /// What policy says of sharing so much with all of these for so long.
@@ -148,22 +246,13 @@ impl Monitor {
     /// Tells every holder of a share how it stands now.
     pub(super) fn tell_standing(&mut self, id: ShareId, now: Instants) {
         let Some(share) = self.shares.get(&id).filter(|share| share.over.is_none()) else { return };
-        let told: Vec<ToBroker> = share
-            .lease
-            .seats
-            .iter()
-            .filter_map(|seat| {
-                let passport = share.passport(&share.shown(seat.id)?, seat.id)?;
-                let update = Box::new(self.standing(id, seat.id, &passport, now).ok()?);
-                Some(ToBroker::Update { share: id, seat: seat.id, update })
-            })
-            .collect();
-        for message in told {
-            self.broker.send(&message, &[]);
+        let shown = |seat: &Seat| Some((seat.id, share.passport(&share.shown(seat.id)?, seat.id)?));
+        let shown: Vec<_> = share.lease.seats.iter().filter_map(shown).collect();
+        for (seat, passport) in shown {
+            if let Ok(update) = self.standing(id, seat, &passport, now) {
+                let update = Box::new(update);
+                self.broker.send(&ToBroker::Update { share: id, seat, update }, &[]);
+            }
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

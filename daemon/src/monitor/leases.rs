@@ -4,7 +4,7 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
-use policy::{AgentName, Recipient, Scope, SeatId, ShareId, Timestamp};
+use policy::{AgentName, Approve, Budget, Recipient, Scope, SeatId, ShareId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::audit::{Event, Record};
@@ -85,6 +85,10 @@ pub(crate) struct Lease {
     pub(crate) depth: u8,
     /// Calls that may be made.
     pub(crate) calls_max: u64,
+    /// What its owner, or a rule when it was opened, lets be used.
+    pub(crate) budget: Budget,
+    /// What its owner demands beyond policy.
+    pub(crate) approve: Approve,
     /// The relays that its handles name.
     pub(crate) relays: Vec<String>,
     /// Where in the audit log it begins.
@@ -217,6 +221,10 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
         | Event::CallStarted { .. }
         | Event::CallRefused { .. }
         | Event::CallEnded { .. }
+        | Event::ConsentRequested { .. }
+        | Event::ConsentGiven { .. }
+        | Event::ConsentRefused { .. }
+        | Event::RequestEnded { .. }
         | Event::ContactAdded { .. }
         | Event::ContactRemoved { .. }
         | Event::AdminUsed { .. }
@@ -255,6 +263,8 @@ mod tests {
             scope: Scope::default(),
             depth: 0,
             calls_max: 7,
+            budget: Budget::default(),
+            approve: Approve::Never,
             relays: vec!["relay.example.com:443".into()],
             recorded_from: 99,
             seats: vec![seat(0), seat(1)],

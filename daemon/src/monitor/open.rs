@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use policy::{
-    Authority, Groups, Principal, Recipient, Request as VerbRequest, Scope, SeatId, ShareId,
-    Subject, Timestamp,
+    Approvers, Authority, Consent, Groups, Principal, SeatId, ShareId, Subject, Timestamp,
 };
 use wire::channel::ChannelKey;
-use wire::control::{Failure, Open, Opened, Reply, SeatHandle, To};
+use wire::control::{Failure, Open, Opened, Reply, SeatHandle};
 use wire::fingerprint::Fingerprint;
 use wire::frame::ShareEnd;
-use wire::handle::{Handle, RecipientKey, Secret};
+use wire::handle::{Handle, Secret};
 use wire::privsep::{Admission, SeatAdmission, ToBroker};
 
 use super::Monitor;
 use super::audit::{Durability, Event, Expiry, Recorded, Said, Who};
 use super::calls::Batch;
-use super::contacts;
+use super::consents::HeldOpen;
 use super::extend::{Terms, to_all};
 use super::failure::{busy, refused, unavailable, usage};
 use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
+use super::plan::{Addressee, Draft};
 use super::resolver::Person;
 use super::share::Share;
 use crate::clock::Instants;
@@ -36,14 +36,10 @@ pub(super) struct Opening {
     caller: Caller,
     lease: Lease,
     handles: Vec<SeatHandle>,
+    /// Who consented to it.
+    consented: Vec<String>,
     /// Boot time when it is given up.
     until: Duration,
-}
-
-/// A recipient and the key to seal to; none for a bearer.
-struct Addressee {
-    recipient: Recipient,
-    key: Option<RecipientKey>,
 }
 
 impl Monitor {
@@ -55,24 +51,60 @@ impl Monitor {
         asked: &Open,
         now: Instants,
     ) -> Result<(), Failure> {
-        if person.uid == 0 {
-            return Err(refused(
-                "root owns no share",
-                "run this as the user whose rights are to be shared",
-            ));
-        }
-        let principal = self
-            .policy
-            .principal(&person.user, asked.agent.as_ref())
-            .map_err(|fault| refused(&fault.to_string(), "`openscope capabilities` shows yours"))?;
-        let opening = self.prepare(caller, person, &principal, asked, now);
-        if let Err(failure) = &opening {
-            let by =
-                Who { uid: person.uid, user: person.user.clone(), agent: Some(principal.agent) };
+        self.open_now(caller, person, asked, None, now)
+    }
+
+    /// Begins to open a share, with what was consented to so far and by whom.
+    pub(super) fn open_now(
+        &mut self,
+        caller: Caller,
+        person: &Person,
+        asked: &Open,
+        consented: Option<([u8; 32], &[Consent])>,
+        now: Instants,
+    ) -> Result<(), Failure> {
+        let begun = self.begin_to_open(caller, person, asked, consented, now);
+        if let Err(failure) = &begun {
+            let (uid, user) = (person.uid, person.user.clone());
+            let by = Who { uid, user, agent: asked.agent.clone() };
             let event = Event::OpenRefused { by, reason: Said::new(first_line(&failure.message)) };
             self.note(event, now);
         }
-        let opening = opening?;
+        begun
+    }
+
+    fn begin_to_open(
+        &mut self,
+        caller: Caller,
+        person: &Person,
+        asked: &Open,
+        consented: Option<([u8; 32], &[Consent])>,
+        now: Instants,
+    ) -> Result<(), Failure> {
+        let groups = match consented {
+            None => Groups::Known(person.groups.clone()),
+            Some(_) => self.resolver.groups(person.uid, now.boot),
+        };
+        let draft = self.draft(person, groups, asked, now)?;
+        draft.check_expected(asked)?;
+        let (to, given) = consented.unwrap_or((draft.digest, &[]));
+        if to != draft.digest {
+            return Err(refused(
+                "what was consented to is no longer what would be opened",
+                "policy, catalog or contacts have changed: open it again",
+            ));
+        }
+        let lacks = |approvers: &Approvers| {
+            !approvers.have_consented(given, &draft.digest, &draft.principal.user)
+        };
+        let consent = &draft.agreed.consent;
+        self.check_room(person.uid, draft.addressees.len())?;
+        if consent.iter().any(|(_, approvers)| lacks(approvers)) {
+            let (rules, digest) = (consent.clone(), draft.digest);
+            let (person, open, plan) = (person.clone(), asked.clone(), draft.plan);
+            return self.hold_open(HeldOpen { caller, person, open, plan, digest }, rules, now);
+        }
+        let opening = self.prepare(caller, person.uid, asked, draft, given, now)?;
         let admission = self.admission(&opening.lease);
         self.broker.send(&ToBroker::Admit(Box::new(admission)), &[]);
         self.openings.insert(opening.lease.id, opening);
@@ -82,90 +114,17 @@ impl Monitor {
     fn prepare(
         &mut self,
         caller: Caller,
-        person: &Person,
-        principal: &Principal,
+        uid: u32,
         asked: &Open,
+        draft: Draft,
+        given: &[Consent],
         now: Instants,
     ) -> Result<Opening, Failure> {
-        let groups = Groups::Known(person.groups.clone());
-        let subject = Subject { principal: principal.clone(), groups, now: now.wall };
-        let scope = self.scope(&subject, &asked.verbs)?;
-        let ttl = self.ttl(asked.ttl_ms)?;
-        let addressees = self.addressees(person.uid, &asked.to)?;
-        let id = ShareId::from_random(random()?);
-        let terms = Terms {
-            share: id,
-            scope: &scope,
-            to: addressees.iter().map(|addressee| &addressee.recipient).collect(),
-            ttl,
-            redelegate: 0,
-        };
-        self.delegation(&subject, &terms)
-            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
-        self.check_room(person.uid, addressees.len())?;
-        let owner =
-            Owner { uid: person.uid, user: person.user.clone(), agent: principal.agent.clone() };
-        let mut lease = self.lease(id, owner, scope, ttl, now)?;
-        let handles = self.seats(&mut lease, addressees)?;
+        let consented: Vec<String> = given.iter().map(|consent| consent.user.clone()).collect();
+        let mut lease = self.lease(uid, asked, &draft, now)?;
+        let handles = self.seats(&mut lease, draft.addressees)?;
         let until = now.boot.saturating_add(REACH);
-        Ok(Opening { caller, lease, handles, until })
-    }
-
-    fn scope(&self, subject: &Subject, verbs: &[String]) -> Result<Scope, Failure> {
-        if verbs.is_empty() {
-            return Err(usage("no verb is named", "say what to share: `--verb app.action`"));
-        }
-        let requests = verbs
-            .iter()
-            .map(|verb| verb.parse::<VerbRequest>())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|fault| usage(&fault.to_string(), "see `openscope share open --help`"))?;
-        self.policy
-            .surface(subject)
-            .derive(&requests)
-            .map_err(|fault| refused(&fault.to_string(), "`openscope capabilities` shows yours"))
-    }
-
-    fn ttl(&self, asked: Option<u64>) -> Result<Duration, Failure> {
-        let ttl = asked.map_or(self.config.limits.default_ttl, Duration::from_millis);
-        if ttl.is_zero() {
-            return Err(usage("a share of no time is none", "say how long: `--ttl 30m`"));
-        }
-        if ttl > HARD_STOP {
-            return Err(refused(
-                &format!("a share lasts at most 30 minutes, not {} s", ttl.as_secs()),
-                "say `--ttl 30m` or less; when it is over, open another",
-            ));
-        }
-        Ok(ttl)
-    }
-
-    fn addressees(&self, uid: u32, to: &To) -> Result<Vec<Addressee>, Failure> {
-        let To::Contacts(aliases) = to else {
-            return Ok(vec![Addressee { recipient: Recipient::Bearer, key: None }]);
-        };
-        if aliases.len() > self.config.limits.seats_per_share {
-            return Err(busy("seats_per_share", self.config.limits.seats_per_share));
-        }
-        if aliases.is_empty() {
-            return Err(usage("nobody is named", "say for whom: `--to ALIAS`, or `--bearer`"));
-        }
-        aliases
-            .iter()
-            .map(|alias| {
-                let (alias, contact) =
-                    contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str())
-                        .map_err(|fault| {
-                            usage(
-                                &fault.to_string(),
-                                "`openscope contact list` shows whom you know",
-                            )
-                        })?;
-                let fingerprint = contact.key.fingerprint();
-                let recipient = Recipient::Contact { alias, fingerprint };
-                Ok(Addressee { recipient, key: Some(contact.key) })
-            })
-            .collect()
+        Ok(Opening { caller, lease, handles, consented, until })
     }
 
     fn check_room(&self, uid: u32, seats: usize) -> Result<(), Failure> {
@@ -189,10 +148,9 @@ impl Monitor {
 
     fn lease(
         &self,
-        id: ShareId,
-        owner: Owner,
-        scope: Scope,
-        ttl: Duration,
+        uid: u32,
+        asked: &Open,
+        draft: &Draft,
         now: Instants,
     ) -> Result<Lease, Failure> {
         let relays: Vec<String> =
@@ -208,15 +166,21 @@ impl Monitor {
             Timestamp(now.wall.0.saturating_add(ms))
         };
         Ok(Lease {
-            id,
-            owner,
+            id: draft.id,
+            owner: Owner {
+                uid,
+                user: draft.principal.user.clone(),
+                agent: draft.principal.agent.clone(),
+            },
             opened: now,
             boot: self.boot.clone(),
-            deadline: after(ttl),
+            deadline: after(draft.ttl),
             hard_stop: after(HARD_STOP),
-            scope,
-            depth: 0,
+            scope: draft.scope.clone(),
+            depth: asked.redelegate,
             calls_max: self.config.limits.calls_per_share,
+            budget: draft.budget,
+            approve: asked.approve,
             relays,
             recorded_from: self.audit.position(),
             seats: Vec::new(),
@@ -249,18 +213,7 @@ impl Monitor {
         let public =
             |secret: &Secret| SigningKey::from_bytes(secret.expose()).verifying_key().to_bytes();
         let (rendezvous_key, redeem_key) = (public(&rendezvous), public(&redeem));
-        let authority = Authority {
-            daemon: self.config.name.clone(),
-            share: lease.id,
-            seat: id,
-            owner: lease.owner.user.clone(),
-            relays: lease.relays.clone(),
-            not_after: lease.hard_stop,
-            channel_key: self.channel_key(lease.id).public(),
-            redeem_key,
-            depth: lease.depth,
-            scope: lease.scope.clone(),
-        };
+        let authority = self.authority(lease, id, redeem_key);
         let passport = policy::passport::mint(self.identity.signing_key(), &authority)
             .map_err(|fault| usage(&fault.to_string(), "share fewer verbs"))?;
         let digest = policy::passport::verify(&passport, &self.identity.public_key())
@@ -286,6 +239,22 @@ impl Monitor {
             ended: None,
         };
         Ok((seat, SeatHandle { seat: id, handle, second }))
+    }
+
+    /// What a seat's passport states, as the share stands.
+    pub(super) fn authority(&self, lease: &Lease, seat: SeatId, redeem_key: [u8; 32]) -> Authority {
+        Authority {
+            daemon: self.config.name.clone(),
+            share: lease.id,
+            seat,
+            owner: lease.owner.user.clone(),
+            relays: lease.relays.clone(),
+            not_after: lease.hard_stop,
+            channel_key: self.channel_key(lease.id).public(),
+            redeem_key,
+            depth: lease.depth,
+            scope: lease.scope.clone(),
+        }
     }
 
     fn channel_key(&self, share: ShareId) -> ChannelKey {
@@ -333,7 +302,7 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) -> Result<Opened, Failure> {
-        let Opening { lease, handles, .. } = opening;
+        let Opening { lease, handles, consented, .. } = opening;
         // The relay took its time: policy and contacts may be others by now.
         let principal =
             Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
@@ -348,6 +317,10 @@ impl Monitor {
         let agreed = self
             .delegation(&Subject { principal, groups, now: now.wall }, &terms)
             .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
+        let mut basis = agreed.basis();
+        if !consented.is_empty() {
+            basis = format!("{basis}; consented to by {}", consented.join(", "));
+        }
         let owner = &lease.owner;
         let event = Event::ShareOpened {
             by: Who { uid: owner.uid, user: owner.user.clone(), agent: Some(owner.agent.clone()) },
@@ -356,7 +329,7 @@ impl Monitor {
             scope: Recorded::of(&lease.scope),
             deadline: lease.deadline,
             hard_stop: lease.hard_stop,
-            basis: Said::new(&agreed.basis()),
+            basis: Said::new(&basis),
         };
         let unrecorded = |why: &dyn std::fmt::Display| {
             let message = format!("the share cannot be put on record: {why}");
@@ -422,7 +395,7 @@ fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|fault| {
         unavailable(&format!("no randomness: {fault}"), "this should not happen")

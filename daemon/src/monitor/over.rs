@@ -50,6 +50,7 @@ impl Monitor {
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
         let (how, end, event) = self.describe(id, cause, calls);
         self.broker.send(&ToBroker::Retire { share: id, end }, &[]);
+        self.drop_requests(Some(id), "its share is over", now);
         let told = if self.broker.is_up() { None } else { Some(Told::NoChannel) };
         if let Err(fault) = self.audit.record(event, now) {
             tracing::error!(%fault, share = %id, "the end of a share is not on record");

@@ -157,6 +157,19 @@ impl OwnerSocket {
         request.map(|request| Asked { caller, uid: connection.uid, request })
     }
 
+    /// Says something before the answer, for which the caller waits on.
+    pub(super) fn tell(&mut self, caller: Caller, word: &Reply, now: Duration) {
+        self.reply(caller, word, now);
+        if let Some(connection) = self.connections.get_mut(&caller) {
+            connection.busy = true;
+        }
+    }
+
+    /// Whether the caller is still there.
+    pub(super) fn is_connected(&self, caller: Caller) -> bool {
+        self.connections.contains_key(&caller)
+    }
+
     /// Sends the answer; to nobody when the caller has gone away.
     pub(super) fn reply(&mut self, caller: Caller, reply: &Reply, now: Duration) {
         let Some(connection) = self.connections.get_mut(&caller) else { return };

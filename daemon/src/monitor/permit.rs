@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use policy::{Basis, Call, Decision, Groups, Passport, Permit, Recipient, Timestamp};
+use policy::{
+    Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient,
+    RequestId, Timestamp,
+};
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -22,40 +25,57 @@ pub(super) struct Asked {
     pub(super) passport: Arc<Passport>,
     /// The share's clock when it was looked at.
     pub(super) now: Timestamp,
-    call: Call,
-    recipient: Recipient,
+    pub(super) call: Call,
+    pub(super) recipient: Recipient,
+}
+
+/// What comes of a call that is not refused.
+pub(super) enum Verdict {
+    /// It starts.
+    Start(Permit),
+    /// Somebody has to consent first.
+    Ask(Box<Question>),
 }
 
 impl Monitor {
     /// Decides one call, and puts the decision on record. What cannot be recorded is refused.
-    pub(super) fn permit(&mut self, asked: Asked, now: Instants) -> Result<Permit, Refusal> {
+    pub(super) fn permit(
+        &mut self,
+        asked: &Asked,
+        given: &[Consent],
+        now: Instants,
+    ) -> Result<Verdict, Refusal> {
         let Asked { at, passport, recipient, call, now: asked_at } = asked;
         let share = self.shares.get(&at.share).ok_or(Refusal::NoSeat)?;
         let owner = who(share);
-        let given = call.clone();
-        match self.decision(share, recipient.clone(), &passport, call, (asked_at, now)) {
+        match self.decision(share, asked, given, (*asked_at, now)) {
             Decision::Permit(permit) => {
                 let event = Event::CallStarted {
                     at: at.holder(),
                     owner,
-                    recipient,
+                    recipient: recipient.clone(),
                     call: Hex(at.id.0),
                     statement: Hex(at.content),
                     passport: Hex(passport.digest()),
                     verb: permit.call().verb.clone(),
                     arguments: Recorded::of(&permit.call().arguments),
-                    basis: Said::new(&basis(permit.basis())),
+                    basis: Said::new(&basis(permit.basis(), given)),
                 };
                 self.audit.record(event, now).map_err(|_| Refusal::Unrecorded)?;
                 if let Some(share) = self.shares.get_mut(&at.share) {
                     share.made = share.made.saturating_add(1);
                     share.refused_in_a_row = 0;
                 }
-                Ok(permit)
+                Ok(Verdict::Start(permit))
             }
-            Decision::Ask(_) => Err(Refusal::Failed),
+            Decision::Ask(question) => Ok(Verdict::Ask(question)),
+            Decision::Refuse(refusal) if refusal.reason == Reason::Spent => {
+                // Who polls a share that is used up does not mean harm.
+                self.record_refusal(*at, call, &refusal.reason.to_string(), now);
+                Err(Refusal::Denied(refusal.public))
+            }
             Decision::Refuse(refusal) => {
-                self.refused(at, &given, &refusal.reason.to_string(), now);
+                self.refused(*at, call, &refusal.reason.to_string(), now);
                 Err(Refusal::Denied(refusal.public))
             }
         }
@@ -63,17 +83,17 @@ impl Monitor {
 
     /// What policy, the share as it stands and the passport say of one call. Also asked again
     /// when policy changes, of calls that run.
-    pub(super) fn decision(
+    fn decision(
         &self,
         share: &Share,
-        recipient: Recipient,
-        passport: &Passport,
-        call: Call,
+        asked: &Asked,
+        given: &[Consent],
         (share_now, now): (Timestamp, Instants),
     ) -> Decision {
-        let standing = share.standing(recipient, self.groups_of(share, now));
+        let mut standing = share.standing(asked.recipient.clone(), self.groups_of(share, now));
+        standing.consents.extend_from_slice(given);
         #[expect(clippy::disallowed_methods, reason = "this is the chokepoint")]
-        policy::authorize(&self.policy, &standing, passport, call, share_now)
+        policy::authorize(&self.policy, &standing, &asked.passport, asked.call.clone(), share_now)
     }
 
     /// The groups of a share's owner, where policy cares.
@@ -150,6 +170,9 @@ impl Monitor {
         now: Instants,
     ) -> Result<Option<ToBroker>, Refusal> {
         let (at, key) = (asked.at, (asked.at.seat, asked.at.id));
+        if let Some((request, content)) = self.waiting_call(at) {
+            return self.repeat_waiting(asked, request, content, (channel, to), now);
+        }
         let Some(share) = self.shares.get(&at.share) else { return Ok(None) };
         let (content, answer) = match (share.past.get(&key), share.running.get(&key)) {
             (Some(past), _) => (past.call, Ok(past)),
@@ -174,6 +197,24 @@ impl Monitor {
         }
         let from = self.calls.redirect(run, to, channel);
         Ok(from.map(|from| ToBroker::Reattach { from, to }))
+    }
+
+    /// A call that waits is asked for again: from here it is told what comes of it.
+    fn repeat_waiting(
+        &mut self,
+        asked: &Asked,
+        request: RequestId,
+        content: [u8; 32],
+        (channel, to): (ChannelId, CallRef),
+        now: Instants,
+    ) -> Result<Option<ToBroker>, Refusal> {
+        if content != asked.at.content {
+            self.refused(asked.at, &asked.call, "its id was used for another call", now);
+            return Err(Refusal::Reused);
+        }
+        let from = self.redirect_waiting(request, to, channel).ok_or(Refusal::Failed)?;
+        self.broker.send(&ToBroker::Reattach { from, to }, &[]);
+        Ok(Some(ToBroker::Pending { call: to, request }))
     }
 
     /// The bounds of one share and one seat, and of all while so many calls run.
@@ -203,7 +244,7 @@ impl Monitor {
     }
 
     /// Puts a refusal of a signed call on record, and ends a share that has had too many.
-    fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
+    pub(super) fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
         self.record_refusal(at, call, reason, now);
         let Some(share) = self.shares.get_mut(&at.share) else { return };
         share.refused = share.refused.saturating_add(1);
@@ -235,8 +276,13 @@ pub(super) fn busy(limit: &str) -> Refusal {
     Refusal::Busy { limit: format!("limits.{limit}") }
 }
 
-fn basis(basis: &Basis) -> String {
-    format!("allowed by {}, shared by {}", basis.allowed_by, basis.delegated_by)
+fn basis(basis: &Basis, given: &[Consent]) -> String {
+    let mut said = format!("allowed by {}, shared by {}", basis.allowed_by, basis.delegated_by);
+    for (position, consent) in given.iter().enumerate() {
+        said.push_str(if position == 0 { ", consented to by " } else { ", " });
+        said.push_str(&consent.user);
+    }
+    said
 }
 
 /// The owner of a share, as the record names them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::{Alias, ShareId};
 use wire::call::Ending;
-use wire::control::{ContactView, Failure, Reply, Request, Which};
+use wire::control::{ContactView, Extend, Failure, Reply, Request, Which};
 
 use super::Monitor;
 use super::audit::{Event, Said, Who};
@@ -66,7 +66,11 @@ impl Monitor {
             }
             Request::List { all: true }
             | Request::Open(_)
-            | Request::Extend { .. }
+            | Request::Plan(_)
+            | Request::Extend(_)
+            | Request::Requests { .. }
+            | Request::Approve { .. }
+            | Request::Deny { .. }
             | Request::ContactAdd { .. }
             | Request::ContactList
             | Request::ContactRemove { .. }
@@ -150,8 +154,14 @@ impl Monitor {
             }
             Request::List { all } => self.list(person, all, now).map(Answer::Now),
             Request::Show { share } => self.show(person, share, now).map(Answer::Now),
-            Request::Extend { share, ttl_ms } => {
-                self.extend(person, share, Duration::from_millis(ttl_ms), now).map(Answer::Now)
+            Request::Plan(open) => self.plan(person, &open, now).map(Answer::Now),
+            Request::Extend(change) => self.extend(person, &change, now).map(Answer::Now),
+            Request::Requests { all } => self.list_requests(person, all, now).map(Answer::Now),
+            Request::Approve { request, expect } => {
+                self.approve(person, request, expect.as_deref(), now).map(Answer::Now)
+            }
+            Request::Deny { request, reason } => {
+                self.deny(person, request, reason.as_deref(), now).map(Answer::Now)
             }
             Request::Revoke { which, reason } => {
                 self.revoke(caller, person, which, reason.as_deref(), now)
@@ -254,18 +264,16 @@ impl Monitor {
     fn extend(
         &mut self,
         person: &Person,
-        id: ShareId,
-        ttl: Duration,
+        change: &Extend,
         now: Instants,
     ) -> Result<Reply, Failure> {
-        if ttl.is_zero() {
-            return Err(usage("a share of no time is none", "say how long from now, or revoke it"));
-        }
+        let id = change.share;
         self.theirs(person, id, "extend", now)?;
         let mut share = self.shares.remove(&id).ok_or_else(|| no_share(id))?;
-        let extended = self.extended(person, &mut share, ttl, now);
+        let extended = self.extended(person, &mut share, change, now);
         self.shares.insert(id, share);
         let reply = extended?;
+        self.recheck(now);
         self.tell_standing(id, now);
         Ok(reply)
     }

@@ -138,6 +138,7 @@ impl Earlier {
                     started: *started,
                     ended: *ended,
                 };
+                self.share.bytes = self.share.bytes.saturating_add(stdout.saturating_add(*stderr));
                 self.share.past.insert(key, outcome);
             }
             Event::CallRefused { reason, .. } if reason.as_str() == CROWDED => {}
@@ -156,6 +157,10 @@ impl Earlier {
             | Event::SeatKicked { .. }
             | Event::SeatRedeemed { .. }
             | Event::RedeemRefused { .. }
+            | Event::ConsentRequested { .. }
+            | Event::ConsentGiven { .. }
+            | Event::ConsentRefused { .. }
+            | Event::RequestEnded { .. }
             | Event::ContactAdded { .. }
             | Event::ContactRemoved { .. }
             | Event::AdminUsed { .. }

@@ -171,17 +171,22 @@ impl Monitor {
 
     /// What a holder is told of their seat.
     pub(super) fn standing(
-        &self,
-        share: ShareId,
+        &mut self,
+        id: ShareId,
         seat: SeatId,
         passport: &Passport,
         now: Instants,
     ) -> Result<Update, Refusal> {
-        let share = self.shares.get(&share).ok_or(Refusal::NoSeat)?;
+        let widened = self.widened(id, seat, passport);
+        let share = self.shares.get(&id).ok_or(Refusal::NoSeat)?;
         let recipient = share.seat(seat).ok_or(Refusal::NoSeat)?.recipient.clone();
         let standing = share.standing(recipient, self.groups_of(share, now));
+        let (bytes, passport) = match &widened {
+            Some((bytes, widened)) => (Some(bytes.clone()), &**widened),
+            None => (None, passport),
+        };
         let menu = self.policy.menu(&standing, passport, share.clock.clone().read(now));
-        Ok(Update { deadline: deadline(share), passport: None, menu })
+        Ok(Update { deadline: deadline(share), passport: bytes, menu })
     }
 }
 

@@ -1,12 +1,11 @@
 //! One live share as the monitor holds it: the lease, its clock, and what has been asked under it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{
-    Alias, Approve, Budget, Groups, Passport, Principal, Recipient, SeatId, Standing, Timestamp,
-    Used,
+    Alias, Consent, Groups, Passport, Principal, Recipient, SeatId, Standing, Timestamp, Used,
 };
 use wire::call::{CallId, OutcomeStatement};
 use wire::control::Told;
@@ -20,6 +19,9 @@ use crate::config::Limits;
 
 /// Passports that one seat may show: a holder may narrow as often, and no stranger's are kept.
 const PASSPORTS_MAX: usize = 32;
+
+/// Passports of a widened share that one seat may still call under.
+const WIDENED_MAX: usize = 4;
 
 /// Channels of one seat that may make calls at once.
 const CHANNELS_MAX: usize = 64;
@@ -44,7 +46,14 @@ pub(super) struct Share {
     /// Seats whose recipient is no longer a contact: they may call nothing.
     pub(super) unreachable: BTreeSet<SeatId>,
     pub(super) over: Option<Over>,
+    /// Consents that hold for all calls of a verb.
+    pub(super) consents: Vec<Consent>,
+    /// Bytes of output of calls that have ended.
+    pub(super) bytes: u64,
+    /// What each running call may write.
+    reserved: BTreeMap<Run, u64>,
     passports: BTreeMap<[u8; 32], (SeatId, Arc<Passport>)>,
+    widened: BTreeMap<SeatId, VecDeque<[u8; 32]>>,
     meters: BTreeMap<SeatId, Meter>,
 }
 
@@ -81,7 +90,11 @@ impl Share {
             turned_away: Meter::new(TURNED_AWAY, lease.opened.boot),
             unreachable: BTreeSet::new(),
             over: None,
+            consents: Vec::new(),
+            bytes: 0,
+            reserved: BTreeMap::new(),
             passports: BTreeMap::new(),
+            widened: BTreeMap::new(),
             meters: BTreeMap::new(),
             lease,
         }
@@ -117,11 +130,31 @@ impl Share {
             scope: self.lease.scope.clone(),
             opened: self.lease.opened.wall,
             deadline: self.lease.deadline.min(self.lease.hard_stop),
-            approve: Approve::Never,
-            budget: Budget::default(),
-            used: Used::default(),
-            consents: Vec::new(),
+            approve: self.lease.approve,
+            budget: self.lease.budget,
+            used: self.used(),
+            consents: self.consents.clone(),
         }
+    }
+
+    /// What is used up. Where output is limited, what running calls may still write is.
+    pub(super) fn used(&self) -> Used {
+        let held = if self.lease.budget.bytes.is_some() { self.reserved.values().sum() } else { 0 };
+        Used { calls: self.made, bytes: self.bytes.saturating_add(held) }
+    }
+
+    /// Keeps room for a run's output: as much as it wants, or as is left.
+    pub(super) fn reserve(&mut self, run: Run, wanted: u64) -> u64 {
+        let left = self.lease.budget.bytes.map(|most| most.saturating_sub(self.used().bytes));
+        let kept = left.map_or(wanted, |left| wanted.min(left));
+        self.reserved.insert(run, kept);
+        kept
+    }
+
+    /// Counts what a run has written, and gives back what it has not.
+    pub(super) fn settle(&mut self, run: Run, written: u64) {
+        self.reserved.remove(&run);
+        self.bytes = self.bytes.saturating_add(written);
     }
 
     pub(super) fn principal(&self) -> Principal {
@@ -137,7 +170,9 @@ impl Share {
 
     /// The passport that the holder of `seat` showed when they joined, the widest if several were.
     pub(super) fn shown(&self, seat: SeatId) -> Option<[u8; 32]> {
-        let of_seat = self.passports.iter().filter(|(_, (of, _))| *of == seat);
+        let given = self.widened.get(&seat);
+        let own = |digest: &[u8; 32]| !given.is_some_and(|given| given.contains(digest));
+        let of_seat = self.passports.iter().filter(|(digest, (of, _))| *of == seat && own(digest));
         of_seat.min_by_key(|(_, (_, passport))| passport.blocks().len()).map(|(digest, _)| *digest)
     }
 
@@ -156,12 +191,26 @@ impl Share {
     pub(super) fn has_room_for(&self, seat: SeatId, digest: &[u8; 32]) -> bool {
         let own = self.seat(seat).is_some_and(|seat| seat.passport == *digest);
         let shown = self.passports.values().filter(|(of, _)| *of == seat).count();
-        own || shown < PASSPORTS_MAX || self.passports.contains_key(digest)
+        own || shown < PASSPORTS_MAX + WIDENED_MAX || self.passports.contains_key(digest)
     }
 
     /// Remembers a verified passport.
     pub(super) fn remember(&mut self, seat: SeatId, passport: Arc<Passport>) {
         self.passports.insert(passport.digest(), (seat, passport));
+    }
+
+    /// Remembers what a share that was widened gave a seat in the place of its own. Of those the last few
+    /// count: calls under an earlier one may be on their way.
+    pub(super) fn remember_widened(&mut self, seat: SeatId, passport: Arc<Passport>) {
+        let digest = passport.digest();
+        let given = self.widened.entry(seat).or_default();
+        if !given.contains(&digest) {
+            given.push_back(digest);
+        }
+        while given.len() > WIDENED_MAX {
+            given.pop_front().and_then(|old| self.passports.remove(&old));
+        }
+        self.passports.insert(digest, (seat, passport));
     }
 
     /// Calls of `seat` that run now.

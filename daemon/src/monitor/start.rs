@@ -22,6 +22,7 @@ use super::audit::{Audit, Durability, Event, Hex};
 use super::broker_link::{BrokerLink, BrokerUser};
 use super::calls::Calls;
 use super::cgroup::{self, Instance, Undead};
+use super::consents::Consents;
 use super::contacts::OwnContacts;
 use super::identity::Identity;
 use super::leases::Leases;
@@ -151,6 +152,7 @@ fn start() -> Result<Monitor, StartFault> {
         receipts: Vec::new(),
         askers: BTreeMap::new(),
         watched: None,
+        consents: Consents::default(),
         sync_this_turn: false,
         records_lost: false,
         going: Going::On,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Exec, Passport, Permit, Run as How, Timestamp};
+use policy::{Consent, Exec, Passport, Permit, Run as How, Timestamp};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -28,6 +28,8 @@ pub(super) struct Start {
     pub(super) channel: ChannelId,
     pub(super) passport: Arc<Passport>,
     pub(super) asked_at: Timestamp,
+    pub(super) output_max: u64,
+    pub(super) consents: Vec<Consent>,
 }
 
 /// The read ends of a call's pipes.
@@ -41,7 +43,8 @@ impl Monitor {
     pub(super) fn start_call(&mut self, start: Start) {
         // The record may have taken its time: what has ended meanwhile does not begin.
         let now = Instants::now();
-        let Start { permit, run, at, to, channel, passport, asked_at } = start;
+        let Start { permit, run, at, to, channel, passport, asked_at, output_max, consents } =
+            start;
         let (admitted, _) = permit.spend();
         let Some(share) = self.shares.get(&at.share).filter(|share| share.over.is_none()) else {
             return self.never_started(at, to, asked_at, Ending::Revoked, now);
@@ -57,7 +60,6 @@ impl Monitor {
         let account = self.account(share);
         match self.spawn(account, exec, &admitted.call) {
             Ok((running, output)) => {
-                let output_max = admitted.verb.output_max.unwrap_or(self.config.limits.output_max);
                 self.broker.send(
                     &ToBroker::Started { call: to, output_max },
                     &[output.stdout.as_fd(), output.stderr.as_fd()],
@@ -68,6 +70,7 @@ impl Monitor {
                     channel,
                     call: admitted.call,
                     passport,
+                    consents,
                     started: asked_at,
                     deadline,
                     running,

@@ -86,6 +86,7 @@ impl Monitor {
             self.reap(*run, now);
         }
         self.finish_calls(&mut batch, now);
+        self.serve_consented(&mut batch, now);
         if std::mem::take(&mut self.sync_this_turn) {
             batch.demand_sync();
         }
@@ -104,6 +105,7 @@ impl Monitor {
         self.end_due_shares(now);
         self.end_late_calls(now);
         self.give_up_openings(now);
+        self.end_requests(now);
     }
 
     fn take_owners(&mut self, woken: &Woken, now: Instants) {
@@ -160,7 +162,10 @@ impl Monitor {
             FromBroker::Call { channel, call, signed } => {
                 self.take_call(channel, call, &signed, batch, now);
             }
-            FromBroker::Cancel { call } => self.end_call(call, Ending::Cancelled, now),
+            FromBroker::Cancel { call } => {
+                self.cancel_request(call, now);
+                self.end_call(call, Ending::Cancelled, now);
+            }
             FromBroker::Overflow { call } => self.end_call(call, Ending::OutputLimit, now),
             FromBroker::Drained { call, stdout, stderr } => {
                 let run = self.calls.find(call);
@@ -187,6 +192,7 @@ impl Monitor {
         self.broker.bury(now.boot);
         self.confined = None;
         self.note(Event::BrokerRestarted { why: Said::new("its socket closed") }, now);
+        self.drop_requests(None, "the broker was started again", now);
         self.calls.lose_addresses();
         for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
             self.kill(run, Ending::Interrupted, now);
@@ -275,6 +281,7 @@ impl Monitor {
             self.owners.due(),
             self.openings.values().map(super::open::Opening::until).min(),
             self.strangers_due(),
+            self.requests_due(),
         ];
         let soonest = due.into_iter().flatten().map(|due| due.saturating_sub(now.boot)).min();
         let deadline = self.next_deadline(now);

@@ -31,6 +31,10 @@ impl Monitor {
             seats: lease.seats.iter().map(|seat| seat_view(share, seat)).collect(),
             calls: share.made,
             refused: share.refused,
+            budget: lease.budget,
+            bytes: share.used().bytes,
+            approve: lease.approve,
+            redelegate: lease.depth,
             second_redeemers: share.second_redeemers,
             running: self.running(share),
         }
@@ -131,7 +135,7 @@ impl Monitor {
 }
 
 /// A call as its caller would write it.
-fn shown(call: &policy::Call) -> String {
+pub(super) fn shown(call: &policy::Call) -> String {
     let arguments = call.arguments.iter().map(|(name, value)| format!(" {name}={}", value.shown()));
     std::iter::once(call.verb.to_string()).chain(arguments).collect()
 }

@@ -179,6 +179,10 @@ impl Pump {
                 self.start(stdout, stderr, output_max);
                 Course::On
             }
+            Order::Say(frame) => {
+                self.outgoing.push(frame);
+                Course::On
+            }
             Order::Exited => {
                 if self.stage < Stage::Exited {
                     self.stage = Stage::Exited;
@@ -249,7 +253,9 @@ impl Pump {
             Stage::Running => self.drained_if_empty(),
             Stage::Exited => self.empty(),
             Stage::Drained => self.say_drained(),
-            Stage::Asked | Stage::Closing | Stage::Finished => {}
+            // What is said of a call that waits is said again.
+            Stage::Asked => self.outgoing.clear(),
+            Stage::Closing | Stage::Finished => {}
         }
     }
 

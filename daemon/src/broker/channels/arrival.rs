@@ -156,6 +156,7 @@ async fn read_join(connection: &Connection) -> Result<(Control, Join), PeerFault
         | Frame::Ended(_)
         | Frame::EndSeen
         | Frame::Call(_)
+        | Frame::Pending(_)
         | Frame::Started
         | Frame::Refused(_)
         | Frame::Outcome(_)

@@ -1,10 +1,10 @@
 //! `openscope share open`: a share, and what the owner gives away.
 
-use policy::{AgentName, Alias};
+use policy::{AgentName, Alias, Approve, Budget};
 use serde_json::{Value, json};
 use wire::control::{self, Opened, Reply, Request, SeatHandle, To};
 
-use super::{Ttl, view};
+use super::{Ttl, plan, view};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Format, Output};
 use crate::cli::socket::Daemon;
@@ -17,6 +17,8 @@ Examples:
   openscope share open --agent you --verb 'log.follow:service=web|db' --verb 'log.tail:lines<=100' \\
       --to vendor-b vendor-c --ttl 15m
   openscope share open --verb disk.usage --bearer --json
+  openscope share open --verb service.restart:service=web --to vendor-b --approve each --once
+  openscope share open --verb log.tail --to vendor-b --plan
 
 A pin narrows a parameter: service=web one value, service=web|db one of these, lines<=100 or
 lines=1..100 a range. A parameter that is not pinned stays as wide as you hold it.
@@ -40,11 +42,55 @@ pub(in crate::cli) struct Open {
     /// How long: 90s, 30m [default: the daemon's, at most 30m]
     #[arg(long, allow_hyphen_values = true)]
     ttl: Option<Ttl>,
+    /// How often a recipient may hand on less of it, as far as policy lets them
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    redelegate: u8,
+    /// Ask for consent to calls even where policy does not
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Never, hide_default_value = true)]
+    approve: When,
+    /// Calls that it may make in its life
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "once")]
+    max_calls: Option<u64>,
+    /// Output that all its calls together may have: 64KiB, 10MiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_bytes: Option<u64>,
+    /// For one call, and no more
+    #[arg(long)]
+    once: bool,
+    /// Say what it would let them do, and open nothing
+    #[arg(long)]
+    plan: bool,
+    /// Only if it is exactly what `--plan` has shown
+    #[arg(long, value_name = "HASH")]
+    expect: Option<String>,
+}
+
+/// When a call waits for consent.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum When {
+    /// When policy says so
+    Never,
+    /// The first call of each verb
+    Once,
+    /// Every call
+    Each,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let size = text.parse::<bytesize::ByteSize>().map(|size| size.as_u64());
+    size.ok()
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "write a size such as 64KiB or 10MiB".to_owned())
 }
 
 impl Open {
     pub(super) fn run(self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
-        let Reply::Opened(opened) = daemon.ask(&Request::Open(self.request()))? else {
+        if self.plan {
+            return show_plan(daemon.ask(&Request::Plan(self.request()))?, out);
+        }
+        let question = Request::Open(self.request());
+        let wait = |word: &Reply| tell_pending(word, out);
+        let Reply::Opened(opened) = daemon.ask_and_wait(&question, wait)? else {
             return Err(Fault::unfitting());
         };
         match out.format() {
@@ -61,8 +107,42 @@ impl Open {
             verbs: self.verbs,
             to,
             ttl_ms: self.ttl.map(Ttl::millis),
+            redelegate: self.redelegate,
+            approve: match self.approve {
+                When::Never => Approve::Never,
+                When::Once => Approve::Once,
+                When::Each => Approve::Each,
+            },
+            budget: Budget {
+                calls: if self.once { Some(1) } else { self.max_calls },
+                bytes: self.max_bytes,
+            },
+            expect: self.expect,
         }
     }
+}
+
+fn show_plan(reply: Reply, out: &mut Output) -> Result<Exit, Fault> {
+    let Reply::Plan(plan) = reply else { return Err(Fault::unfitting()) };
+    match out.format() {
+        Format::Json => {
+            out.json(&json!({ "schema": "openscope.share.plan/1", "plan": plan::json(&plan) }))?;
+        }
+        Format::Text => out.data(&plan::text(&plan))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// The answer takes other people: whoever waits should know for whom.
+fn tell_pending(word: &Reply, out: &mut Output) {
+    let Reply::Pending(request) = word else { return };
+    out.aside(&format!(
+        "waits for consent, request {}: {} ({}), until {}; Ctrl+C gives it up",
+        request.id,
+        shown::line(&request.approvers),
+        shown::line(&request.rule),
+        when::full(request.until, request.now)
+    ));
 }
 
 /// The recipient's complete command. It is what goes to stdout, so that it can be piped into a message as it is.
@@ -163,6 +243,13 @@ mod tests {
             bearer: false,
             agent: Some("you".parse().unwrap()),
             ttl: Some("30m".parse().unwrap()),
+            redelegate: 0,
+            approve: When::Each,
+            max_calls: None,
+            max_bytes: Some(1 << 20),
+            once: true,
+            plan: false,
+            expect: Some("ab12".to_owned()),
         }
     }
 
@@ -203,8 +290,32 @@ mod tests {
             verbs: vec!["ssh.tail_logs:service=web".to_owned()],
             to: To::Contacts(vec!["vendor-b".parse().unwrap()]),
             ttl_ms: Some(1_800_000),
+            redelegate: 0,
+            approve: Approve::Each,
+            budget: Budget { calls: Some(1), bytes: Some(1 << 20) },
+            expect: Some("ab12".to_owned()),
         };
         assert_eq!(asked, Request::Open(expected));
+    }
+
+    #[test]
+    fn a_plan_opens_nothing_and_shows_its_hash() {
+        let (daemon, asked, _home) = daemon(Reply::Plan(Box::new(plan::tests::plan())));
+        let (mut out, data, _) = heard(Format::Json, false);
+        Open { plan: true, ..open() }.run(&daemon, &mut out).unwrap();
+        let document: Value = serde_json::from_str(&data.text()).unwrap();
+        assert_eq!(document["schema"], "openscope.share.plan/1");
+        assert_eq!(document["plan"]["hash"], "ab12");
+        assert!(matches!(asked.join().unwrap(), Request::Plan(_)));
+    }
+
+    #[test]
+    fn a_size_needs_a_number_above_zero() {
+        assert_eq!(size("64KiB"), Ok(65_536));
+        assert_eq!(size("1"), Ok(1));
+        for wrong in ["0", "0MiB", "", "-1", "many"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A share, for eyes and for scripts.
 
+use bytesize::ByteSize;
+use policy::{Approve, Budget};
 use serde_json::{Value, json};
 use wire::control::{RunningView, SeatView, ShareView};
 
+use super::plan;
 use crate::cli::{shown, when};
 use crate::clock::rfc3339;
 
@@ -19,6 +22,11 @@ pub(super) fn json(share: &ShareView) -> Value {
         "verbs": verbs(share),
         "seats": share.seats.iter().map(seat_json).collect::<Vec<_>>(),
         "calls": share.calls,
+        "bytes": share.bytes,
+        "max_calls": share.budget.calls,
+        "max_bytes": share.budget.bytes,
+        "approve": share.approve,
+        "redelegate": share.redelegate,
         "refused": share.refused,
         "second_redeemers": share.second_redeemers,
         "running": share.running.iter().map(running_json).collect::<Vec<_>>(),
@@ -76,6 +84,16 @@ pub(super) fn text(share: &ShareView) -> String {
         fact("hard stop", &when::second(share.hard_stop)),
         fact("calls", &format!("{} made, {} refused", share.calls, share.refused)),
     ];
+    if share.budget != Budget::default() {
+        let used = format!("{} calls, {} of output", share.calls, ByteSize(share.bytes));
+        lines.push(fact("used", &format!("{used}, of {}", plan::budget(&share.budget))));
+    }
+    if share.approve != Approve::Never {
+        lines.push(fact("consent", &format!("to calls: {}, beyond policy", share.approve)));
+    }
+    if share.redelegate > 0 {
+        lines.push(fact("hand on", &format!("{} times", share.redelegate)));
+    }
     lines.extend(warning(share).map(|warning| fact("WARNING", &warning)));
     lines.extend(verbs(share).iter().map(|verb| fact("may", &shown::line(verb))));
     lines.extend(share.seats.iter().map(|seat| fact("to", &seat_text(seat))));
@@ -120,6 +138,10 @@ pub(super) mod tests {
             deadline: Timestamp(1_800_000_780_000),
             hard_stop: Timestamp(1_800_001_800_000),
             now: Timestamp(1_800_000_060_000),
+            budget: Budget::default(),
+            bytes: 0,
+            approve: Approve::Never,
+            redelegate: 0,
             scope,
             seats: vec![SeatView {
                 id: SeatId(0),

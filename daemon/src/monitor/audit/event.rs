@@ -1,6 +1,8 @@
 //! What the record says: one event for each thing that an officer may ask about.
 
-use policy::{AgentName, Alias, Arguments, Recipient, Scope, SeatId, ShareId, Timestamp, VerbName};
+use policy::{
+    AgentName, Alias, Arguments, Recipient, RequestId, Scope, SeatId, ShareId, Timestamp, VerbName,
+};
 use serde::{Deserialize, Serialize};
 use wire::call::Ending;
 
@@ -201,6 +203,57 @@ pub enum Event {
         /// Why not.
         reason: Said,
     },
+    /// A call, or the opening of a share, waits for somebody's consent.
+    ConsentRequested {
+        /// The request.
+        request: RequestId,
+        /// The share whose call it is; none where a share is to be opened.
+        share: Option<ShareId>,
+        /// Whose authority it is about.
+        owner: Who,
+        /// What is to be done.
+        what: Said,
+        /// SHA-256 of exactly what is consented to.
+        digest: Hex<32>,
+        /// Whose consent it takes, and by which rules.
+        approvers: Said,
+        /// When it is refused for want of an answer.
+        #[serde(with = "rfc3339_text")]
+        until: Timestamp,
+    },
+    /// Somebody consented to a request.
+    ConsentGiven {
+        /// Who.
+        by: Who,
+        /// The request.
+        request: RequestId,
+        /// The share whose call it is.
+        share: Option<ShareId>,
+        /// SHA-256 of exactly what they consented to.
+        digest: Hex<32>,
+    },
+    /// Somebody refused a request.
+    ConsentRefused {
+        /// Who.
+        by: Who,
+        /// The request.
+        request: RequestId,
+        /// The share whose call it is.
+        share: Option<ShareId>,
+        /// SHA-256 of what they refused.
+        digest: Hex<32>,
+        /// What they said.
+        reason: Said,
+    },
+    /// A request ended without an answer.
+    RequestEnded {
+        /// The request.
+        request: RequestId,
+        /// The share whose call it was.
+        share: Option<ShareId>,
+        /// Why.
+        why: Said,
+    },
     /// A verb is about to be started.
     CallStarted {
         /// The seat and its holder.
@@ -335,10 +388,12 @@ impl Event {
             | Self::ShareExtended { .. }
             | Self::SeatRedeemed { .. }
             | Self::CallStarted { .. }
+            | Self::ConsentGiven { .. }
             | Self::ContactAdded { .. } => Weight::Start,
             Self::OpenRefused { .. }
             | Self::RedeemRefused { .. }
             | Self::CallRefused { .. }
+            | Self::ConsentRequested { .. }
             | Self::PolicyRejected { .. }
             | Self::AdminUsed { .. }
             | Self::UnsignedFailures { .. } => Weight::Note,
@@ -350,6 +405,8 @@ impl Event {
             | Self::ShareExpired { .. }
             | Self::SeatKicked { .. }
             | Self::CallEnded { .. }
+            | Self::ConsentRefused { .. }
+            | Self::RequestEnded { .. }
             | Self::ContactRemoved { .. }
             | Self::AuditRecovered { .. }
             | Self::EndingsDropped { .. } => Weight::End,
@@ -370,7 +427,12 @@ impl Event {
             | Self::CallStarted { at, .. }
             | Self::CallRefused { at, .. }
             | Self::CallEnded { at, .. } => Some(at.share),
-            Self::AdminUsed { share, .. } | Self::UnsignedFailures { share, .. } => *share,
+            Self::AdminUsed { share, .. }
+            | Self::UnsignedFailures { share, .. }
+            | Self::ConsentRequested { share, .. }
+            | Self::ConsentGiven { share, .. }
+            | Self::ConsentRefused { share, .. }
+            | Self::RequestEnded { share, .. } => *share,
             Self::DaemonStarted { .. }
             | Self::DaemonStopped { .. }
             | Self::BrokerRestarted { .. }

@@ -1,0 +1,252 @@
+//! `openscope requests`, `approve` and `deny`: what waits for somebody's yes.
+
+use std::time::Duration;
+
+use policy::{Approve, RequestId};
+use serde_json::{Value, json};
+use wire::control::{Asked, Reply, Request, RequestView};
+
+use super::fault::Fault;
+use super::output::{Format, Output};
+use super::share::plan;
+use super::socket::Daemon;
+use super::{shown, when};
+use crate::clock::rfc3339;
+use crate::exit::Exit;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  openscope requests
+  openscope approve r_0123456789abcdef
+  openscope deny r_0123456789abcdef --reason 'not during the migration'";
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Requests {
+    /// Everybody's (admins)
+    #[arg(long)]
+    all: bool,
+    /// Go on, and show each request when it comes
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Approval {
+    /// Which request: r_…
+    #[arg(value_name = "REQUEST")]
+    request: RequestId,
+    /// Only if it is for exactly this, as `requests` shows it
+    #[arg(long, value_name = "HASH")]
+    expect: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Denial {
+    /// Which request: r_…
+    #[arg(value_name = "REQUEST")]
+    request: RequestId,
+    /// Kept in the record, and told to an owner whose share it was
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+impl Requests {
+    pub(super) fn run(&self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
+        if !self.watch {
+            let requests = self.ask(daemon)?;
+            return tell(&requests, out);
+        }
+        let mut seen: Vec<RequestId> = Vec::new();
+        loop {
+            let requests = self.ask(daemon)?;
+            for request in requests.iter().filter(|request| !seen.contains(&request.id)) {
+                match out.format() {
+                    Format::Json => out.json(&json(request))?,
+                    Format::Text => out.data(&text(request))?,
+                }
+            }
+            seen = requests.iter().map(|request| request.id).collect();
+            std::thread::sleep(EVERY);
+        }
+    }
+
+    fn ask(&self, daemon: &Daemon) -> Result<Vec<RequestView>, Fault> {
+        match daemon.ask(&Request::Requests { all: self.all })? {
+            Reply::Requests(requests) => Ok(requests),
+            _ => Err(Fault::unfitting()),
+        }
+    }
+}
+
+fn tell(requests: &[RequestView], out: &mut Output) -> Result<Exit, Fault> {
+    if out.format() == Format::Json {
+        let requests: Vec<_> = requests.iter().map(json).collect();
+        out.json(&json!({ "schema": "openscope.requests/1", "requests": requests }))?;
+    } else if requests.is_empty() {
+        out.aside("nothing waits for consent");
+    } else {
+        let all: Vec<_> = requests.iter().map(text).collect();
+        out.data(&all.join("\n\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+impl Approval {
+    pub(super) fn run(self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
+        let Self { request, expect } = self;
+        done(daemon.ask(&Request::Approve { request, expect })?, "openscope.approve/1", out)
+    }
+}
+
+impl Denial {
+    pub(super) fn run(self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
+        let Self { request, reason } = self;
+        done(daemon.ask(&Request::Deny { request, reason })?, "openscope.deny/1", out)
+    }
+}
+
+fn done(reply: Reply, schema: &str, out: &mut Output) -> Result<Exit, Fault> {
+    let Reply::Done(said) = reply else { return Err(Fault::unfitting()) };
+    match out.format() {
+        Format::Json => out.json(&json!({ "schema": schema, "message": said }))?,
+        Format::Text => out.data(&shown::line(&said))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A request, for a person who is to say yes or no.
+pub(super) fn text(request: &RequestView) -> String {
+    let fact = |name: &str, value: &str| format!("  {name:<10} {}", shown::line(value));
+    let by = format!("{}/{}", request.user, request.agent);
+    let mut lines =
+        vec![format!("{}{}", request.id, if request.yours { "  for you to answer" } else { "" })];
+    match &request.what {
+        Asked::Call { share, call, summary, effect, approve } => {
+            lines.push(fact("call", call));
+            lines.push(fact("does", &format!("{summary} ({effect})")));
+            lines.push(fact("under", &format!("{share} of {by}, by {}", request.recipient)));
+            let each = if *approve == Approve::Once {
+                "this and later calls of the verb in this share"
+            } else {
+                "this call alone"
+            };
+            lines.push(fact("for", each));
+        }
+        Asked::Open(plan) => {
+            lines.push(fact("open", &format!("a share of {by}")));
+            lines.extend(plan::text(plan).lines().map(|line| format!("    {line}")));
+        }
+    }
+    let given =
+        if request.given.is_empty() { "nobody yet".to_owned() } else { request.given.join(", ") };
+    lines
+        .push(fact("needs", &format!("{} ({}); so far: {given}", request.approvers, request.rule)));
+    lines.push(fact("until", &when::full(request.until, request.now)));
+    lines.push(fact("hash", &request.hash));
+    lines.join("\n")
+}
+
+/// A request, for a program.
+pub(super) fn json(request: &RequestView) -> Value {
+    let what = match &request.what {
+        Asked::Call { share, call, summary, effect, approve } => json!({
+            "kind": "call",
+            "share": share.to_string(),
+            "call": call,
+            "summary": summary,
+            "effect": effect,
+            "approve": approve,
+        }),
+        Asked::Open(plan) => json!({ "kind": "open", "plan": plan::json(plan) }),
+    };
+    json!({
+        "id": request.id.to_string(),
+        "what": what,
+        "user": request.user,
+        "agent": request.agent.to_string(),
+        "recipient": request.recipient,
+        "rule": request.rule,
+        "approvers": request.approvers,
+        "needs": request.needs,
+        "given": request.given,
+        "hash": request.hash,
+        "asked": rfc3339(request.asked),
+        "until": rfc3339(request.until),
+        "now": rfc3339(request.now),
+        "yours": request.yours,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{Effect, ShareId, Timestamp};
+
+    use super::*;
+    use crate::cli::output::tests::heard;
+    use crate::cli::socket::tests::daemon;
+
+    fn request() -> RequestView {
+        RequestView {
+            id: RequestId::from_random([1; 8]),
+            what: Asked::Call {
+                share: ShareId::from_random([2; 8]),
+                call: "service.restart service=web".to_owned(),
+                summary: "Restarts a service".to_owned(),
+                effect: Effect::Write,
+                approve: Approve::Each,
+            },
+            user: "alice".to_owned(),
+            agent: "you".parse().unwrap(),
+            recipient: "vendor-b\u{1b}[2J".to_owned(),
+            rule: "policy.d/team.toml:3".to_owned(),
+            approvers: "bob".to_owned(),
+            needs: 1,
+            given: vec![],
+            hash: "ab12".to_owned(),
+            asked: Timestamp(1_800_000_000_000),
+            until: Timestamp(1_800_000_300_000),
+            now: Timestamp(1_800_000_060_000),
+            yours: true,
+        }
+    }
+
+    #[test]
+    fn a_request_shows_all_that_the_answer_depends_on_and_cannot_draw() {
+        let text = text(&request());
+        for said in [
+            "r_0101010101010101  for you to answer",
+            "call       service.restart service=web",
+            "Restarts a service (write)",
+            "this call alone",
+            "bob (policy.d/team.toml:3); so far: nobody yet",
+            "(in 4 min)",
+            "hash       ab12",
+        ] {
+            assert!(text.contains(said), "{said}\n---\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn the_documents_are_versioned_also_when_nothing_waits() {
+        let (none, asked, _home) = daemon(Reply::Requests(vec![]));
+        let (mut out, data, _) = heard(Format::Json, false);
+        Requests { all: false, watch: false }.run(&none, &mut out).unwrap();
+        assert_eq!(data.text(), "{\"requests\":[],\"schema\":\"openscope.requests/1\"}\n");
+        assert_eq!(asked.join().unwrap(), Request::Requests { all: false });
+    }
+
+    #[test]
+    fn an_answer_is_what_was_typed() {
+        let (one, asked, _home) = daemon(Reply::Done("ok".to_owned()));
+        let (mut out, data, _) = heard(Format::Text, false);
+        let denial = Denial { request: request().id, reason: Some("no".to_owned()) };
+        denial.run(&one, &mut out).unwrap();
+        assert_eq!(data.text(), "ok\n");
+        let wanted = Request::Deny { request: request().id, reason: Some("no".to_owned()) };
+        assert_eq!(asked.join().unwrap(), wanted);
+    }
+}

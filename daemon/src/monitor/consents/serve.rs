@@ -1,0 +1,115 @@
+//! What becomes of requests: those consented to go ahead, all others end.
+
+use policy::{Approve, Consent, PublicRefusal, RequestId, ShareId};
+use wire::frame::Refusal;
+use wire::privsep::{CallRef, ToBroker};
+
+use super::super::Monitor;
+use super::super::audit::{Event, Said};
+use super::super::calls::{Batch, Route};
+use super::{HeldCall, HeldOpen, Waiting, What};
+use crate::clock::Instants;
+
+impl Monitor {
+    /// Does what was consented to, as far as it is still permitted: everything is decided anew.
+    pub(in crate::monitor) fn serve_consented(&mut self, batch: &mut Batch, now: Instants) {
+        while let Some(id) = self.consents.ready.pop_first() {
+            let Some(waiting) = self.consents.waiting.remove(&id) else { continue };
+            let consents = waiting.consents();
+            match waiting.what {
+                What::Call(held) => self.serve_call(*held, consents, batch, now),
+                What::Open(held) => self.serve_open(*held, &consents, now),
+            }
+        }
+    }
+
+    fn serve_call(
+        &mut self,
+        held: HeldCall,
+        consents: Vec<Consent>,
+        batch: &mut Batch,
+        now: Instants,
+    ) {
+        let HeldCall { asked, question, channel, to } = held;
+        if question.approve == Approve::Once {
+            self.remember_consents(asked.at.share, &consents);
+        }
+        let decided = self.proceed(asked, Route { channel, to }, consents, batch, now);
+        if let Err(refusal) = decided {
+            batch.answer(ToBroker::Refused { call: to, refusal });
+        }
+    }
+
+    /// A yes once is for the share's later calls of the verb, and for those that wait already.
+    fn remember_consents(&mut self, id: ShareId, consents: &[Consent]) {
+        let Some(share) = self.shares.get_mut(&id) else { return };
+        share.consents.extend_from_slice(consents);
+        let to: Vec<[u8; 32]> = consents.iter().map(|consent| consent.to).collect();
+        let same = |waiting: &Waiting| waiting.share() == Some(id) && to.contains(&waiting.digest);
+        let waiting = self.consents.waiting.iter().filter(|(_, one)| same(one));
+        self.consents.ready.extend(waiting.map(|(id, _)| *id));
+    }
+
+    fn serve_open(&mut self, held: HeldOpen, consents: &[Consent], now: Instants) {
+        let HeldOpen { caller, person, open, digest, .. } = held;
+        let consented = Some((digest, consents));
+        if let Err(failure) = self.open_now(caller, &person, &open, consented, now) {
+            self.owners.reply(caller, &wire::control::Reply::Failed(failure), now.boot);
+        }
+    }
+
+    /// Ends the requests that nobody has answered in time, and those of owners who have hung up.
+    pub(in crate::monitor) fn end_requests(&mut self, now: Instants) {
+        let waiting = &self.consents.waiting;
+        let late = waiting.iter().filter(|(_, one)| one.until.0 <= now.boot);
+        for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let why = "nobody consented in time";
+            if let Some(waiting) = self.end_request(id, why, now) {
+                self.refuse_waiting(waiting, PublicRefusal::Unanswered, why, now);
+            }
+        }
+        let gone = |one: &Waiting| match &one.what {
+            What::Open(held) => !self.owners.is_connected(held.caller),
+            What::Call(_) => false,
+        };
+        let gone = self.consents.waiting.iter().filter(|(_, one)| gone(one));
+        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+            drop(self.end_request(id, "its owner went away", now));
+        }
+    }
+
+    /// Ends the requests of a share that is over, or of all.
+    pub(in crate::monitor) fn drop_requests(
+        &mut self,
+        of: Option<ShareId>,
+        why: &str,
+        now: Instants,
+    ) {
+        let calls = self.consents.waiting.iter().filter(|(_, one)| one.share().is_some());
+        let meant = calls.filter(|(_, one)| of.is_none() || one.share() == of);
+        for id in meant.map(|(id, _)| *id).collect::<Vec<_>>() {
+            drop(self.end_request(id, why, now));
+        }
+    }
+
+    /// Ends the request of a call whose holder does not want it any more.
+    pub(in crate::monitor) fn cancel_request(&mut self, call: CallRef, now: Instants) {
+        let meant = self.consents.waiting.iter().find(|(_, one)| match &one.what {
+            What::Call(held) => held.to == call,
+            What::Open(_) => false,
+        });
+        if let Some(id) = meant.map(|(id, _)| *id) {
+            drop(self.end_request(id, "the recipient withdrew it", now));
+            let refusal = Refusal::Denied(PublicRefusal::Unanswered);
+            self.broker.send(&ToBroker::Refused { call, refusal }, &[]);
+        }
+    }
+
+    fn end_request(&mut self, request: RequestId, why: &str, now: Instants) -> Option<Waiting> {
+        let waiting = self.consents.waiting.remove(&request)?;
+        self.consents.ready.remove(&request);
+        let (share, why) = (waiting.share(), Said::new(why));
+        self.note(Event::RequestEnded { request, share, why }, now);
+        Some(waiting)
+    }
+}
