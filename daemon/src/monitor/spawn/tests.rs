@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Instants;
-use crate::run::{Account, Limits};
+use crate::run::{Account, Argument, Limits};
 
 const NOBODY: u32 = 65534;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,7 +95,7 @@ fn order(arguments: &[&str]) -> Order {
     Order {
         account: Account::Become { uid: NOBODY, name: "nobody".into() },
         program: arguments[0].into(),
-        arguments: arguments.iter().map(|&argument| argument.into()).collect(),
+        arguments: arguments.iter().map(|&text| Argument::Text(text.into())).collect(),
         environment: BTreeMap::from([(MARK.into(), mark())]),
         directory: None,
         limits: Limits::default(),
