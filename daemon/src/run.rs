@@ -19,6 +19,8 @@ use std::process::ExitCode;
 use rustix::io::fcntl_dupfd_cloexec;
 
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
+#[cfg(test)]
+pub(crate) use order::Opened;
 pub(crate) use order::{Account, Argument, Attached, Known, Limits, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;

@@ -109,7 +109,8 @@ impl Constraint {
     }
 
     /// What it says of one value: its parts, and the parts of what it says of a list's items.
-    pub(crate) fn item_parts(&self) -> Vec<&Self> {
+    #[must_use]
+    pub fn item_parts(&self) -> Vec<&Self> {
         self.parts().into_iter().flat_map(Self::of_item).collect()
     }
 

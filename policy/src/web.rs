@@ -33,10 +33,10 @@ fn wrong(url: &Url) -> Option<&'static str> {
     if url.fragment().is_some() {
         return Some("it has a fragment");
     }
-    wrong_host(url.host()).or_else(|| wrong_path(url.path()))
+    wrong_host(url.host().as_ref()).or_else(|| wrong_path(url.path()))
 }
 
-fn wrong_host(host: Option<Host<&str>>) -> Option<&'static str> {
+fn wrong_host(host: Option<&Host<&str>>) -> Option<&'static str> {
     match host {
         Some(Host::Domain(name)) if name.split('.').any(str::is_empty) => {
             Some("its host has an empty label, or ends in a dot")

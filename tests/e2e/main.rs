@@ -1,6 +1,7 @@
 //! The product from outside: real users, real processes, a real relay.
 
 mod boundary;
+mod paths;
 mod record;
 mod running;
 mod session;

@@ -18,12 +18,14 @@ pub(crate) fn write_pin(
 }
 
 fn pins(name: &ParameterName, part: &Constraint) -> Vec<String> {
-    match part {
-        Constraint::Each(item) | Constraint::Has(item) => {
-            item.parts().into_iter().map(|part| pin(&format!("{name}[]"), name, part)).collect()
-        }
-        whole => vec![pin(name.as_str(), name, whole)],
+    if let Constraint::Each(item) | Constraint::Has(item) = part {
+        return item
+            .parts()
+            .into_iter()
+            .map(|part| pin(&format!("{name}[]"), name, part))
+            .collect();
     }
+    vec![pin(name.as_str(), name, part)]
 }
 
 /// One pin; `measured` is what stands before `#`.

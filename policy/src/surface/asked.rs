@@ -26,18 +26,18 @@ impl Wanted {
 }
 
 fn cells_of(limit: &Constraint) -> Vec<Constraint> {
-    match limit {
-        Constraint::OneOf(values) => values.iter().cloned().map(Constraint::exact).collect(),
-        // Lists may mix what is listed, so all of it must be held at once.
-        Constraint::Each(item) => match bound(item) {
-            Some(end) => vec![Constraint::each(Constraint::exact(Value::Int(end)))],
-            None => vec![limit.clone()],
-        },
-        one => match bound(one) {
-            Some(end) => vec![Constraint::exact(Value::Int(end))],
-            None => vec![limit.clone()],
-        },
+    if let Constraint::OneOf(values) = limit {
+        return values.iter().cloned().map(Constraint::exact).collect();
     }
+    // Lists may mix what is listed, so all of it must be held at once.
+    let (item, is_list) =
+        if let Constraint::Each(item) = limit { (&**item, true) } else { (limit, false) };
+    let end = bound(item).map(|end| Constraint::exact(Value::Int(end)));
+    vec![match end {
+        Some(end) if is_list => Constraint::each(end),
+        Some(end) => end,
+        None => limit.clone(),
+    }]
 }
 
 /// The one end of a range that is given.
