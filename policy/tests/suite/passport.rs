@@ -450,12 +450,9 @@ fn wider() -> Vec<Constraint> {
 }
 
 fn is_wider(limit: &Constraint) -> bool {
-    match limit {
-        Constraint::Subtree(_) | Constraint::Cidr(_) | Constraint::Url(_) => true,
-        Constraint::Each(item) | Constraint::Has(item) => is_wider(item),
-        Constraint::All(parts) => parts.iter().any(is_wider),
-        _ => false,
-    }
+    limit.item_parts().iter().any(|part| {
+        matches!(part, Constraint::Subtree(_) | Constraint::Cidr(_) | Constraint::Url(_))
+    })
 }
 
 fn lists() -> impl Strategy<Value = Value> {
