@@ -1,6 +1,8 @@
 //! `name=value`, as typed, into the arguments of a verb.
 //!
-//! Only what cannot be asked is refused here: which values are permitted, the daemon decides.
+//! Only what cannot be asked is refused here: which values are permitted, the daemon decides. A list is typed
+//! as `services=web,db`; where an item has a comma, is empty or begins with `[`, as a JSON array,
+//! `services=["a,b",""]`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -209,6 +211,53 @@ pub(crate) mod tests {
                 ("follow".parse().unwrap(), parameter(Kind::Bool, false, Constraint::Any)),
             ]),
         }
+    }
+
+    pub(crate) fn with_list() -> MenuEntry {
+        let text = |text: &str| Value::text(text).unwrap();
+        let each = Constraint::each(Constraint::OneOf([text("web"), text("db")].into()));
+        let filled = Constraint::Length { min: 1, max: u32::MAX };
+        let services = each.intersect(&filled).unwrap();
+        MenuEntry {
+            verb: "log.many".parse().unwrap(),
+            parameters: BTreeMap::from([
+                ("services".parse().unwrap(), parameter(Kind::Texts, true, services)),
+                ("file".parse().unwrap(), parameter(Kind::Path, false, Constraint::Any)),
+                ("host".parse().unwrap(), parameter(Kind::Address, false, Constraint::Any)),
+                ("page".parse().unwrap(), parameter(Kind::Url, false, Constraint::Any)),
+            ]),
+            ..entry()
+        }
+    }
+
+    #[test]
+    fn a_list_is_typed_with_commas_or_as_json() {
+        let services = |typed: &str| {
+            let read = read(&with_list(), &[format!("services={typed}")]);
+            read.map(|arguments| arguments.value(&"services".parse().unwrap()).unwrap().clone())
+        };
+        let list = |items: &[&str]| {
+            Value::list(items.iter().map(|item| Value::text(*item).unwrap())).unwrap()
+        };
+        assert_eq!(services("web,db").unwrap(), list(&["web", "db"]));
+        assert_eq!(services("web").unwrap(), list(&["web"]));
+        assert_eq!(services(r#"["a,b",""]"#).unwrap(), list(&["a,b", ""]));
+        let told = crate::failure::chain(&services("web,,db").unwrap_err());
+        assert_eq!(
+            told,
+            "`services`: string[], each db|web and at least one item: an item of the list is empty: write the list as a JSON array, [\"\"]"
+        );
+    }
+
+    #[test]
+    fn a_path_an_address_and_a_url_are_well_formed_before_they_are_sent() {
+        let fault = |given: &str| {
+            crate::failure::chain(&read(&with_list(), &["services=web", given]).unwrap_err())
+        };
+        assert!(read(&with_list(), &["services=web", "file=/var/log/x", "host=::1"]).is_ok());
+        assert!(fault("file=/var/../x").contains("`file`: path: `/var/../x` is not a path"));
+        assert!(fault("host=::FFFF").ends_with("is not an IP address: write `::ffff`"));
+        assert!(fault("page=https://a.com").ends_with("write `https://a.com/`"));
     }
 
     fn fault(given: &[&str]) -> String {

@@ -6,6 +6,7 @@
 mod contain;
 mod descendants;
 mod exec;
+mod opened;
 mod order;
 mod owner;
 mod packet;
@@ -18,7 +19,9 @@ use std::process::ExitCode;
 use rustix::io::fcntl_dupfd_cloexec;
 
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
-pub(crate) use order::{Account, Attached, Known, Limits, Order, Report, Status};
+#[cfg(test)]
+pub(crate) use order::Opened;
+pub(crate) use order::{Account, Argument, Attached, Known, Limits, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;
 pub(crate) use packet::{PacketFault, reports, send_order};

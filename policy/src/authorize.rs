@@ -240,7 +240,7 @@ impl<'a> Judgement<'a> {
     /// Of exactly what will run: another value, command or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let Run::Exec(exec) = &verb.run;
-        let argv = exec.command(&call.arguments);
+        let argv = verb.command(&call.arguments);
         let run = (argv, &exec.dir, &exec.env, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
     }
@@ -390,7 +390,7 @@ fn complete(verb: &Verb, call: Call) -> Result<Call, Refusal> {
 fn check_kinds(verb: &Verb, arguments: &Arguments) -> Result<(), Refusal> {
     for (name, value) in arguments.iter() {
         let Some(parameter) = verb.parameters.get(name) else { continue };
-        if value.kind() != parameter.kind {
+        if !parameter.kind.takes(value) {
             return Err(Refusal::parameter(name, ParameterProblem::Kind { wants: parameter.kind }));
         }
     }

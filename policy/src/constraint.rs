@@ -1,12 +1,18 @@
 //! Constraints: what a value may be, and which constraint lies within which.
 
+mod covers;
+mod meet;
+mod shown;
+
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Network;
+use crate::path::Root;
 use crate::pattern::Anchored;
 use crate::value::{Text, Value};
+use crate::web::UrlPrefix;
 
 /// What a value may be.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -27,8 +33,25 @@ pub enum Constraint {
     Prefix(Text),
     /// A text that matches as a whole.
     Pattern(Anchored),
-    /// All of these at once; what `intersect` makes of a prefix and patterns.
+    /// All of these at once; what `intersect` makes of constraints that no single one can state.
     All(BTreeSet<Constraint>),
+    /// A text of so many bytes, or a list of so many items, both ends included.
+    Length {
+        /// The least length permitted.
+        min: u32,
+        /// The greatest length permitted.
+        max: u32,
+    },
+    /// This path, or one beneath it, by components.
+    Subtree(Root),
+    /// An address of this network.
+    Cidr(Network),
+    /// A URL of this host, beneath this path.
+    Url(UrlPrefix),
+    /// A list whose every item is within; the empty list is.
+    Each(Box<Constraint>),
+    /// A list with an item that is within: what a rule that denies says of a list.
+    Has(Box<Constraint>),
 }
 
 impl Constraint {
@@ -36,6 +59,12 @@ impl Constraint {
     #[must_use]
     pub fn exact(value: Value) -> Self {
         Self::OneOf(BTreeSet::from([value]))
+    }
+
+    /// A list whose every item is within `limit`; any list when that is anything.
+    #[must_use]
+    pub fn each(limit: Self) -> Self {
+        if limit == Self::Any { Self::Any } else { Self::Each(Box::new(limit)) }
     }
 
     /// Whether the value is within the constraint.
@@ -48,98 +77,60 @@ impl Constraint {
             (Self::Prefix(prefix), Value::Text(text)) => text.starts_with(&**prefix),
             (Self::Pattern(pattern), Value::Text(text)) => pattern.matches(text),
             (Self::All(parts), value) => parts.iter().all(|part| part.permits(value)),
-            (Self::Range { .. } | Self::Prefix(_) | Self::Pattern(_), _) => false,
+            (Self::Length { min, max }, value) => {
+                length(value).is_some_and(|length| (min..=max).contains(&&length))
+            }
+            (Self::Subtree(root), Value::Text(text)) => root.holds(text),
+            (Self::Cidr(network), Value::Text(text)) => network.holds(text),
+            (Self::Url(prefix), Value::Text(text)) => prefix.holds(text),
+            (Self::Each(item), Value::List(items)) => items.iter().all(|one| item.permits(one)),
+            (Self::Has(item), Value::List(items)) => items.iter().any(|one| item.permits(one)),
+            (
+                Self::Range { .. }
+                | Self::Prefix(_)
+                | Self::Pattern(_)
+                | Self::Subtree(_)
+                | Self::Cidr(_)
+                | Self::Url(_)
+                | Self::Each(_)
+                | Self::Has(_),
+                _,
+            ) => false,
         }
     }
 
-    /// Whether every value that `narrower` permits is permitted here. May say no when the truth is yes
-    /// (two different patterns), never yes when the truth is no.
+    /// What it is made of, itself when it is no `All`.
+    pub(crate) fn parts(&self) -> Vec<&Self> {
+        if let Self::All(parts) = self {
+            parts.iter().flat_map(Self::parts).collect()
+        } else {
+            vec![self]
+        }
+    }
+
+    /// What it says of one value: its parts, and the parts of what it says of a list's items.
     #[must_use]
-    pub fn covers(&self, narrower: &Self) -> bool {
-        match (self, narrower) {
-            (Self::Any, _) => true,
-            (wide, Self::OneOf(values)) => values.iter().all(|value| wide.permits(value)),
-            (Self::All(parts), narrow) => parts.iter().all(|part| part.covers(narrow)),
-            (wide, Self::All(parts)) => parts.iter().any(|part| wide.covers(part)),
-            (Self::OneOf(values), Self::Range { min, max }) => lists_range(values, *min, *max),
-            (Self::Range { min, max }, Self::Range { min: low, max: high }) => {
-                low > high || (min <= low && high <= max)
-            }
-            (Self::Prefix(wide), Self::Prefix(narrow)) => narrow.starts_with(&**wide),
-            (Self::Pattern(wide), Self::Pattern(narrow)) => wide == narrow,
-            (Self::OneOf(_) | Self::Range { .. } | Self::Prefix(_) | Self::Pattern(_), _) => false,
-        }
+    pub fn item_parts(&self) -> Vec<&Self> {
+        self.parts().into_iter().flat_map(Self::of_item).collect()
     }
 
-    /// What both permit, exactly; `None` when that is known to be nothing.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Any, one) | (one, Self::Any) => Some(one.clone()),
-            (Self::OneOf(values), filter) | (filter, Self::OneOf(values)) => {
-                let kept: BTreeSet<_> =
-                    values.iter().filter(|v| filter.permits(v)).cloned().collect();
-                (!kept.is_empty()).then_some(Self::OneOf(kept))
-            }
-            (Self::Range { min, max }, Self::Range { min: low, max: high }) => {
-                let (min, max) = (*min.max(low), *max.min(high));
-                (min <= max).then_some(Self::Range { min, max })
-            }
-            (Self::Range { .. }, _) | (_, Self::Range { .. }) => None,
-            (Self::Prefix(_) | Self::Pattern(_) | Self::All(_), _) => all_texts([self, other]),
-        }
+    fn of_item(&self) -> Vec<&Self> {
+        if let Self::Each(item) | Self::Has(item) = self { item.parts() } else { vec![self] }
+    }
+
+    /// Whether the one value that is left is the empty list: nothing that anybody meant.
+    pub(crate) fn only_empty(&self) -> bool {
+        let Self::OneOf(values) = self else { return false };
+        values.iter().all(|value| value.items().is_empty())
     }
 }
 
-fn lists_range(values: &BTreeSet<Value>, min: i64, max: i64) -> bool {
-    let length = i128::from(max) - i128::from(min) + 1;
-    let listed = i128::try_from(values.len()).unwrap_or(i128::MAX);
-    length <= listed && (min..=max).all(|number| values.contains(&Value::Int(number)))
-}
-
-/// Joins constraints on texts, keeping one prefix (the longest) and each pattern once.
-fn all_texts(sides: [&Constraint; 2]) -> Option<Constraint> {
-    let mut prefix: Option<&Text> = None;
-    let mut parts = BTreeSet::new();
-    for part in sides.into_iter().flat_map(flattened) {
-        match (part, prefix) {
-            (Constraint::Prefix(new), Some(old)) if old.starts_with(&**new) => {}
-            (Constraint::Prefix(new), Some(old)) if !new.starts_with(&**old) => return None,
-            (Constraint::Prefix(new), _) => prefix = Some(new),
-            (other, _) => drop(parts.insert(other.clone())),
-        }
-    }
-    parts.extend(prefix.cloned().map(Constraint::Prefix));
-    if parts.len() > 1 { Some(Constraint::All(parts)) } else { parts.pop_first() }
-}
-
-fn flattened(constraint: &Constraint) -> Vec<&Constraint> {
-    if let Constraint::All(parts) = constraint {
-        parts.iter().flat_map(flattened).collect()
-    } else {
-        vec![constraint]
-    }
-}
-
-impl fmt::Display for Constraint {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => out.write_str("anything"),
-            Self::OneOf(values) => joined(out, values.iter().map(Value::shown), "|"),
-            Self::Range { min: i64::MIN, max } => write!(out, "at most {max}"),
-            Self::Range { min, max: i64::MAX } => write!(out, "at least {min}"),
-            Self::Range { min, max } => write!(out, "{min}..{max}"),
-            Self::Prefix(prefix) => write!(out, "{}*", crate::name::shown(prefix)),
-            Self::Pattern(pattern) => write!(out, "/{}/", crate::name::shown(pattern.source())),
-            Self::All(parts) => joined(out, parts.iter().map(ToString::to_string), " and "),
-        }
-    }
-}
-
-fn joined(
-    out: &mut fmt::Formatter<'_>,
-    parts: impl Iterator<Item = String>,
-    between: &str,
-) -> fmt::Result {
-    out.write_str(&parts.collect::<Vec<_>>().join(between))
+/// How long a value is, where that means anything.
+fn length(value: &Value) -> Option<u32> {
+    let length = match value {
+        Value::Text(text) => text.len(),
+        Value::List(items) => items.len(),
+        Value::Int(_) | Value::Bool(_) => return None,
+    };
+    u32::try_from(length).ok()
 }

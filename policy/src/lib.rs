@@ -4,16 +4,19 @@
 //! Pure: nothing here reads a clock, a file, the environment or randomness, and nothing is logged.
 //! What is not said is refused.
 
+mod address;
 mod authorize;
 mod consent;
 mod constraint;
 mod delegation;
 mod glob;
 mod index;
+mod kind;
 mod menu;
 mod name;
 mod nearest;
 pub mod passport;
+mod path;
 mod pattern;
 mod policy;
 mod principal;
@@ -29,19 +32,23 @@ mod text;
 mod time;
 mod value;
 mod verb;
+mod web;
 mod window;
 
+pub use address::Network;
 pub use authorize::{
     Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
 };
 pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};
+pub use kind::Kind;
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
     AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, VerbName,
 };
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
+pub use path::Root;
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
 pub use principal::{Groups, Principal, Recipient, Subject};
@@ -54,5 +61,6 @@ pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Su
 pub use template::{Piece, Template, TemplateFault};
 pub use text::{Source, TextFault, load};
 pub use time::Timestamp;
-pub use value::{Arguments, Kind, MAX_VALUE_BYTES, Text, Value, ValueFault};
-pub use verb::{Catalog, Effect, Exec, Parameter, Run, Verb};
+pub use value::{Arguments, Instead, List, MAX_ITEMS, MAX_VALUE_BYTES, Text, Value, ValueFault};
+pub use verb::{Beneath, Catalog, Effect, Element, Exec, Parameter, Run, Verb};
+pub use web::UrlPrefix;

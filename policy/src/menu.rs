@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::authorize::Standing;
 use crate::consent::Approve;
 use crate::constraint::Constraint;
+use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
 use crate::policy::Policy;
 use crate::principal::Subject;
 use crate::scope::{Capability, Scope};
 use crate::time::Timestamp;
-use crate::value::{Kind, Value};
+use crate::value::Value;
 use crate::verb::{Effect, Verb};
 
 /// One verb that may be called.

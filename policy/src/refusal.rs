@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constraint::Constraint;
+use crate::kind::Kind;
 use crate::name::ParameterName;
 use crate::rule::RuleSite;
-use crate::value::Kind;
 
 /// A call that may not be done.
 #[derive(Clone, Debug, Eq, PartialEq)]

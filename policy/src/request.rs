@@ -1,11 +1,14 @@
 //! What an owner asks to share, as text: `ssh.tail_logs:service=web|db,lines<=100`.
 
+mod settle;
+mod written;
+
 use std::fmt;
 use std::str::FromStr;
 
-use crate::constraint::Constraint;
 use crate::name::{NameFault, ParameterName, VerbName, visible};
-use crate::value::{Kind, Text, Value, ValueFault};
+
+pub(crate) use self::written::write_pin;
 
 /// The most bytes that a request may have.
 pub const MAX_REQUEST_BYTES: usize = 8192;
@@ -32,16 +35,44 @@ pub(crate) struct Pin {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Limit {
     OneOf(Vec<Word>),
-    AtMost(Word),
-    AtLeast(Word),
+    AtMost(Measure, Word),
+    AtLeast(Measure, Word),
+    /// A length from one end to the other: `name#=1..20`.
+    Between(Measure, Word),
 }
 
-/// A value as it was written. Quoted, nothing in it has a meaning of its own.
+/// What a bound is a bound of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Measure {
+    /// The number itself: `lines<=100`.
+    Number,
+    /// The bytes of a text, the items of a list: `name#<=100`.
+    Length,
+    /// The bytes of each item of a list: `names[]#<=100`.
+    ItemLength,
+}
+
+/// A value as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Word {
     pub(crate) text: String,
-    pub(crate) quoted: bool,
+    pub(crate) form: Form,
     pub(crate) at: usize,
+}
+
+/// How a word was written. Between quotes nothing has a meaning of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// `web`
+    Bare,
+    /// `'web'`
+    Quoted,
+    /// `'web'*`: what begins so.
+    Beginning,
+    /// `'/var/log'/`: what lies beneath.
+    Beneath,
+    /// `~'web.*'`: what matches as a whole.
+    Pattern,
 }
 
 /// The text of a request, to point into.
@@ -115,6 +146,9 @@ pub enum RequestProblem {
         "`*` stands only at the end, for any ending: put quotes around a value that contains it"
     )]
     Star,
+    /// A `~` without a quoted pattern after it.
+    #[error("`~` is followed by a pattern in quotes: quote a value that begins with `~` too")]
+    Tilde,
     /// More than [`MAX_REQUEST_BYTES`].
     #[error("a request may have at most {MAX_REQUEST_BYTES} bytes")]
     TooLong,
@@ -188,16 +222,30 @@ impl<'a> Reader<'a> {
     fn pin(&mut self) -> Result<Pin, Stray> {
         let at = self.at;
         let parameter = self.name(|c| !(c.is_alphanumeric() || c == '_'))?;
+        let measure = self.measure();
         let limit = if self.take("<=") {
-            Limit::AtMost(self.word()?)
+            Limit::AtMost(measure, self.word()?)
         } else if self.take(">=") {
-            Limit::AtLeast(self.word()?)
+            Limit::AtLeast(measure, self.word()?)
         } else if self.take("=") {
-            Limit::OneOf(self.alternatives()?)
+            match measure {
+                Measure::Number => Limit::OneOf(self.alternatives()?),
+                Measure::Length | Measure::ItemLength => Limit::Between(measure, self.word()?),
+            }
         } else {
             return Err(Stray(RequestProblem::Operator, self.at));
         };
         Ok(Pin { parameter, at, limit })
+    }
+
+    fn measure(&mut self) -> Measure {
+        if self.take("[]#") {
+            Measure::ItemLength
+        } else if self.take("#") {
+            Measure::Length
+        } else {
+            Measure::Number
+        }
     }
 
     fn alternatives(&mut self) -> Result<Vec<Word>, Stray> {
@@ -210,25 +258,39 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Result<Word, Stray> {
         let at = self.at;
-        match self.rest().chars().next() {
-            Some(quote @ ('\'' | '"')) => {
-                self.at += 1;
-                let text = self.quoted(quote).ok_or(Stray(RequestProblem::Quote, at))?;
-                Ok(Word { text, quoted: true, at })
+        let tilde = self.take("~");
+        match (self.rest().chars().next(), tilde) {
+            (Some(quote @ ('\'' | '"')), _) => {
+                let text = self.quoted(quote)?;
+                let form = if tilde { Form::Pattern } else { self.after_quote() };
+                Ok(Word { text, form, at })
             }
-            _ => self.bare(at),
+            (_, true) => Err(Stray(RequestProblem::Tilde, at)),
+            (_, false) => self.bare(at),
+        }
+    }
+
+    fn after_quote(&mut self) -> Form {
+        if self.take("*") {
+            Form::Beginning
+        } else if self.take("/") {
+            Form::Beneath
+        } else {
+            Form::Quoted
         }
     }
 
     /// The text up to the closing quote; a doubled quote stands for one.
-    fn quoted(&mut self, quote: char) -> Option<String> {
+    fn quoted(&mut self, quote: char) -> Result<String, Stray> {
+        let never = Stray(RequestProblem::Quote, self.at);
+        self.at += 1;
         let mut text = String::new();
         loop {
-            let (piece, _) = self.rest().split_once(quote)?;
+            let Some((piece, _)) = self.rest().split_once(quote) else { return Err(never) };
             text.push_str(piece);
             self.at += piece.len() + 1;
             if !self.rest().starts_with(quote) {
-                return Some(text);
+                return Ok(text);
             }
             text.push(quote);
             self.at += 1;
@@ -240,10 +302,10 @@ impl<'a> Reader<'a> {
         if text.is_empty() {
             return Err(Stray(RequestProblem::Value, at));
         }
-        if let Some(star) = text.find('*').filter(|star| star + 1 < text.len()) {
+        if let Some(star) = settle::stray_star(text) {
             return Err(Stray(RequestProblem::Star, at + star));
         }
-        Ok(Word { text: text.to_owned(), quoted: false, at })
+        Ok(Word { text: text.to_owned(), form: Form::Bare, at })
     }
 
     fn name<N: FromStr<Err = NameFault>>(&mut self, ends: fn(char) -> bool) -> Result<N, Stray> {
@@ -272,183 +334,5 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Limit {
-    /// What the pin asks for, once the parameter's kind is known: the union of these. A bound on one
-    /// side leaves the other end open.
-    pub(crate) fn settle(&self, kind: Kind) -> Result<Vec<Constraint>, (ValueFault, usize)> {
-        match self {
-            Self::OneOf(words) => words.iter().map(|word| word.settle(kind)).collect(),
-            Self::AtMost(word) => {
-                Ok(vec![Constraint::Range { min: i64::MIN, max: word.number()? }])
-            }
-            Self::AtLeast(word) => {
-                Ok(vec![Constraint::Range { min: word.number()?, max: i64::MAX }])
-            }
-        }
-    }
-}
-
-impl Word {
-    fn settle(&self, kind: Kind) -> Result<Constraint, (ValueFault, usize)> {
-        let fault = |fault| (fault, self.at);
-        if self.quoted {
-            return Value::parse(kind, &self.text).map(Constraint::exact).map_err(fault);
-        }
-        if self.text == "*" {
-            return Ok(Constraint::Any);
-        }
-        match (kind, self.text.strip_suffix('*'), self.text.split_once("..")) {
-            (Kind::Text, Some(prefix), _) => {
-                Text::new(prefix).map(Constraint::Prefix).map_err(fault)
-            }
-            (Kind::Int, _, Some((min, max))) => {
-                let (min, max) = (int(min).map_err(fault)?, int(max).map_err(fault)?);
-                Ok(Constraint::Range { min, max })
-            }
-            (Kind::Text | Kind::Int | Kind::Bool, _, _) => {
-                Value::parse(kind, &self.text).map(Constraint::exact).map_err(fault)
-            }
-        }
-    }
-
-    fn number(&self) -> Result<i64, (ValueFault, usize)> {
-        int(&self.text).map_err(|fault| (fault, self.at))
-    }
-}
-
-fn int(text: &str) -> Result<i64, ValueFault> {
-    match Value::parse(Kind::Int, text)? {
-        Value::Int(number) => Ok(number),
-        Value::Text(_) | Value::Bool(_) => Err(ValueFault::NotInt(text.to_owned())),
-    }
-}
-
-/// Writes one pin as a request would. A pattern has no request syntax and is shown as `=/…/`.
-pub(crate) fn write_pin(
-    out: &mut fmt::Formatter<'_>,
-    name: &ParameterName,
-    limit: &Constraint,
-) -> fmt::Result {
-    match limit {
-        Constraint::OneOf(values) => {
-            let words: Vec<String> = values.iter().map(word).collect();
-            write!(out, "{name}={}", words.join("|"))
-        }
-        Constraint::Any => write!(out, "{name}=*"),
-        Constraint::Range { min: i64::MIN, max } => write!(out, "{name}<={max}"),
-        Constraint::Range { min, max: i64::MAX } => write!(out, "{name}>={min}"),
-        Constraint::Range { min, max } => write!(out, "{name}={min}..{max}"),
-        Constraint::Prefix(_) | Constraint::Pattern(_) | Constraint::All(_) => {
-            write!(out, "{name}={limit}")
-        }
-    }
-}
-
-fn word(value: &Value) -> String {
-    let text = value.to_string();
-    let plain = !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b));
-    if plain { text } else { format!("'{}'", visible(text.replace('\'', "''").chars())) }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problem(text: &str) -> (RequestProblem, usize) {
-        let fault = text.parse::<Request>().unwrap_err();
-        (fault.problem, fault.pointer.character())
-    }
-
-    fn words(limit: &Limit) -> Vec<&str> {
-        match limit {
-            Limit::OneOf(words) => words.iter().map(|word| word.text.as_str()).collect(),
-            Limit::AtMost(word) | Limit::AtLeast(word) => vec![&word.text],
-        }
-    }
-
-    #[test]
-    fn a_request_is_a_verb_and_pins() {
-        let request: Request = "ssh.tail_logs:service=web|db,lines<=100,since>=5".parse().unwrap();
-        assert_eq!(request.verb.as_str(), "ssh.tail_logs");
-        let names: Vec<_> = request.pins.iter().map(|pin| pin.parameter.as_str()).collect();
-        assert_eq!(names, ["service", "lines", "since"]);
-        let limits: Vec<_> = request.pins.iter().map(|pin| words(&pin.limit)).collect();
-        assert_eq!(limits, [vec!["web", "db"], vec!["100"], vec!["5"]]);
-        assert!(matches!(request.pins[1].limit, Limit::AtMost(_)));
-        assert!(matches!(request.pins[2].limit, Limit::AtLeast(_)));
-        assert!("ssh.tail_logs".parse::<Request>().unwrap().pins.is_empty());
-    }
-
-    #[test]
-    fn a_quoted_value_may_hold_anything() {
-        let request: Request = r#"a.b:x='a,b|c*"=',y="it's",z='it''s',w=''"#.parse().unwrap();
-        let limits: Vec<_> = request.pins.iter().map(|pin| words(&pin.limit).remove(0)).collect();
-        assert_eq!(limits, ["a,b|c*\"=", "it's", "it's", ""]);
-    }
-
-    #[test]
-    fn a_fault_points_at_the_character() {
-        assert!(matches!(problem("ssh:x=1"), (RequestProblem::Name(_), 0)));
-        assert!(matches!(problem("a.b:X=1"), (RequestProblem::Name(_), 4)));
-        assert!(matches!(problem("a.b:"), (RequestProblem::Name(_), 4)));
-        assert!(matches!(problem("a.b:x=1,"), (RequestProblem::Name(_), 8)));
-        assert_eq!(problem("a.b:x"), (RequestProblem::Operator, 5));
-        assert_eq!(problem("a.b:x<5"), (RequestProblem::Operator, 5));
-        assert_eq!(problem("a.b:x="), (RequestProblem::Value, 6));
-        assert_eq!(problem("a.b:x=1|"), (RequestProblem::Value, 8));
-        assert_eq!(problem("a.b:x=é,y='abc"), (RequestProblem::Quote, 10));
-        assert_eq!(problem("a.b:x='a'b"), (RequestProblem::Unexpected('b'), 9));
-        assert_eq!(problem("a.b:x<=1|2"), (RequestProblem::Unexpected('|'), 8));
-        assert_eq!(problem("a.b:x=a*b"), (RequestProblem::Star, 7));
-        assert!(matches!(problem(&"a".repeat(8193)), (RequestProblem::TooLong, 0)));
-    }
-
-    #[test]
-    fn a_request_has_at_most_64_pins() {
-        let request = |pins| format!("a.b:{}", vec!["x=1"; pins].join(","));
-        assert_eq!(request(63).parse::<Request>().unwrap().pins.len(), 63);
-        assert_eq!(request(64).parse::<Request>().unwrap().pins.len(), 64);
-        assert_eq!(problem(&request(65)), (RequestProblem::TooManyPins, 4 + 64 * 4));
-        let fault = request(65).parse::<Request>().unwrap_err().to_string();
-        assert!(fault.starts_with("a request may have at most 64 pins\n"), "{fault}");
-    }
-
-    #[test]
-    fn a_request_has_at_most_8192_bytes() {
-        let request = |bytes: usize| format!("a.b:x='{}'", "y".repeat(bytes - 8));
-        assert!(request(8191).parse::<Request>().is_ok());
-        assert!(request(8192).parse::<Request>().is_ok());
-        assert_eq!(problem(&request(8193)), (RequestProblem::TooLong, 0));
-    }
-
-    #[test]
-    fn a_fault_is_drawn_with_a_mark_under_the_character() {
-        let fault = "a.b:x='\n',y".parse::<Request>().unwrap_err().to_string();
-        let lines: Vec<_> = fault.lines().collect();
-        assert_eq!(lines[1], r"   a.b:x='\n',y");
-        assert_eq!(lines[2], "               ^");
-    }
-
-    #[test]
-    fn a_words_meaning_follows_the_kind() {
-        let settled = |text: &str, kind| {
-            let request: Request = format!("a.b:x={text}").parse().unwrap();
-            request.pins[0].limit.settle(kind).map(|mut each| each.remove(0))
-        };
-        assert_eq!(settled("1..5", Kind::Int), Ok(Constraint::Range { min: 1, max: 5 }));
-        assert_eq!(
-            settled("1..5", Kind::Text),
-            Ok(Constraint::exact(Value::text("1..5").unwrap()))
-        );
-        assert_eq!(settled("ab*", Kind::Text), Ok(Constraint::Prefix(Text::new("ab").unwrap())));
-        assert_eq!(
-            settled("'ab*'", Kind::Text),
-            Ok(Constraint::exact(Value::text("ab*").unwrap()))
-        );
-        assert_eq!(settled("*", Kind::Bool), Ok(Constraint::Any));
-        assert_eq!(settled("true", Kind::Bool), Ok(Constraint::exact(Value::Bool(true))));
-        assert!(settled("5*", Kind::Int).is_err());
-        assert!(settled("'1..5'", Kind::Int).is_err());
-    }
-}
+mod tests;

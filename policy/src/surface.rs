@@ -2,18 +2,21 @@
 
 mod asked;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::asked::{Combination, combinations, settle};
 
 use crate::constraint::Constraint;
+use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::nearest::nearest;
+use crate::passport::MAX_PATTERNS;
 use crate::principal::Principal;
 use crate::request::{Pointer, Request};
 use crate::rule::RuleSite;
 use crate::scope::{Capability, Scope};
-use crate::value::{Kind, Value, ValueFault};
+use crate::value::{Value, ValueFault};
 use crate::verb::{Catalog, Verb};
 
 /// How many combinations of listed values one request may name, and how many capabilities a scope may get.
@@ -67,13 +70,23 @@ pub enum DeriveProblem {
     /// Not a value of the parameter's kind.
     #[error("{0}")]
     Value(ValueFault),
-    /// `<=` or `>=` on something that is not a number.
-    #[error("`{parameter}` is a {kind}: only an int is compared by `<=` and `>=`")]
-    NotOrdered {
+    /// `<=` or `>=` on something that is not a number, or a length of what has none.
+    #[error("`{parameter}` is of type {kind}, which has no `{by}`: {}", measured(by))]
+    NotMeasured {
         /// What was pinned.
         parameter: ParameterName,
         /// What it is.
         kind: Kind,
+        /// How it was to be measured.
+        by: &'static str,
+    },
+    /// Alternatives of different sorts for the items of a list.
+    #[error(
+        "the items of `{parameter}` are limited by values, or by one network, path or pattern, not by several"
+    )]
+    MixedItems {
+        /// What was pinned.
+        parameter: ParameterName,
     },
     /// The catalog never accepts it.
     #[error("`{parameter}` accepts {accepted}, not {asked}")]
@@ -114,9 +127,20 @@ pub enum DeriveProblem {
     /// More than [`MAX_COMBINATIONS`].
     #[error("the request names more than {MAX_COMBINATIONS} combinations of values")]
     TooMany,
+    /// More than [`MAX_PATTERNS`].
+    #[error("at most {MAX_PATTERNS} patterns can be asked for at once")]
+    TooManyPatterns,
     /// More than [`MAX_REQUESTS`].
     #[error("at most {MAX_REQUESTS} requests can be met at once")]
     TooManyRequests,
+}
+
+fn measured(by: &str) -> &'static str {
+    match by {
+        "#" => "that counts the bytes of a text or the items of a list",
+        "[]#" => "that counts the bytes of each text in a list",
+        _ => "only an int is compared",
+    }
 }
 
 impl Surface {
@@ -142,8 +166,15 @@ impl Surface {
         if let Some(over) = requests.get(MAX_REQUESTS) {
             return Err(fault(over, 0, DeriveProblem::TooManyRequests));
         }
+        let patterns =
+            |request: &Request| request.pins.iter().map(|pin| pin.limit.patterns()).sum();
+        let mut compiled: usize = 0;
         let mut derived = Vec::new();
         for request in requests {
+            compiled = compiled.saturating_add(patterns(request));
+            if compiled > MAX_PATTERNS {
+                return Err(fault(request, 0, DeriveProblem::TooManyPatterns));
+            }
             derived.extend(self.derive_one(request)?);
             if derived.len() > MAX_COMBINATIONS {
                 return Err(fault(request, 0, DeriveProblem::TooMany));
@@ -250,12 +281,29 @@ fn subtract(verb: &Verb, left: Capability, denied: &Capability) -> Option<Capabi
     }
     match partial.as_slice() {
         [] => None,
-        [(name, limit, Constraint::OneOf(values))] => {
-            let kept = values.iter().filter(|value| !limit.permits(value)).cloned().collect();
-            Some(left.with((*name).clone(), Constraint::OneOf(kept)))
-        }
+        [(name, limit, possible)] => Some(match without(possible, limit) {
+            Some(kept) => left.with((*name).clone(), kept),
+            None => left,
+        }),
         _ => Some(left),
     }
+}
+
+/// Listed values without those that `limit` permits, and lists without those in which it permits an item;
+/// `None` when no constraint can say it.
+fn without(possible: &Constraint, limit: &Constraint) -> Option<Constraint> {
+    let kept = |values: &BTreeSet<Value>, limit: &Constraint| {
+        let kept: BTreeSet<_> = values.iter().filter(|one| !limit.permits(one)).cloned().collect();
+        (!kept.is_empty()).then_some(Constraint::OneOf(kept))
+    };
+    if let Constraint::OneOf(values) = possible {
+        return kept(values, limit);
+    }
+    let Constraint::Has(denied) = limit else { return None };
+    let items = possible.item_parts().into_iter().find_map(|part| {
+        if let Constraint::OneOf(values) = part { kept(values, denied) } else { None }
+    })?;
+    possible.intersect(&Constraint::each(items))
 }
 
 /// The values that can occur at all, given what the catalog accepts.

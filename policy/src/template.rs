@@ -46,6 +46,24 @@ impl Template {
         self.pieces.iter().map(|piece| piece.rendered(arguments)).collect()
     }
 
+    /// The elements for these arguments: one, or, when it is nothing but a list, one for each item.
+    #[must_use]
+    pub fn rendered(&self, arguments: &Arguments) -> Vec<String> {
+        match self.whole().and_then(|name| arguments.value(name)) {
+            Some(value) => value.items().iter().map(ToString::to_string).collect(),
+            None => vec![self.render(arguments)],
+        }
+    }
+
+    /// The parameter, when the element is that and nothing else.
+    #[must_use]
+    pub fn whole(&self) -> Option<&ParameterName> {
+        match self.pieces.as_slice() {
+            [Piece::Parameter(name)] => Some(name),
+            _ => None,
+        }
+    }
+
     /// The parameters that the element uses.
     #[must_use]
     pub fn parameters(&self) -> BTreeSet<&ParameterName> {
@@ -71,6 +89,9 @@ impl Template {
     /// The parameter that could turn the element into an option: the one it begins with, when the
     /// rendered element begins with a dash. An empty first value lends its place to the next.
     pub(crate) fn dashed_by(&self, arguments: &Arguments) -> Option<&ParameterName> {
+        if let Some(name) = self.whole() {
+            return self.rendered(arguments).iter().any(|one| one.starts_with('-')).then_some(name);
+        }
         let begins = self.pieces.iter().find(|piece| !piece.rendered(arguments).is_empty())?;
         let leads = self.pieces.first().is_some_and(|first| first.parameter().is_some());
         if !leads || !self.render(arguments).starts_with('-') {
@@ -180,5 +201,18 @@ mod tests {
         assert_eq!(dashed("{a}", &[("a", "x-")]), None);
         assert_eq!(dashed("--unit={a}", &[("a", "-x")]), None);
         assert_eq!(dashed("-n", &[]), None);
+    }
+
+    #[test]
+    fn a_list_is_an_element_for_each_item_and_no_item_begins_with_a_dash() {
+        let list = |items: &[&str]| {
+            let items = items.iter().map(|item| Value::text(*item).unwrap());
+            Arguments::from_iter([("a".parse().unwrap(), Value::list(items).unwrap())])
+        };
+        let template: Template = "{a}".parse().unwrap();
+        assert_eq!(template.rendered(&list(&["x", "", "y,z"])), ["x", "", "y,z"]);
+        assert!(template.rendered(&list(&[])).is_empty());
+        assert_eq!(template.dashed_by(&list(&["x", "y-"])), None);
+        assert!(template.dashed_by(&list(&["x", "-y"])).is_some());
     }
 }

@@ -1,40 +1,22 @@
 //! Values, and how text becomes one, once.
 
+mod serial;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
+use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
 use crate::name::{ParameterName, shown};
+use crate::pattern::PatternFault;
 
-/// The most bytes that a text value may have.
+/// The most bytes that a text value may have, and a list in all.
 pub const MAX_VALUE_BYTES: usize = 4096;
-
-/// What sort of value a parameter takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub enum Kind {
-    /// `string` in configuration.
-    #[serde(rename = "string")]
-    Text,
-    /// `int` in configuration.
-    #[serde(rename = "int")]
-    Int,
-    /// `bool` in configuration.
-    #[serde(rename = "bool")]
-    Bool,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Text => "string",
-            Self::Int => "int",
-            Self::Bool => "bool",
-        })
-    }
-}
+/// The most items that a list may have.
+pub const MAX_ITEMS: usize = 64;
 
 /// Why a text is not a value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -51,6 +33,58 @@ pub enum ValueFault {
     /// No program's argument can hold a NUL.
     #[error("a value may not contain a NUL character")]
     Nul,
+    /// A `path` was wanted.
+    #[error("`{0}` is not a path: {1}")]
+    NotPath(String, &'static str),
+    /// An `address` was wanted.
+    #[error("`{0}` is not an IP address{1}")]
+    NotAddress(String, Instead),
+    /// A network was wanted.
+    #[error("`{0}` is not a network{1}")]
+    NotNetwork(String, Instead),
+    /// A `url` was wanted.
+    #[error("`{0}` is not a URL that is taken: {1}")]
+    NotUrl(String, String),
+    /// Another kind was wanted.
+    #[error("the parameter is of type {0}, and this is {1}")]
+    Kind(Kind, &'static str),
+    /// A star that is not the last character.
+    #[error("`{0}`: `*` stands only at the end: put quotes around a value that contains it")]
+    Star(String),
+    /// A prefix of something that has better.
+    #[error("a {0} is not limited by a beginning of its text: {1}")]
+    NoPrefix(Kind, &'static str),
+    /// A constraint that the kind does not have.
+    #[error("a {0} is not limited {1}")]
+    NotLimited(Kind, &'static str),
+    /// A negative length, an immense one, or ends in the wrong order.
+    #[error("`{0}` is not a length")]
+    NotLength(String),
+    /// Not a pattern.
+    #[error("{0}")]
+    Pattern(PatternFault),
+    /// A list within brackets that is no JSON array of values.
+    #[error("a list that begins with `[` is a JSON array of strings or whole numbers: {0}")]
+    Json(String),
+    /// Nothing between two commas.
+    #[error("an item of the list is empty: write the list as a JSON array, [\"\"]")]
+    EmptyItem,
+    /// More than [`MAX_ITEMS`].
+    #[error("a list of more than the {MAX_ITEMS} items allowed")]
+    TooMany,
+    /// Items of different kinds, or lists in a list.
+    #[error("the items of a list are all strings, all whole numbers or all booleans")]
+    Mixed,
+}
+
+/// What to write instead, where it is known. `Display` continues a sentence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instead(pub(crate) Option<String>);
+
+impl fmt::Display for Instead {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|text| write!(out, ": write `{text}`"))
+    }
 }
 
 /// A text without NUL, of at most [`MAX_VALUE_BYTES`].
@@ -83,6 +117,14 @@ impl TryFrom<String> for Text {
     }
 }
 
+impl FromStr for Text {
+    type Err = ValueFault;
+
+    fn from_str(text: &str) -> Result<Self, ValueFault> {
+        Self::new(text)
+    }
+}
+
 impl From<Text> for String {
     fn from(text: Text) -> Self {
         text.0
@@ -109,7 +151,53 @@ impl fmt::Display for Text {
     }
 }
 
-/// One argument of a call. `Display` is the value itself, as a program would be given it.
+/// At most [`MAX_ITEMS`] values of one sort, of at most [`MAX_VALUE_BYTES`] in all, none of them a list.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct List(Vec<Value>);
+
+impl List {
+    /// Takes the items when they make a list.
+    ///
+    /// # Errors
+    /// When they are too many or too long, of different sorts, or lists themselves.
+    pub fn new(items: impl IntoIterator<Item = Value>) -> Result<Self, ValueFault> {
+        let items: Vec<_> = items.into_iter().take(MAX_ITEMS + 1).collect();
+        if items.len() > MAX_ITEMS {
+            return Err(ValueFault::TooMany);
+        }
+        let sort = items.first().map_or("", Value::sort);
+        if sort == "list" || items.iter().any(|item| item.sort() != sort) {
+            return Err(ValueFault::Mixed);
+        }
+        match items.iter().map(|item| item.to_string().len()).sum() {
+            0..=MAX_VALUE_BYTES => Ok(Self(items)),
+            bytes => Err(ValueFault::TooLong(bytes)),
+        }
+    }
+}
+
+impl Deref for List {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.0
+    }
+}
+
+/// Items with commas between, or, where one has a comma or is empty, a JSON array.
+impl fmt::Display for List {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: Vec<String> = self.iter().map(Value::to_string).collect();
+        let hard = |item: &String| item.is_empty() || item.starts_with('[') || item.contains(',');
+        if items.iter().any(hard) {
+            return out.write_str(&serde_json::to_string(&items).map_err(|_| fmt::Error)?);
+        }
+        out.write_str(&items.join(","))
+    }
+}
+
+/// One argument of a call. `Display` is the value itself, as a program would be given it; of a list, as
+/// it is typed.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Value {
     /// A text.
@@ -118,6 +206,8 @@ pub enum Value {
     Int(i64),
     /// Yes or no.
     Bool(bool),
+    /// Several of one sort.
+    List(List),
 }
 
 impl Value {
@@ -129,25 +219,39 @@ impl Value {
         Text::new(text).map(Self::Text)
     }
 
-    /// Reads a value of the kind wanted. A number has one spelling: no `+`, no leading zero.
+    /// A list.
+    ///
+    /// # Errors
+    /// When the items do not make a list.
+    pub fn list(items: impl IntoIterator<Item = Self>) -> Result<Self, ValueFault> {
+        List::new(items).map(Self::List)
+    }
+
+    /// Reads a value of the kind wanted, as a person types it.
     ///
     /// # Errors
     /// When the text is not one of that kind.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, ValueFault> {
-        match kind {
-            Kind::Text => Self::text(text),
-            Kind::Int => parse_int(text).map(Self::Int),
-            Kind::Bool => parse_bool(text).map(Self::Bool),
+        kind.read(text)
+    }
+
+    /// What the value is without knowing its parameter, for a message: a path is a string here.
+    #[must_use]
+    pub fn sort(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+            Self::Int(_) => "int",
+            Self::Bool(_) => "bool",
+            Self::List(_) => "list",
         }
     }
 
-    /// What sort of value this is.
+    /// The values that it is made of: of a list its items, otherwise itself.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn items(&self) -> &[Self] {
         match self {
-            Self::Text(_) => Kind::Text,
-            Self::Int(_) => Kind::Int,
-            Self::Bool(_) => Kind::Bool,
+            Self::List(items) => items,
+            Self::Text(_) | Self::Int(_) | Self::Bool(_) => std::slice::from_ref(self),
         }
     }
 
@@ -158,64 +262,14 @@ impl Value {
     }
 }
 
-fn parse_int(text: &str) -> Result<i64, ValueFault> {
-    let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
-    number.ok_or_else(|| ValueFault::NotInt(shown(text)))
-}
-
-fn parse_bool(text: &str) -> Result<bool, ValueFault> {
-    text.parse().map_err(|_| ValueFault::NotBool(shown(text)))
-}
-
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => out.write_str(text),
             Self::Int(number) => number.fmt(out),
             Self::Bool(answer) => answer.fmt(out),
+            Self::List(items) => items.fmt(out),
         }
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => to.serialize_str(text),
-            Self::Int(number) => to.serialize_i64(*number),
-            Self::Bool(answer) => to.serialize_bool(*answer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl Visitor<'_> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a string, a whole number or a boolean")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Value::text(text).map_err(E::custom)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-        i64::try_from(number).map(Value::Int).map_err(E::custom)
-    }
-
-    fn visit_bool<E: de::Error>(self, answer: bool) -> Result<Value, E> {
-        Ok(Value::Bool(answer))
     }
 }
 
@@ -248,23 +302,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_has_one_spelling() {
-        for good in ["0", "-5", "9223372036854775807", "-9223372036854775808"] {
-            assert_eq!(Value::parse(Kind::Int, good).unwrap().to_string(), good);
-        }
-        for bad in ["", "+5", "05", "-0", " 5", "5 ", "0x5", "1e3", "9223372036854775808", "٣"] {
-            assert!(Value::parse(Kind::Int, bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_boolean_is_true_or_false() {
-        assert_eq!(Value::parse(Kind::Bool, "true"), Ok(Value::Bool(true)));
-        assert_eq!(Value::parse(Kind::Bool, "false"), Ok(Value::Bool(false)));
-        assert!(Value::parse(Kind::Bool, "yes").is_err());
-    }
-
-    #[test]
     fn a_text_has_at_most_4096_bytes_and_no_nul() {
         assert!(Value::text("x".repeat(4095)).is_ok());
         assert!(Value::text("x".repeat(4096)).is_ok());
@@ -273,25 +310,23 @@ mod tests {
     }
 
     #[test]
-    fn a_value_keeps_its_kind_on_the_wire() {
-        for value in
-            [Value::text("5").unwrap(), Value::Int(5), Value::Int(i64::MIN), Value::Bool(true)]
-        {
-            let bytes = serde_cbor::to_vec(&value).unwrap();
-            assert_eq!(serde_cbor::from_slice::<Value>(&bytes).unwrap(), value);
-        }
+    fn a_list_has_at_most_64_items_of_one_sort() {
+        let ones = |count| Value::list(vec![Value::Int(1); count]).map(drop);
+        assert_eq!((ones(0), ones(63), ones(64)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(ones(65), Err(ValueFault::TooMany));
+        let text = || Value::text("x").unwrap();
+        assert_eq!(Value::list([Value::Int(1), text()]), Err(ValueFault::Mixed));
+        let nested = Value::list([Value::list([text()]).unwrap()]);
+        assert_eq!(nested, Err(ValueFault::Mixed));
     }
 
     #[test]
-    fn a_malformed_value_does_not_arrive_from_the_wire() {
-        for bad in [
-            serde_cbor::to_vec(&"a\0b").unwrap(),
-            serde_cbor::to_vec(&"x".repeat(4097)).unwrap(),
-            serde_cbor::to_vec(&u64::MAX).unwrap(),
-            serde_cbor::to_vec(&1.5).unwrap(),
-            serde_cbor::to_vec(&[1]).unwrap(),
-        ] {
-            assert!(serde_cbor::from_slice::<Value>(&bad).is_err(), "{bad:?}");
-        }
+    fn a_list_has_at_most_4096_bytes_in_all() {
+        let of = |bytes: usize| {
+            let item = |bytes| Value::text("x".repeat(bytes)).unwrap();
+            Value::list([item(2048), item(bytes - 2048)]).map(drop)
+        };
+        assert_eq!((of(4095), of(4096)), (Ok(()), Ok(())));
+        assert_eq!(of(4097), Err(ValueFault::TooLong(4097)));
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::constraint::Constraint;
+use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::template::Template;
-use crate::value::{Arguments, Kind, Value};
+use crate::value::{Arguments, Value};
 
 /// Whether a verb changes anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -49,8 +50,56 @@ impl Parameter {
     /// Whether the catalog takes this value here.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
-        value.kind() == self.kind && self.constraint.permits(value)
+        self.kind.takes(value) && self.constraint.permits(value)
     }
+
+    /// Whether the catalog takes this value here, or, of a list, as an item.
+    pub(crate) fn accepts_item(&self, value: &Value) -> bool {
+        match self.kind.item() {
+            Some(item) => {
+                item.takes(value)
+                    && self.may_be(&Constraint::each(Constraint::exact(value.clone())))
+            }
+            None => self.accepts(value),
+        }
+    }
+
+    /// Whether the catalog takes anything that is within the limit. The empty list alone is nothing.
+    pub(crate) fn may_be(&self, limit: &Constraint) -> bool {
+        self.constraint.intersect(limit).is_some_and(|met| !met.only_empty())
+    }
+
+    /// What a path here is opened beneath: the catalog's subtree, or `/` where it lists the paths.
+    fn beneath(&self, name: &ParameterName, path: &Value) -> Beneath {
+        let path = path.to_string();
+        let opened = self.constraint.item_parts().into_iter().find_map(|part| {
+            let Constraint::Subtree(root) = part else { return None };
+            Some((root.path().to_owned(), root.rest(&path)?.to_owned()))
+        });
+        let (root, rest) =
+            opened.unwrap_or_else(|| ("/".to_owned(), path.trim_start_matches('/').to_owned()));
+        Beneath { parameter: name.clone(), root, rest }
+    }
+}
+
+/// One argument of a program.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub enum Element {
+    /// The text itself.
+    Text(String),
+    /// A path that must be opened, and given to the program as what was opened.
+    Opened(Beneath),
+}
+
+/// A path as it must be opened: the root by name, the rest beneath it, past no symlink.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Beneath {
+    /// Whose argument it is.
+    pub parameter: ParameterName,
+    /// The catalog's root; links in it are root's own business.
+    pub root: String,
+    /// What follows, without a leading `/`; empty for the root itself.
+    pub rest: String,
 }
 
 /// A local program to run. No shell is involved.
@@ -69,12 +118,6 @@ impl Exec {
     #[must_use]
     pub fn program(&self) -> &str {
         self.argv.first().and_then(Template::literal).unwrap_or_default()
-    }
-
-    /// The whole argv for these arguments, the program first.
-    #[must_use]
-    pub fn command(&self, arguments: &Arguments) -> Vec<String> {
-        self.argv.iter().map(|element| element.render(arguments)).collect()
     }
 
     /// The parameter whose value would be taken for an option by the program, if any: it begins an
@@ -115,6 +158,28 @@ pub struct Verb {
     pub timeout: Option<Duration>,
     /// How many bytes it may write; the daemon's own limit otherwise.
     pub output_max: Option<u64>,
+}
+
+impl Verb {
+    /// The whole argv for these arguments, the program first. A list that is an element of its own
+    /// becomes an element for each item.
+    #[must_use]
+    pub fn command(&self, arguments: &Arguments) -> Vec<Element> {
+        let Run::Exec(exec) = &self.run;
+        exec.argv.iter().flat_map(|element| self.elements(element, arguments)).collect()
+    }
+
+    fn elements(&self, template: &Template, arguments: &Arguments) -> Vec<Element> {
+        let opened = template.whole().and_then(|name| Some((name, self.parameters.get(name)?)));
+        match opened.filter(|(_, parameter)| parameter.kind.each() == Kind::Path) {
+            Some((name, parameter)) => {
+                let paths = arguments.value(name).map_or(&[][..], Value::items);
+                let opened = paths.iter().map(|path| parameter.beneath(name, path));
+                opened.map(Element::Opened).collect()
+            }
+            None => template.rendered(arguments).into_iter().map(Element::Text).collect(),
+        }
+    }
 }
 
 /// All verbs that exist.

@@ -2,6 +2,7 @@
 
 mod boundary;
 mod consent;
+mod paths;
 mod record;
 mod running;
 mod session;

@@ -336,6 +336,42 @@ pub(crate) mod tests {
         assert_eq!(hex, expected.concat());
     }
 
+    fn with_services(items: &[&str]) -> CallStatement {
+        let items = items.iter().map(|item| Value::text(*item).unwrap());
+        let mut statement = statement();
+        let services = "services".parse().unwrap();
+        statement.arguments.0.insert(services, Value::list(items).unwrap());
+        statement
+    }
+
+    #[test]
+    fn a_list_crosses_in_its_one_spelling() {
+        let stated = with_services(&["web", "db", "web"]);
+        let signed = Signed::new(&stated, &key(9)).unwrap();
+        assert_eq!(signed.read_unverified::<CallStatement>().unwrap(), stated);
+        let list = b"hservices\x83cwebbdbcweb";
+        let at = signed.bytes.windows(list.len()).position(|part| part == list).unwrap() + 9;
+        let respelled = |list: &[u8]| {
+            let rest = at + b"\x83cwebbdbcweb".len();
+            let bytes = [&signed.bytes[..at], list, &signed.bytes[rest..]].concat();
+            Signed { bytes, signature: [0; 64] }.read_unverified::<CallStatement>().map(drop)
+        };
+        assert!(respelled(b"\x83cwebbdbcweb").is_ok());
+        for bad in [
+            &b"\x9fcwebbdbcweb\xff"[..],
+            b"\x98\x03cwebbdbcweb",
+            b"\x83x\x03webbdbcweb",
+            b"\x82cwebb\x81bdb",
+            b"\x82cweb\x01",
+            b"\x81\x81cweb",
+            b"\x81\xf6",
+        ] {
+            assert!(respelled(bad).is_err(), "{bad:x?}");
+        }
+        let other = with_services(&["db", "web", "web"]);
+        assert_ne!(stated.content().unwrap(), other.content().unwrap(), "the order counts");
+    }
+
     #[test]
     fn content_is_the_same_whenever_it_is_asked_for_and_differs_by_argument() {
         let later = CallStatement { not_after: Timestamp(9), ..statement() };

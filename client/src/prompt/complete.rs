@@ -35,35 +35,53 @@ impl Completions {
             ["help" | "?" | "call"] => verbs().collect(),
             ["call", verb, given @ ..] | [verb, given @ ..] => {
                 let entry = menu.iter().find(|entry| entry.verb.as_str() == *verb);
-                entry.map(|entry| arguments(entry, given)).unwrap_or_default()
+                entry.map(|entry| arguments(entry, given, word)).unwrap_or_default()
             }
         };
         (start, all.into_iter().filter(|one| one.starts_with(word)).collect())
     }
 }
 
-/// Parameters that were not given yet: with each value where they are few, else up to the `=`.
-fn arguments(entry: &MenuEntry, given: &[&str]) -> Vec<String> {
+/// Parameters that were not given yet: with each value where they are few, else up to the `=`. Of a list,
+/// each value that may come next.
+fn arguments(entry: &MenuEntry, given: &[&str], word: &str) -> Vec<String> {
     let is_new = |name: &str| {
         !given.iter().any(|pair| pair.split_once('=').is_some_and(|(given, _)| given == name))
     };
     let parameters = entry.parameters.iter().filter(|(name, _)| is_new(name.as_str()));
     parameters
-        .flat_map(|(name, parameter)| match values(parameter) {
-            Some(values) => values.into_iter().map(|value| format!("{name}={value}")).collect(),
-            None => vec![format!("{name}=")],
+        .flat_map(|(name, parameter)| {
+            let start = format!("{name}={}", listed(parameter.kind, name.as_str(), word));
+            match values(parameter) {
+                Some(values) => values.into_iter().map(|value| format!("{start}{value}")).collect(),
+                None => vec![format!("{name}=")],
+            }
         })
         .collect()
+}
+
+/// The items of a list that stand already, up to the last comma.
+fn listed<'a>(kind: Kind, name: &str, word: &'a str) -> &'a str {
+    let typed = word.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+    let typed = typed.filter(|_| kind.item().is_some()).unwrap_or_default();
+    let end = typed.rfind(',').map_or(0, |comma| comma + 1);
+    typed.get(..end).unwrap_or_default()
 }
 
 fn values(parameter: &MenuParameter) -> Option<Vec<String>> {
     if parameter.kind == Kind::Bool {
         return Some(vec!["true".to_owned(), "false".to_owned()]);
     }
-    let [Constraint::OneOf(values)] = parameter.accepts.as_slice() else { return None };
+    let [limit] = parameter.accepts.as_slice() else { return None };
+    let values = limit
+        .item_parts()
+        .into_iter()
+        .find_map(|part| if let Constraint::OneOf(values) = part { Some(values) } else { None })?;
+    let is_list = parameter.kind.item().is_some();
     let quoted = |value: &policy::Value| {
         let text = value.to_string();
-        let harmless = !text.chars().any(char::is_control);
+        let splits = is_list && text.contains([',', '[']);
+        let harmless = !splits && !text.chars().any(char::is_control);
         harmless.then(|| shlex::try_quote(&text).ok().map(std::borrow::Cow::into_owned)).flatten()
     };
     Some(values.iter().filter_map(quoted).collect())
@@ -121,5 +139,15 @@ mod tests {
     #[test]
     fn the_word_that_is_completed_begins_after_the_last_blank() {
         assert_eq!(Completions::of(&[entry()]).candidates("log.tail é s").0, 12);
+    }
+
+    #[test]
+    fn a_list_is_completed_item_by_item() {
+        let candidates = |line: &str| {
+            Completions::of(&[crate::arguments::tests::with_list()]).candidates(line).1
+        };
+        assert_eq!(candidates("log.many s"), ["services=db", "services=web"]);
+        assert_eq!(candidates("log.many services=db,w"), ["services=db,web"]);
+        assert_eq!(candidates("log.many services=db,x"), [""; 0]);
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Consent, Exec, Passport, Permit, Run as How, Timestamp};
+use policy::{Consent, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -17,7 +17,7 @@ use super::spawn::{Ended, Pool, Running};
 use super::start::chain;
 use crate::clock::Instants;
 use crate::config::Mode;
-use crate::run::{Account, Attached, Limits, Order};
+use crate::run::{Account, Argument, Attached, Limits, Order};
 
 /// A permit and where its output goes, while its record is written.
 pub(super) struct Start {
@@ -56,9 +56,8 @@ impl Monitor {
         }
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
-        let How::Exec(exec) = &admitted.verb.run;
         let account = self.account(share);
-        match self.spawn(account, exec, &admitted.call) {
+        match self.spawn(account, &admitted.verb, &admitted.call) {
             Ok((running, output)) => {
                 self.broker.send(
                     &ToBroker::Started { call: to, output_max },
@@ -91,16 +90,16 @@ impl Monitor {
     fn spawn(
         &mut self,
         account: Account,
-        exec: &Exec,
+        verb: &Verb,
         call: &policy::Call,
     ) -> io::Result<(Running, Output)> {
-        let argv = exec.command(&call.arguments);
-        let program = argv.first().cloned().unwrap_or_default();
+        let How::Exec(exec) = &verb.run;
+        let program = exec.program().to_owned();
         let descriptor = self.judge.program(Path::new(&program)).map_err(io::Error::other)?;
         let order = Order {
             account,
             program,
-            arguments: argv,
+            arguments: verb.command(&call.arguments).into_iter().map(Argument::from).collect(),
             environment: exec.env.clone(),
             directory: exec.dir.clone(),
             limits: Limits::default(),

@@ -20,7 +20,8 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use thiserror::Error;
 
-use super::order::{Attached, Limits, Order, Received, Report};
+use super::opened::{self, OpenFault};
+use super::order::{Argument, Attached, Limits, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
 use super::{MAX_GROUPS, Place, shed};
@@ -45,6 +46,8 @@ pub(super) enum NotStarted {
     Execute(String, #[source] io::Error),
     #[error("an argument or a variable contains a NUL byte")]
     Nul,
+    #[error(transparent)]
+    Open(#[from] OpenFault),
     /// The monitor went away, or took its order back.
     #[error("it was ended before it began")]
     Withdrawn,
@@ -97,7 +100,7 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     let Received { order, known, attached } = received;
     let owner = Owner::find(&order.account, known)?;
     tell(socket, &owner)?;
-    let image = Image::new(&order, &owner)?;
+    let mut image = Image::new(&order, &owner)?;
     let program = step("attach the standard streams", attach(attached))?;
     close_fds::set_fds_cloexec(3, &[]);
     step("set limits", limit(order.limits))?;
@@ -105,6 +108,8 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     step("drop capabilities", shed::capabilities())?;
     step("begin a keyring", shed::keyring())?;
     enter(order.directory.as_deref(), &owner)?;
+    // As the owner, and after what marks descriptors to be closed: the verb keeps these.
+    image.open(order.arguments)?;
     step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // Asked after the line above, so that a parent that died before it is seen here.
     if is_over(socket) {
@@ -170,16 +175,19 @@ impl Image {
         let environment = environment(&order.environment, owner);
         Ok(Self {
             path: c_string(order.program.as_str())?,
-            arguments: order
-                .arguments
-                .iter()
-                .map(|it| c_string(it.as_str()))
-                .collect::<Result<_, _>>()?,
+            arguments: Vec::new(),
             environment: environment
                 .into_iter()
                 .map(|(name, value)| c_string(format!("{name}={value}")))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    fn open(&mut self, arguments: Vec<Argument>) -> Result<(), NotStarted> {
+        for argument in arguments {
+            self.arguments.push(c_string(opened::text(argument)?)?);
+        }
+        Ok(())
     }
 
     fn execute(&self, program: Option<&OwnedFd>) -> NotStarted {

@@ -13,12 +13,46 @@ pub(crate) struct Order {
     /// Absolute path. What is executed is the descriptor, where one is attached.
     pub(crate) program: String,
     /// All of argv, the program's own name included.
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<Argument>,
     /// What the verb declares, besides what every verb has.
     pub(crate) environment: BTreeMap<String, String>,
     /// Where it runs: this directory, which must be there, or else home, or where that is missing `/`.
     pub(crate) directory: Option<String>,
     pub(crate) limits: Limits,
+}
+
+/// One argument of the verb.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Argument {
+    /// The text itself.
+    Text(String),
+    /// A path. The verb is given what was opened, under the name of its own descriptor.
+    Opened(Opened),
+}
+
+/// A path to open as the owner: the root by its name, the rest beneath it, past no symbolic link.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Opened {
+    /// Whose argument it is, for a reason.
+    pub(crate) parameter: String,
+    pub(crate) root: String,
+    /// Empty for the root itself.
+    pub(crate) rest: String,
+}
+
+impl From<policy::Element> for Argument {
+    fn from(element: policy::Element) -> Self {
+        match element {
+            policy::Element::Text(text) => Self::Text(text),
+            policy::Element::Opened(beneath) => Self::Opened(Opened {
+                parameter: beneath.parameter.to_string(),
+                root: beneath.root,
+                rest: beneath.rest,
+            }),
+        }
+    }
 }
 
 /// Who the verb runs as.

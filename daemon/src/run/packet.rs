@@ -190,7 +190,7 @@ mod tests {
     use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 
     use super::*;
-    use crate::run::order::{Account, Limits, Status};
+    use crate::run::order::{Account, Argument, Limits, Status};
 
     fn pair() -> (OwnedFd, OwnedFd) {
         let kind = SocketType::SEQPACKET;
@@ -201,7 +201,7 @@ mod tests {
         Order {
             account: Account::Become { uid: 1000, name: "alice".into() },
             program: "/bin/true".into(),
-            arguments: vec!["/bin/true".into(), "--".into(), "-x".into()],
+            arguments: ["/bin/true", "--", "-x"].map(|text| Argument::Text(text.into())).into(),
             environment: BTreeMap::from([("TERM".into(), "dumb".into())]),
             directory: Some("/".into()),
             limits: Limits { open_files: Some(64), processes: None },

@@ -24,6 +24,23 @@ const RANGE: i128 = 1;
 const PREFIX: i128 = 2;
 const PATTERN: i128 = 3;
 const ALL: i128 = 4;
+const LENGTH: i128 = 5;
+const SUBTREE: i128 = 6;
+const CIDR: i128 = 7;
+const URL: i128 = 8;
+const EACH: i128 = 9;
+const HAS: i128 = 10;
+// What a value that is a list begins with.
+const LIST: i128 = 11;
+
+/// What a constraint is about.
+#[derive(Clone, Copy)]
+enum About {
+    /// The whole argument.
+    Argument,
+    /// An item of a list: nothing there is about lists.
+    Item,
+}
 
 /// A statement that does not read; the chain knows which block it is in.
 #[derive(Debug, Eq, PartialEq)]
@@ -144,10 +161,15 @@ fn patterns_in(limit: &Constraint) -> usize {
     match limit {
         Constraint::Pattern(_) => 1,
         Constraint::All(parts) => parts.iter().map(patterns_in).sum(),
+        Constraint::Each(item) | Constraint::Has(item) => patterns_in(item),
         Constraint::Any
         | Constraint::OneOf(_)
         | Constraint::Range { .. }
-        | Constraint::Prefix(_) => 0,
+        | Constraint::Prefix(_)
+        | Constraint::Length { .. }
+        | Constraint::Subtree(_)
+        | Constraint::Cidr(_)
+        | Constraint::Url(_) => 0,
     }
 }
 
@@ -183,10 +205,11 @@ fn capability_out(capability: &Capability) -> Cbor {
     Cbor::Array(parts)
 }
 
+fn tagged(tag: i128, parts: Vec<Cbor>) -> Cbor {
+    Cbor::Array(std::iter::once(Cbor::Integer(tag)).chain(parts).collect())
+}
+
 fn constraint_out(limit: &Constraint) -> Cbor {
-    let tagged = |tag, parts: Vec<Cbor>| {
-        Cbor::Array(std::iter::once(Cbor::Integer(tag)).chain(parts).collect())
-    };
     match limit {
         Constraint::Any => Cbor::Null,
         Constraint::OneOf(values) => {
@@ -199,6 +222,15 @@ fn constraint_out(limit: &Constraint) -> Cbor {
         Constraint::Prefix(prefix) => tagged(PREFIX, vec![text(prefix)]),
         Constraint::Pattern(pattern) => tagged(PATTERN, vec![text(pattern.source())]),
         Constraint::All(parts) => tagged(ALL, parts.iter().map(constraint_out).collect()),
+        Constraint::Length { min, max } => {
+            let open = (*max != u32::MAX).then(|| Cbor::Integer((*max).into()));
+            tagged(LENGTH, vec![Cbor::Integer((*min).into()), open.unwrap_or(Cbor::Null)])
+        }
+        Constraint::Subtree(root) => tagged(SUBTREE, vec![text(root.path())]),
+        Constraint::Cidr(network) => tagged(CIDR, vec![text(&network.to_string())]),
+        Constraint::Url(prefix) => tagged(URL, vec![text(&prefix.to_string())]),
+        Constraint::Each(item) => tagged(EACH, vec![constraint_out(item)]),
+        Constraint::Has(item) => tagged(HAS, vec![constraint_out(item)]),
     }
 }
 
@@ -216,6 +248,7 @@ fn value_out(value: &Value) -> Cbor {
         Value::Text(plain) => text(plain),
         Value::Int(number) => Cbor::Integer((*number).into()),
         Value::Bool(answer) => Cbor::Bool(*answer),
+        Value::List(items) => tagged(LIST, items.iter().map(value_out).collect()),
     }
 }
 
@@ -231,67 +264,107 @@ fn capability_in(from: Cbor, patterns: &mut Patterns) -> Result<Capability, Unre
     while let Some(name) = parts.next() {
         let name = string(name)?.parse().map_err(|_| Unreadable)?;
         let limit = parts.next().ok_or(Unreadable)?;
-        limits.push((name, constraint_in(limit, patterns)?));
+        limits.push((name, constraint_in(limit, About::Argument, patterns)?));
     }
     Ok(Capability::new(verb, limits))
 }
 
-fn constraint_in(from: Cbor, patterns: &mut Patterns) -> Result<Constraint, Unreadable> {
-    let Cbor::Array(parts) = from else { return value_in(from).map(Constraint::exact) };
+fn constraint_in(
+    from: Cbor,
+    about: About,
+    patterns: &mut Patterns,
+) -> Result<Constraint, Unreadable> {
+    let Cbor::Array(parts) = from else { return value_in(from, about).map(Constraint::exact) };
     let mut parts = parts.into_iter();
     match parts.next() {
         Some(Cbor::Integer(ALL)) => {
-            let parts = parts.map(|part| simple_in(part, patterns));
+            let parts = parts.map(|part| simple_in(part, about, patterns));
             let parts = parts.collect::<Result<BTreeSet<_>, Unreadable>>()?;
             if parts.len() > 1 { Ok(Constraint::All(parts)) } else { Err(Unreadable) }
         }
-        Some(tag) => tagged_in(&tag, parts.collect(), patterns),
+        Some(tag) => tagged_in(&tag, parts.collect(), about, patterns),
         None => Err(Unreadable),
     }
 }
 
-/// A part of `All`: what nests no further.
-fn simple_in(from: Cbor, patterns: &mut Patterns) -> Result<Constraint, Unreadable> {
+/// A part of `All`, which is no `All` itself.
+fn simple_in(from: Cbor, about: About, patterns: &mut Patterns) -> Result<Constraint, Unreadable> {
     let mut parts = array(from)?.into_iter();
     let tag = parts.next().ok_or(Unreadable)?;
-    tagged_in(&tag, parts.collect(), patterns)
+    tagged_in(&tag, parts.collect(), about, patterns)
 }
 
 fn tagged_in(
     tag: &Cbor,
     parts: Vec<Cbor>,
+    about: About,
     patterns: &mut Patterns,
 ) -> Result<Constraint, Unreadable> {
     let Cbor::Integer(tag) = *tag else { return Err(Unreadable) };
-    match tag {
-        ONE_OF if parts.len() > 1 => parts
+    match (tag, about) {
+        (ONE_OF, _) if parts.len() > 1 => parts
             .into_iter()
-            .map(value_in)
+            .map(|value| value_in(value, about))
             .collect::<Result<_, Unreadable>>()
             .map(Constraint::OneOf),
-        RANGE => {
-            let [min, max]: [Cbor; 2] = parts.try_into().map_err(|_| Unreadable)?;
+        (LIST, About::Argument) => list_in(parts).map(Constraint::exact),
+        (RANGE, _) => {
+            let [min, max] = only(parts)?;
             let (min, max) = (end_in(&min, i64::MIN)?, end_in(&max, i64::MAX)?);
             if min <= max { Ok(Constraint::Range { min, max }) } else { Err(Unreadable) }
         }
-        PREFIX => Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable),
-        PATTERN => patterns.compiled(only_text(parts)?).map(Constraint::Pattern),
+        (LENGTH, _) => {
+            let [min, max] = only(parts)?;
+            let max = if max == Cbor::Null { u32::MAX } else { number(&max)? };
+            let min = number(&min)?;
+            if min <= max { Ok(Constraint::Length { min, max }) } else { Err(Unreadable) }
+        }
+        (PREFIX, _) => Text::new(only_text(parts)?).map(Constraint::Prefix).map_err(|_| Unreadable),
+        (PATTERN, _) => patterns.compiled(only_text(parts)?).map(Constraint::Pattern),
+        (SUBTREE, _) => parsed(parts).map(Constraint::Subtree),
+        (CIDR, _) => parsed(parts).map(Constraint::Cidr),
+        (URL, _) => parsed(parts).map(Constraint::Url),
+        (EACH, About::Argument) => item_in(parts, patterns).map(Constraint::Each),
+        (HAS, About::Argument) => item_in(parts, patterns).map(Constraint::Has),
         _ => Err(Unreadable),
     }
 }
 
-fn value_in(from: Cbor) -> Result<Value, Unreadable> {
-    if let Cbor::Bool(answer) = from {
-        return Ok(Value::Bool(answer));
+fn item_in(parts: Vec<Cbor>, patterns: &mut Patterns) -> Result<Box<Constraint>, Unreadable> {
+    let [item] = only(parts)?;
+    constraint_in(item, About::Item, patterns).map(Box::new)
+}
+
+fn value_in(from: Cbor, about: About) -> Result<Value, Unreadable> {
+    match (from, about) {
+        (Cbor::Bool(answer), _) => Ok(Value::Bool(answer)),
+        (number_in @ Cbor::Integer(_), _) => number(&number_in).map(Value::Int),
+        (Cbor::Array(parts), About::Argument) => {
+            let mut parts = parts.into_iter();
+            match parts.next() {
+                Some(Cbor::Integer(LIST)) => list_in(parts.collect()),
+                Some(_) | None => Err(Unreadable),
+            }
+        }
+        (from, _) => Value::text(string(from)?).map_err(|_| Unreadable),
     }
-    if matches!(from, Cbor::Integer(_)) {
-        return number(&from).map(Value::Int);
-    }
-    Value::text(string(from)?).map_err(|_| Unreadable)
+}
+
+fn list_in(items: Vec<Cbor>) -> Result<Value, Unreadable> {
+    let items = items.into_iter().map(|item| value_in(item, About::Item));
+    Value::list(items.collect::<Result<Vec<_>, Unreadable>>()?).map_err(|_| Unreadable)
+}
+
+fn parsed<T: std::str::FromStr>(parts: Vec<Cbor>) -> Result<T, Unreadable> {
+    only_text(parts)?.parse().map_err(|_| Unreadable)
+}
+
+fn only<const N: usize>(parts: Vec<Cbor>) -> Result<[Cbor; N], Unreadable> {
+    parts.try_into().map_err(|_| Unreadable)
 }
 
 fn only_text(parts: Vec<Cbor>) -> Result<String, Unreadable> {
-    let [one]: [Cbor; 1] = parts.try_into().map_err(|_| Unreadable)?;
+    let [one] = only(parts)?;
     string(one)
 }
 

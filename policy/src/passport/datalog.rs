@@ -2,9 +2,15 @@
 //!
 //! A verifier supplies `time(…)`, `operation("app.action")` and `arg("parameter", value)` for each argument.
 //! It is built of terms, never of text: nothing in a value can become code.
+//!
+//! Where Datalog cannot state a constraint, its check is wider than the constraint, never narrower: a path
+//! beneath a root is compared as text, of a URL only what all such URLs begin with or contain, and an address
+//! not at all. The daemon reads the constraint itself, not its Datalog.
+
+use std::collections::BTreeSet;
 
 use biscuit_auth::builder::{
-    Binary, BlockBuilder, Check, CheckKind, Expression, Op, Predicate, Rule, Term,
+    Binary, BlockBuilder, Check, CheckKind, Expression, Op, Predicate, Rule, Term, Unary,
 };
 
 use crate::constraint::Constraint;
@@ -48,7 +54,7 @@ fn capability(capability: &Capability) -> Rule {
 /// The term that stands for the argument, and what is tested of it.
 fn limited(argument: Term, limit: &Constraint) -> (Term, Vec<Expression>) {
     if let Constraint::OneOf(values) = limit {
-        let mut terms = values.iter().map(value);
+        let mut terms = values.iter().map(term);
         if let (Some(only), None) = (terms.next(), terms.next()) {
             return (only, vec![]);
         }
@@ -60,28 +66,80 @@ fn limited(argument: Term, limit: &Constraint) -> (Term, Vec<Expression>) {
 fn tests(argument: &Term, limit: &Constraint) -> Vec<Expression> {
     let test = |other, by| binary(argument.clone(), other, by);
     match limit {
-        Constraint::Any => vec![],
-        Constraint::OneOf(values) => {
-            let set = Term::Set(values.iter().map(value).collect());
-            vec![binary(set, argument.clone(), Binary::Contains)]
+        Constraint::Any | Constraint::Cidr(_) => vec![],
+        Constraint::OneOf(values) => vec![listed(argument, values)],
+        Constraint::Range { min, max } => between(argument, &[], *min, *max, i64::MIN),
+        Constraint::Length { min, max } => {
+            let max = if *max == u32::MAX { i64::MAX } else { (*max).into() };
+            between(argument, &[Op::Unary(Unary::Length)], (*min).into(), max, 0)
         }
-        Constraint::Range { min: i64::MIN, max } => {
-            vec![test(Term::Integer(*max), Binary::LessOrEqual)]
-        }
-        Constraint::Range { min, max: i64::MAX } => {
-            vec![test(Term::Integer(*min), Binary::GreaterOrEqual)]
-        }
-        Constraint::Range { min, max } => vec![
-            test(Term::Integer(*min), Binary::GreaterOrEqual),
-            test(Term::Integer(*max), Binary::LessOrEqual),
-        ],
         Constraint::Prefix(prefix) => vec![test(string(prefix), Binary::Prefix)],
         Constraint::Pattern(pattern) => {
             let whole = format!(r"(?s)\A(?:{})\z", pattern.source());
             vec![test(string(&whole), Binary::Regex)]
         }
+        Constraint::Subtree(root) => {
+            let itself = test(string(root.path()), Binary::Equal);
+            either([itself, test(string(&root.to_string()), Binary::Prefix)])
+        }
+        Constraint::Url(prefix) => {
+            let tail = prefix.tail().map(|tail| test(string(&tail), Binary::Contains));
+            std::iter::once(test(string(&prefix.lead()), Binary::Prefix)).chain(tail).collect()
+        }
+        Constraint::Each(item) => quantified(argument, item, Binary::All),
+        Constraint::Has(item) => quantified(argument, item, Binary::Any),
         Constraint::All(parts) => parts.iter().flat_map(|part| tests(argument, part)).collect(),
     }
+}
+
+/// A set has no lists in it, so a list is compared with each.
+fn listed(argument: &Term, values: &BTreeSet<Value>) -> Expression {
+    if values.iter().any(|value| matches!(value, Value::List(_))) {
+        let equal = values
+            .iter()
+            .map(|one| binary(argument.clone(), term(one), Binary::HeterogeneousEqual));
+        return joined(equal, &Binary::Or);
+    }
+    let set = Term::Set(values.iter().map(term).collect());
+    binary(set, argument.clone(), Binary::Contains)
+}
+
+/// What lies between two ends; `least` and the greatest number are no ends.
+fn between(argument: &Term, of: &[Op], min: i64, max: i64, least: i64) -> Vec<Expression> {
+    let test = |end, by| {
+        let measured = std::iter::once(Op::Value(argument.clone())).chain(of.iter().cloned());
+        let ops = measured.chain([Op::Value(Term::Integer(end)), Op::Binary(by)]).collect();
+        Expression { ops }
+    };
+    let low = (min > least).then(|| test(min, Binary::GreaterOrEqual));
+    let high = (max < i64::MAX || min <= least).then(|| test(max, Binary::LessOrEqual));
+    low.into_iter().chain(high).collect()
+}
+
+fn either(tests: [Expression; 2]) -> Vec<Expression> {
+    vec![joined(tests.into_iter(), &Binary::Or)]
+}
+
+/// One test of several, of which there is at least one.
+fn joined(tests: impl Iterator<Item = Expression>, by: &Binary) -> Expression {
+    let mut ops = Vec::new();
+    for (position, test) in tests.enumerate() {
+        ops.extend(test.ops);
+        ops.extend((position > 0).then(|| Op::Binary(by.clone())));
+    }
+    Expression { ops }
+}
+
+/// Every item of a list, or some item, passes the tests of one.
+fn quantified(list: &Term, item: &Constraint, by: Binary) -> Vec<Expression> {
+    // No parameter has such a name.
+    const ITEM: &str = "Item";
+    let tests = tests(&variable(ITEM), item);
+    if tests.is_empty() {
+        return vec![];
+    }
+    let closure = Op::Closure(vec![ITEM.to_owned()], joined(tests.into_iter(), &Binary::And).ops);
+    vec![Expression { ops: vec![Op::Value(list.clone()), closure, Op::Binary(by)] }]
 }
 
 fn binary(left: Term, right: Term, by: Binary) -> Expression {
@@ -100,10 +158,11 @@ fn string(text: &str) -> Term {
     Term::Str(text.to_owned())
 }
 
-fn value(value: &Value) -> Term {
+fn term(value: &Value) -> Term {
     match value {
         Value::Text(text) => string(text),
         Value::Int(number) => Term::Integer(*number),
         Value::Bool(answer) => Term::Bool(*answer),
+        Value::List(items) => Term::Array(items.iter().map(term).collect()),
     }
 }

@@ -7,9 +7,9 @@ use super::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, fault};
 use crate::constraint::Constraint;
 use crate::name::{ParameterName, VerbName};
 use crate::nearest::nearest;
-use crate::request::{Limit, Pin, Request};
+use crate::request::{Pin, Request};
 use crate::scope::Capability;
-use crate::value::{Kind, Value};
+use crate::value::Value;
 use crate::verb::{Parameter, Verb};
 
 /// What is asked of one parameter: the union of these.
@@ -26,18 +26,34 @@ impl Wanted {
 }
 
 fn cells_of(limit: &Constraint) -> Vec<Constraint> {
-    match limit {
-        Constraint::OneOf(values) => values.iter().cloned().map(Constraint::exact).collect(),
-        Constraint::Range { min: i64::MIN, max: end }
-        | Constraint::Range { min: end, max: i64::MAX } => {
-            vec![Constraint::exact(Value::Int(*end))]
-        }
-        Constraint::Any
-        | Constraint::Range { .. }
-        | Constraint::Prefix(_)
-        | Constraint::Pattern(_)
-        | Constraint::All(_) => vec![limit.clone()],
+    if let Constraint::OneOf(values) = limit {
+        return values.iter().cloned().map(Constraint::exact).collect();
     }
+    // Lists may mix what is listed, so all of it must be held at once.
+    let (item, is_list) =
+        if let Constraint::Each(item) = limit { (&**item, true) } else { (limit, false) };
+    let end = bound(item).map(|end| Constraint::exact(Value::Int(end)));
+    vec![match end {
+        Some(end) if is_list => Constraint::each(end),
+        Some(end) => end,
+        None => limit.clone(),
+    }]
+}
+
+/// The one end of a range that is given.
+fn bound(limit: &Constraint) -> Option<i64> {
+    if let Constraint::Range { min: i64::MIN, max: end }
+    | Constraint::Range { min: end, max: i64::MAX } = limit
+    {
+        Some(*end)
+    } else {
+        None
+    }
+}
+
+/// Whether a limit only bounds what is held otherwise: a length asks for nothing of its own.
+fn is_measure(limit: &Constraint) -> bool {
+    limit.item_parts().iter().all(|part| matches!(part, Constraint::Length { .. }))
 }
 
 /// One choice for each parameter that a request mentions.
@@ -49,7 +65,11 @@ pub(super) struct Combination<'a> {
 
 impl Combination<'_> {
     pub(super) fn lies_within(&self, wide: &Capability) -> bool {
-        self.limits.iter().all(|(name, limit)| wide.constraint(name).covers(limit))
+        let lies = |(name, limit): (&&ParameterName, &Constraint)| {
+            let held = wide.constraint(name);
+            held.covers(limit) || (is_measure(limit) && held.intersect(limit).is_some())
+        };
+        self.limits.iter().all(lies)
     }
 
     pub(super) fn within(&self, wide: &Capability) -> Option<Capability> {
@@ -134,17 +154,26 @@ fn settle_pin(
         };
         fault(request, pin.at, problem)
     })?;
-    let ordered = matches!(pin.limit, Limit::OneOf(_)) || parameter.kind == Kind::Int;
-    if !ordered {
-        let problem =
-            DeriveProblem::NotOrdered { parameter: pin.parameter.clone(), kind: parameter.kind };
+    if !pin.limit.fits(parameter.kind) {
+        let problem = DeriveProblem::NotMeasured {
+            parameter: pin.parameter.clone(),
+            kind: parameter.kind,
+            by: pin.limit.operator(),
+        };
         return Err(fault(request, pin.at, problem));
     }
     let limits = pin
         .limit
         .settle(parameter.kind)
         .map_err(|(value, at)| fault(request, at, DeriveProblem::Value(value)))?;
-    let limits = grouped(limits);
+    let mut limits = grouped(limits);
+    if parameter.kind.item().is_some() && pin.limit.is_about_items() {
+        if limits.len() > 1 {
+            let problem = DeriveProblem::MixedItems { parameter: pin.parameter.clone() };
+            return Err(fault(request, pin.at, problem));
+        }
+        limits = limits.into_iter().map(Constraint::each).collect();
+    }
     for cell in limits.iter().flat_map(cells_of) {
         if !accepted(parameter, &cell) {
             let problem = DeriveProblem::NotAccepted {
@@ -176,13 +205,21 @@ fn grouped(limits: Vec<Constraint>) -> BTreeSet<Constraint> {
 /// Whether the catalog could accept the cell. A range must lie within at both ends: more than exists
 /// is a mistake to name now, not at the first call.
 fn accepted(parameter: &Parameter, cell: &Constraint) -> bool {
-    match cell {
-        Constraint::OneOf(values) => values.iter().all(|value| parameter.accepts(value)),
+    let item = if let Constraint::Each(item) = cell { item } else { cell };
+    match item {
+        Constraint::OneOf(values) => values.iter().all(|value| parameter.accepts_item(value)),
         Constraint::Range { min, max } => {
-            min <= max && [min, max].iter().all(|end| parameter.accepts(&Value::Int(**end)))
+            min <= max && [min, max].iter().all(|end| parameter.accepts_item(&Value::Int(**end)))
         }
-        Constraint::Any | Constraint::Prefix(_) | Constraint::Pattern(_) | Constraint::All(_) => {
-            parameter.constraint.intersect(cell).is_some()
-        }
+        Constraint::Any
+        | Constraint::Prefix(_)
+        | Constraint::Pattern(_)
+        | Constraint::All(_)
+        | Constraint::Length { .. }
+        | Constraint::Subtree(_)
+        | Constraint::Cidr(_)
+        | Constraint::Url(_)
+        | Constraint::Each(_)
+        | Constraint::Has(_) => parameter.may_be(cell),
     }
 }

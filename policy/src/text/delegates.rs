@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::document::{Node, Table};
+use super::limits::Items;
 use super::scopes::{matching, scope};
 use super::selectors::{Roles, selector, user};
 use super::verbs::{Declared, one_word};
@@ -47,7 +48,7 @@ pub(super) fn read(
     roles: &Roles,
 ) -> Result<Delegate, TextFault> {
     table.only(&FIELDS)?;
-    let scope = scope(table.need("verbs")?, catalog)?;
+    let scope = scope(table.need("verbs")?, catalog, Items::Each)?;
     let rule = Delegate {
         site: table.place.site(),
         selector: selector(table, roles)?,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::delegates;
 use super::document::{Node, Page, Table};
+use super::limits::Items;
 use super::scopes::scope;
 use super::selectors::{Roles, groups, selector, user};
 use super::verbs::Declared;
@@ -73,8 +74,8 @@ impl<'a> Reader<'a> {
         let read = rule.table().and_then(|table| match kind {
             "agent" => self.agent(table),
             "role" => self.role(table),
-            "allow" => self.grant(table).map(|grant| self.allows.push(grant)),
-            "deny" => self.grant(table).map(|grant| self.denies.push(grant)),
+            "allow" => self.grant(table, Items::Each).map(|grant| self.allows.push(grant)),
+            "deny" => self.grant(table, Items::Has).map(|grant| self.denies.push(grant)),
             "delegate" => delegates::read(table, self.catalog, &self.roles)
                 .map(|rule| self.delegates.push(rule)),
             _ => Ok(()),
@@ -99,7 +100,8 @@ impl<'a> Reader<'a> {
         table.only(&["name", "groups", "verbs"])?;
         let name = table.need("name")?;
         let groups = groups(table.need("groups")?)?;
-        let granted = table.get("verbs").map(|verbs| scope(verbs, self.catalog)).transpose()?;
+        let granted =
+            table.get("verbs").map(|verbs| scope(verbs, self.catalog, Items::Each)).transpose()?;
         self.roles.declare(name, groups.clone())?;
         let selector = Selector { groups: vec![groups], ..Selector::default() };
         let site = table.place.site();
@@ -107,10 +109,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn grant(&self, table: Table<'_>) -> Result<Grant, TextFault> {
+    fn grant(&self, table: Table<'_>, items: Items) -> Result<Grant, TextFault> {
         table.only(&["agent", "user", "group", "role", "when", "verbs"])?;
         let selector = selector(table, &self.roles)?;
-        let scope = scope(table.need("verbs")?, self.catalog)?;
+        let scope = scope(table.need("verbs")?, self.catalog, items)?;
         Ok(Grant { site: table.place.site(), selector, scope })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::TextFault;
 use super::document::{Entry, Node, Place, Table};
-use super::limits;
+use super::limits::{self, Items};
 use super::verbs::{Declared, DeclaredVerb, named};
 use crate::glob::Glob;
 use crate::name::{ParameterName, VerbName, shown};
@@ -10,9 +10,12 @@ use crate::nearest::nearest;
 use crate::scope::{Capability, Scope};
 
 /// A list of verbs, or a table of verbs with the constraints of their parameters.
-pub(super) fn scope(node: Node<'_>, catalog: &Declared) -> Result<Scope, TextFault> {
-    let capabilities =
-        if node.is_array() { listed(node, catalog)? } else { limited(node.table()?, catalog)? };
+pub(super) fn scope(node: Node<'_>, catalog: &Declared, items: Items) -> Result<Scope, TextFault> {
+    let capabilities = if node.is_array() {
+        listed(node, catalog)?
+    } else {
+        limited(node.table()?, catalog, items)?
+    };
     if capabilities.is_empty() {
         return Err(node.place.fault("the rule names no verb"));
     }
@@ -28,12 +31,16 @@ fn listed(node: Node<'_>, catalog: &Declared) -> Result<Vec<Capability>, TextFau
     Ok(capabilities)
 }
 
-fn limited(table: Table<'_>, catalog: &Declared) -> Result<Vec<Capability>, TextFault> {
+fn limited(
+    table: Table<'_>,
+    catalog: &Declared,
+    items: Items,
+) -> Result<Vec<Capability>, TextFault> {
     let mut capabilities = Vec::new();
     for entry in table.entries() {
         let limits = entry.node.table()?;
         for declared in matching(entry.key, entry.place, catalog)? {
-            capabilities.push(capability(declared, limits)?);
+            capabilities.push(capability(declared, limits, items)?);
         }
     }
     Ok(capabilities)
@@ -64,7 +71,11 @@ fn unknown(text: &str, place: Place<'_>, catalog: &Declared) -> TextFault {
     place.hinted(format!("`{}` is not in the catalog", shown(text)), hint)
 }
 
-fn capability(declared: &DeclaredVerb, limits: Table<'_>) -> Result<Capability, TextFault> {
+fn capability(
+    declared: &DeclaredVerb,
+    limits: Table<'_>,
+    items: Items,
+) -> Result<Capability, TextFault> {
     let verb = &declared.verb;
     let limit = |entry: Entry<'_>| {
         let name: ParameterName = named(entry)?;
@@ -73,7 +84,7 @@ fn capability(declared: &DeclaredVerb, limits: Table<'_>) -> Result<Capability, 
             let hint = near.map(|near| format!("did you mean `{near}`?"));
             entry.place.hinted(format!("`{}` has no parameter `{name}`", verb.name), hint)
         })?;
-        Ok((name, limits::in_rule(entry.node, parameter)?))
+        Ok((name, limits::in_rule(entry.node, parameter, items)?))
     };
     let limits = limits.entries().map(limit).collect::<Result<Vec<_>, TextFault>>()?;
     Ok(Capability::new(verb.name.clone(), limits))

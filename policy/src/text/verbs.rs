@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
 use super::{Source, TextFault, limits, units};
+use crate::constraint::Constraint;
+use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName, shown};
 use crate::nearest::nearest;
 use crate::template::Template;
-use crate::value::Kind;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// Every verb with the place that declares it.
@@ -122,8 +123,9 @@ fn parameter(table: Table<'_>) -> Result<Parameter, TextFault> {
     let own = ["type", "default", "required", "summary"];
     table.only(&[own.as_slice(), limits::FIELDS.as_slice()].concat())?;
     let kind = kind(table.need("type")?)?;
-    let constraint = limits::of_table(table, kind)?;
-    let default = table.get("default").map(|node| limits::scalar(node, kind)).transpose()?;
+    let constraint = limits::in_catalog(table, kind)?;
+    check_opened(table, kind, &constraint)?;
+    let default = table.get("default").map(|node| limits::value(node, kind)).transpose()?;
     let required = table.get("required").map_or(Ok(false), Node::boolean)?;
     let place = table.get("default").map_or(table.place, |node| node.place);
     match &default {
@@ -144,13 +146,24 @@ fn parameter(table: Table<'_>) -> Result<Parameter, TextFault> {
     Ok(Parameter { kind, constraint, default, required, summary })
 }
 
-fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
-    match node.string()? {
-        "string" => Ok(Kind::Text),
-        "int" => Ok(Kind::Int),
-        "bool" => Ok(Kind::Bool),
-        other => Err(one_word(node, "type", other, &["string", "int", "bool"])),
+/// What a path is opened beneath must be said: without it, a link anywhere could lead anywhere.
+fn check_opened(table: Table<'_>, kind: Kind, limit: &Constraint) -> Result<(), TextFault> {
+    let says = |part: &&Constraint| matches!(part, Constraint::Subtree(_) | Constraint::OneOf(_));
+    if kind.each() != Kind::Path || limit.item_parts().iter().any(says) {
+        return Ok(());
     }
+    let hint =
+        "name what it is opened beneath, `subtree = \"/var/log\"`, or list the paths in `one_of`";
+    Err(table.need("type")?.place.hinted("a path needs a `subtree`", Some(hint.to_owned())))
+}
+
+fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
+    let given = node.string()?;
+    let known = Kind::ALL.iter().find(|(name, _)| *name == given);
+    known.map(|(_, kind)| *kind).ok_or_else(|| {
+        let names = Kind::ALL.map(|(name, _)| name);
+        one_word(node, "type", given, &names)
+    })
 }
 
 fn run(node: Node<'_>) -> Result<Run, TextFault> {
@@ -221,6 +234,26 @@ fn check_use(
     if let Some(name) = parameters.keys().find(|name| !used.contains(name)) {
         let place = table.need("params")?.table()?.need(name.as_str())?.place;
         return Err(place.fault(format!("`{name}` is declared but `run` never uses it")));
+    }
+    check_whole(table, parameters, exec)
+}
+
+/// A list becomes several elements and a path is opened: neither can be a part of an element.
+fn check_whole(
+    table: Table<'_>,
+    parameters: &BTreeMap<ParameterName, Parameter>,
+    exec: &Exec,
+) -> Result<(), TextFault> {
+    let whole = |kind: Kind| kind.item().is_some() || kind == Kind::Path;
+    for element in exec.argv.iter().filter(|element| element.whole().is_none()) {
+        let inside = element.parameters().into_iter();
+        let mut kinds = inside.filter_map(|name| Some((name, parameters.get(name)?.kind)));
+        if let Some((name, kind)) = kinds.find(|(_, kind)| whole(*kind)) {
+            let message = format!("`{{{name}}}` is a {kind}: it must be an argument of its own");
+            let hint =
+                format!("write \"{{{name}}}\" as an element of `argv`, with nothing around it");
+            return Err(table.need("run")?.place.hinted(message, Some(hint)));
+        }
     }
     Ok(())
 }

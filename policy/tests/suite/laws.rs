@@ -11,40 +11,146 @@ fn laws(cases: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
+/// Texts that look alike and are not: to a path, an address, a URL, and to people.
+const HARD: [&str; 36] = [
+    "/",
+    "/a",
+    "/a/b",
+    "/a/b/c",
+    "/ab",
+    "/a/bc",
+    "/a/",
+    "/a/../b",
+    "/a/b/../../c",
+    "//a",
+    "/a/./b",
+    "10.0.0.0",
+    "10.0.0.1",
+    "10.1.0.1",
+    "11.0.0.1",
+    "10.0.0.01",
+    "::ffff:10.0.0.1",
+    "::a00:1",
+    "2001:db8::1",
+    "https://example.com/",
+    "https://example.com/a/",
+    "https://example.com/a/b",
+    "https://example.com/ab/",
+    "https://example.com/a/../b",
+    "https://example.com/%61/",
+    "https://example.com.evil.org/",
+    "https://example.com@evil.org/",
+    "https://example.comevil/",
+    "https://x.example.com/",
+    "https://x.example.com/a/?q=/b/",
+    "https://y.x.example.com/a/",
+    "https://xexample.com/",
+    "https://example.com:8443/",
+    "http://example.com/",
+    "https://example.com",
+    "https://10.0.0.1/",
+];
+
 fn text_values() -> impl Strategy<Value = Value> {
-    "[ab]{0,3}".prop_map(|text| Value::text(text).unwrap())
+    let hard = proptest::sample::select(HARD.to_vec()).prop_map(str::to_owned);
+    prop_oneof!["[ab]{0,3}", hard].prop_map(|text| Value::text(text).unwrap())
+}
+
+fn lists() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        proptest::collection::vec(text_values(), 0..4),
+        proptest::collection::vec((-3..6_i64).prop_map(Value::Int), 0..4),
+    ]
+    .prop_map(|items| Value::list(items).unwrap())
 }
 
 fn values() -> impl Strategy<Value = Value> {
     prop_oneof![
-        3 => text_values(),
+        6 => text_values(),
         3 => (-3..6_i64).prop_map(Value::Int),
         1 => any::<bool>().prop_map(Value::Bool),
+        5 => lists(),
     ]
 }
 
 fn patterns() -> impl Strategy<Value = Constraint> {
-    let compiled: Vec<_> = ["a+", "a*b?", "[ab]{2}", ".*b", "", "(a|ab)b?"]
+    let compiled: Vec<_> = ["a+", "a*b?", "[ab]{2}", ".*b", "", "(a|ab)b?", "/a/.*", "https:.*"]
         .map(|source| Constraint::Pattern(Anchored::new(source).unwrap()))
         .to_vec();
     proptest::sample::select(compiled)
 }
 
-fn simple_constraints() -> impl Strategy<Value = Constraint> {
+fn subtrees() -> impl Strategy<Value = Constraint> {
+    let roots = ["/", "/a", "/a/b", "/ab", "/a/b/c"];
+    let roots = roots.map(|root| Constraint::Subtree(root.parse().unwrap()));
+    proptest::sample::select(roots.to_vec())
+}
+
+fn networks() -> impl Strategy<Value = Constraint> {
+    let nets = ["10.0.0.0/8", "10.0.0.0/31", "10.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/32"];
+    let nets = nets.map(|net| Constraint::Cidr(net.parse().unwrap()));
+    proptest::sample::select(nets.to_vec())
+}
+
+fn urls() -> impl Strategy<Value = Constraint> {
+    let urls = [
+        "https://example.com/",
+        "https://example.com/a/",
+        "https://*.example.com/",
+        "https://*.example.com/a/",
+        "https://*.x.example.com/",
+        "https://x.example.com/",
+        "https://example.com:8443/",
+        "http://example.com/",
+        "https://*.com/",
+        "https://10.0.0.1/",
+    ];
+    proptest::sample::select(urls.map(|url| Constraint::Url(url.parse().unwrap())).to_vec())
+}
+
+fn lengths() -> impl Strategy<Value = Constraint> {
+    let max = prop_oneof![2 => 0..5_u32, 1 => Just(u32::MAX), 1 => Just(4096), 1 => Just(4095)];
+    (0..4_u32, max).prop_map(|(min, max)| Constraint::Length { min: min.min(max), max })
+}
+
+fn prefixes() -> impl Strategy<Value = Constraint> {
+    let hard = ["/", "/a", "/a/", "/a/b", "10.", "https://example.com", "https://", "https://x"];
+    let hard = proptest::sample::select(hard.to_vec()).prop_map(str::to_owned);
+    prop_oneof!["[ab]{0,2}", hard].prop_map(|text| Constraint::Prefix(Text::new(text).unwrap()))
+}
+
+fn item_constraints() -> impl Strategy<Value = Constraint> {
     prop_oneof![
         1 => Just(Constraint::Any),
         4 => proptest::collection::btree_set(values(), 1..4).prop_map(Constraint::OneOf),
         3 => (-3..6_i64, 0..5_i64).prop_map(|(min, span)| Constraint::Range { min, max: min + span }),
-        2 => "[ab]{0,2}".prop_map(|text| Constraint::Prefix(Text::new(text).unwrap())),
+        2 => prefixes(),
         2 => patterns(),
+        2 => subtrees(),
+        2 => networks(),
+        2 => urls(),
+        2 => lengths(),
     ]
 }
 
-fn constraints() -> impl Strategy<Value = Constraint> {
-    (simple_constraints(), simple_constraints(), any::<bool>()).prop_map(|(one, two, joined)| {
+fn simple_constraints() -> impl Strategy<Value = Constraint> {
+    prop_oneof![
+        6 => item_constraints(),
+        2 => met(item_constraints().boxed()).prop_map(|item| Constraint::Each(Box::new(item))),
+        1 => met(item_constraints().boxed()).prop_map(|item| Constraint::Has(Box::new(item))),
+    ]
+}
+
+/// One constraint, or what two of them leave.
+fn met<S: Strategy<Value = Constraint> + Clone>(one: S) -> impl Strategy<Value = Constraint> {
+    (one.clone(), one, any::<bool>()).prop_map(|(one, two, joined)| {
         let both = if joined { one.intersect(&two) } else { None };
         both.unwrap_or(one)
     })
+}
+
+fn constraints() -> impl Strategy<Value = Constraint> {
+    met(met(simple_constraints().boxed()).boxed())
 }
 
 fn capabilities() -> impl Strategy<Value = Capability> {
@@ -74,6 +180,88 @@ fn calls() -> impl Strategy<Value = (&'static str, Arguments)> {
 
 fn permits(scope: &Scope, call: &(&str, Arguments)) -> bool {
     scope.permits(&call.0.parse().unwrap(), &call.1)
+}
+
+/// A value for every text that looks alike, and small lists of them.
+fn domain() -> Vec<Value> {
+    let texts = HARD.into_iter().chain(["", "a", "b", "ab", "ba", "aab"]);
+    let texts: Vec<_> = texts.map(|text| Value::text(text).unwrap()).collect();
+    let list = |items: &[&Value]| Value::list(items.iter().map(|one| (*one).clone())).unwrap();
+    let mut all = texts.clone();
+    all.extend((-4..12).map(Value::Int));
+    all.extend([Value::Bool(false), Value::Bool(true), list(&[])]);
+    all.extend(texts.iter().map(|one| list(&[one])));
+    all.extend(texts.iter().zip(texts.iter().skip(1)).map(|(one, two)| list(&[one, two])));
+    all.extend((-4..12).map(|number| list(&[&Value::Int(number), &Value::Int(number / 2)])));
+    all
+}
+
+#[test]
+fn every_pair_of_simple_constraints_keeps_the_laws_on_every_value() {
+    let domain = domain();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut some = |strategy: BoxedStrategy<Constraint>, count: usize| -> Vec<Constraint> {
+        (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
+    };
+    let mut all = some(simple_constraints().boxed(), 150);
+    for kind in [subtrees().boxed(), networks().boxed(), urls().boxed(), prefixes().boxed()] {
+        all.extend(some(kind, 12));
+    }
+    for (one, two) in all.iter().flat_map(|one| all.iter().map(move |two| (one, two))) {
+        let (met, covers) = (one.intersect(two), one.covers(two));
+        for value in &domain {
+            let (in_one, in_two) = (one.permits(value), two.permits(value));
+            assert!(!(covers && in_two) || in_one, "{one:?} does not cover {two:?}: {value:?}");
+            let in_met = met.as_ref().is_some_and(|met| met.permits(value));
+            assert_eq!(in_met, in_one && in_two, "{one:?} with {two:?}: {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_constraint_covers_what_lies_within_it() {
+    let of = |text: &str| -> Constraint {
+        match text.split_at(4) {
+            ("pre ", text) => Constraint::Prefix(text.parse().unwrap()),
+            ("sub ", text) => Constraint::Subtree(text.parse().unwrap()),
+            ("net ", text) => Constraint::Cidr(text.parse().unwrap()),
+            (_, text) => Constraint::Url(text.parse().unwrap()),
+        }
+    };
+    for (wide, narrow) in [
+        ("sub /var/log", "sub /var/log/nginx"),
+        ("sub /", "sub /var"),
+        ("pre /var/log", "sub /var/log"),
+        ("net 10.0.0.0/8", "net 10.1.0.0/16"),
+        ("url https://*.example.com/", "url https://a.example.com/b/"),
+        ("url https://*.example.com/", "url https://*.a.example.com/"),
+        ("pre https://example.com/", "url https://example.com/a/"),
+    ] {
+        let (wide, narrow) = (of(wide), of(narrow));
+        assert!(wide.covers(&narrow), "{wide} {narrow}");
+        assert!(!narrow.covers(&wide), "{narrow} {wide}");
+        assert!(Constraint::each(wide.clone()).covers(&Constraint::each(narrow.clone())));
+        assert_eq!(wide.intersect(&narrow), Some(narrow));
+    }
+    for (one, two) in [
+        ("sub /var/log", "sub /var/logs"),
+        ("pre /var/logs", "sub /var/log"),
+        ("net 10.0.0.0/8", "net 11.0.0.0/8"),
+        ("net 10.0.0.0/8", "net ::/0"),
+        ("url https://example.com/", "url https://example.com.evil.org/"),
+        ("url https://*.example.com/", "url https://example.com/"),
+        ("url https://example.com/a/", "url https://example.com/ab/"),
+        ("sub /", "net 0.0.0.0/0"),
+    ] {
+        let (one, two) = (of(one), of(two));
+        assert!(!one.covers(&two) && !two.covers(&one), "{one} {two}");
+        assert_eq!(one.intersect(&two), None, "{one} {two}");
+    }
+    let some_vault = Constraint::Has(Box::new(of("pre vault")));
+    let each = Constraint::each(of("pre vault-1"));
+    assert!(!some_vault.covers(&each), "the empty list has none");
+    let filled = each.intersect(&Constraint::Length { min: 1, max: u32::MAX }).unwrap();
+    assert!(some_vault.covers(&filled));
 }
 
 proptest! {

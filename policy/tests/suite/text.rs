@@ -246,7 +246,8 @@ params = { x = { type = "int", min = 1, default = 0x10, summary = "how many" } }
     assert_eq!(verb.output_max, Some(8 << 20));
     let policy::Run::Exec(exec) = &verb.run;
     let arguments = crate::world::arguments([("x", policy::Value::Int(16))]);
-    assert_eq!(exec.command(&arguments), ["/bin/echo", "--{}", "16"]);
+    let texts = ["/bin/echo", "--{}", "16"].map(|text| policy::Element::Text(text.to_owned()));
+    assert_eq!(verb.command(&arguments), texts);
     assert_eq!(exec.program(), "/bin/echo");
     assert_eq!(exec.dir.as_deref(), Some("/tmp"));
     assert_eq!(exec.env["A"], "b");

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Instants;
-use crate::run::{Account, Limits};
+use crate::run::{Account, Argument, Limits};
 
 const NOBODY: u32 = 65534;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,7 +95,7 @@ fn order(arguments: &[&str]) -> Order {
     Order {
         account: Account::Become { uid: NOBODY, name: "nobody".into() },
         program: arguments[0].into(),
-        arguments: arguments.iter().map(|&argument| argument.into()).collect(),
+        arguments: arguments.iter().map(|&text| Argument::Text(text.into())).collect(),
         environment: BTreeMap::from([(MARK.into(), mark())]),
         directory: None,
         limits: Limits::default(),
@@ -191,6 +191,43 @@ fn ru1_exit_code_and_signal_are_the_verbs() {
         assert_eq!(run(&mut world, &shell("exit 0")).0, Ended::Exited(0), "{way:?}");
         assert_eq!(run(&mut world, &shell("exit 125")).0, Ended::Exited(125), "{way:?}");
         assert_eq!(run(&mut world, &shell("kill -TERM $$")).0, Ended::Signaled(15), "{way:?}");
+    }
+}
+
+#[test]
+fn a_path_is_opened_by_the_owner_beneath_its_root_and_the_verb_reads_what_was_opened() {
+    let tree = tempfile::tempdir().unwrap();
+    fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let at = |name: &str| tree.path().join(name);
+    fs::create_dir(at("root")).unwrap();
+    fs::write(at("root/log"), "inside").unwrap();
+    fs::write(at("root/private"), "root's own").unwrap();
+    fs::set_permissions(at("root/private"), fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", at("root/link")).unwrap();
+    let cat = |names: &[&str]| {
+        let mut order = order(&["/bin/cat", "--"]);
+        order.arguments.extend(names.iter().map(|rest| {
+            Argument::Opened(crate::run::Opened {
+                parameter: "file".into(),
+                root: at("root").to_str().unwrap().into(),
+                rest: (*rest).into(),
+            })
+        }));
+        order
+    };
+    for way in WAYS {
+        let (ended, out, _) = run(&mut world(way), &cat(&["log", "log"]));
+        assert_eq!((ended, out.as_str()), (Ended::Exited(0), "insideinside"), "{way:?}");
+        let (ended, out, _) = run(&mut world(way), &cat(&["private"]));
+        assert_eq!(
+            (ended, out.as_str()),
+            (Ended::Exited(1), ""),
+            "{way:?}: not the owner's to read"
+        );
+        for rest in ["link", "../root/log", "missing"] {
+            let why = not_started(way, &cat(&["log", rest]));
+            assert!(why.starts_with(&format!("`file`: cannot open `{rest}` beneath")), "{why}");
+        }
     }
 }
 
