@@ -8,4 +8,5 @@ mod running;
 mod session;
 mod sharing;
 mod story;
+mod terms;
 mod tour;
