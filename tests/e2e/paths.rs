@@ -33,7 +33,7 @@ fn world() -> World {
 }
 
 #[test]
-fn sc10_a_path_beneath_its_root_is_read_and_nothing_outside_is() {
+fn ru6_a_path_beneath_its_root_is_read_and_nothing_outside_is() {
     let world = world();
     world.alice().add_contact("vendor-b", &world.vendor());
     let root = world.drop_file("sub").display().to_string();
