@@ -118,14 +118,14 @@ fn a_prefix_has_one_spelling_and_ends_in_a_slash() {
 #[test]
 fn two_prefixes_meet_in_the_narrower_host_and_the_longer_path() {
     let meet = |a: &str, b: &str| prefix(a).meet(&prefix(b)).map(|met| met.to_string());
-    let met = meet("https://*.example.com/a/", "https://x.example.com/").unwrap();
-    assert_eq!(met, "https://x.example.com/a/");
+    let both = meet("https://*.example.com/a/", "https://x.example.com/").unwrap();
+    assert_eq!(both, "https://x.example.com/a/");
     assert_eq!(meet("https://a.com/", "https://b.com/"), None);
     assert_eq!(meet("https://a.com/x/", "https://a.com/y/"), None);
     assert_eq!(meet("https://a.com/", "http://a.com/"), None);
     assert_eq!(meet("https://a.com/", "https://a.com:8443/"), None);
     assert_eq!(meet("https://*.a.com/", "https://a.com/"), None);
-    let met = meet("https://*.a.com/", "https://*.b.a.com/").unwrap();
-    assert_eq!(met, "https://*.b.a.com/");
+    let both = meet("https://*.a.com/", "https://*.b.a.com/").unwrap();
+    assert_eq!(both, "https://*.b.a.com/");
     assert_eq!(prefix("https://*.a.com/").lead(), "https://");
 }

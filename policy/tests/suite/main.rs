@@ -6,6 +6,7 @@ mod conformance;
 mod consent;
 #[cfg(test)]
 mod delegates;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod laws;
