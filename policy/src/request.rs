@@ -1,5 +1,6 @@
 //! What an owner asks to share, as text: `ssh.tail_logs:service=web|db,lines<=100`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -286,6 +287,21 @@ impl Limit {
             }
         }
     }
+
+    /// What each alternative of the pin can mean where the parameter's kind is not known, and where it stands.
+    pub(crate) fn readings(
+        &self,
+    ) -> Result<Vec<(usize, BTreeSet<Constraint>)>, (ValueFault, usize)> {
+        match self {
+            Self::OneOf(words) => {
+                words.iter().map(|word| Ok((word.at, word.readings()?))).collect()
+            }
+            Self::AtMost(word) | Self::AtLeast(word) => {
+                let bound = self.settle(Kind::Int)?;
+                Ok(vec![(word.at, bound.into_iter().collect())])
+            }
+        }
+    }
 }
 
 impl Word {
@@ -309,6 +325,16 @@ impl Word {
                 Value::parse(kind, &self.text).map(Constraint::exact).map_err(fault)
             }
         }
+    }
+
+    /// What the word says as each kind that it can be of; a range of numbers is not taken for a text.
+    fn readings(&self) -> Result<BTreeSet<Constraint>, (ValueFault, usize)> {
+        let as_number = self.settle(Kind::Int);
+        let is_range = matches!(as_number, Ok(Constraint::Range { .. }));
+        let as_text = if is_range { as_number.clone() } else { self.settle(Kind::Text) };
+        let readings = [as_number, self.settle(Kind::Bool), as_text.clone()];
+        let readings: BTreeSet<_> = readings.into_iter().flatten().collect();
+        if readings.is_empty() { as_text.map(|text| BTreeSet::from([text])) } else { Ok(readings) }
     }
 
     fn number(&self) -> Result<i64, (ValueFault, usize)> {

@@ -7,6 +7,8 @@ mod consent;
 #[cfg(test)]
 mod delegates;
 #[cfg(test)]
+mod handing;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod passport;
@@ -14,5 +16,7 @@ mod passport;
 mod selectors;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod within;
 #[cfg(test)]
 mod world;
