@@ -2,6 +2,7 @@
 
 mod boundary;
 mod consent;
+mod handing;
 mod record;
 mod running;
 mod session;

@@ -17,7 +17,7 @@ const GOLDEN: &str = include_str!("golden_passport.txt");
 
 const SAMPLES_ROOT: &str = "1055c750b1a1505937af1537c626ba3263995c33a64758aaafb1275b0312e284";
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap()).collect()
 }
@@ -264,7 +264,7 @@ fn pp12_a_p256_key_anywhere_in_the_chain_is_refused() {
     assert_eq!(checked(&buried.to_vec().unwrap()), Err(PassportFault::Algorithm));
 }
 
-fn pinned_by(pattern: &str) -> Scope {
+pub(crate) fn pinned_by(pattern: &str) -> Scope {
     let limit = Constraint::Pattern(Anchored::new(pattern).unwrap());
     let verb = "ssh.restart_service".parse().unwrap();
     Scope::new([Capability::new(verb, [("service".parse().unwrap(), limit)])])
