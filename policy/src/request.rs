@@ -45,6 +45,13 @@ pub(crate) struct Word {
     pub(crate) at: usize,
 }
 
+/// One of the alternatives of a pin: what its text says as a number, as a truth, as a text; and where it stands.
+#[derive(Clone)]
+pub(crate) struct Alternative {
+    pub(crate) at: usize,
+    pub(crate) readings: BTreeSet<Constraint>,
+}
+
 /// The text of a request, to point into.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Source(String);
@@ -289,16 +296,15 @@ impl Limit {
     }
 
     /// What each alternative of the pin can mean where the parameter's kind is not known, and where it stands.
-    pub(crate) fn readings(
-        &self,
-    ) -> Result<Vec<(usize, BTreeSet<Constraint>)>, (ValueFault, usize)> {
+    pub(crate) fn readings(&self) -> Result<Vec<Alternative>, (ValueFault, usize)> {
         match self {
-            Self::OneOf(words) => {
-                words.iter().map(|word| Ok((word.at, word.readings()?))).collect()
-            }
+            Self::OneOf(words) => words
+                .iter()
+                .map(|word| Ok(Alternative { at: word.at, readings: word.readings()? }))
+                .collect(),
             Self::AtMost(word) | Self::AtLeast(word) => {
-                let bound = self.settle(Kind::Int)?;
-                Ok(vec![(word.at, bound.into_iter().collect())])
+                let readings = self.settle(Kind::Int)?.into_iter().collect();
+                Ok(vec![Alternative { at: word.at, readings }])
             }
         }
     }

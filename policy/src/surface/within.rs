@@ -7,17 +7,10 @@ use super::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, fault};
 use crate::constraint::Constraint;
 use crate::name::ParameterName;
 use crate::nearest::nearest;
-use crate::request::Request;
+use crate::request::{Alternative, Request};
 use crate::scope::{Capability, Scope};
 
-/// One of the alternatives of a pin: what its text says as a number, as a truth, as a text.
-#[derive(Clone)]
-struct Word {
-    at: usize,
-    readings: BTreeSet<Constraint>,
-}
-
-type Asked<'a> = BTreeMap<&'a ParameterName, Vec<Word>>;
+type Asked<'a> = BTreeMap<&'a ParameterName, Vec<Alternative>>;
 
 impl Scope {
     /// The narrowest scope within this one that meets all requests. No catalog is asked: a pin's kind follows from what
@@ -61,7 +54,6 @@ fn read(request: &Request) -> Result<Asked<'_>, DeriveFault> {
     for pin in &request.pins {
         let words = pin.limit.readings();
         let words = words.map_err(|(value, at)| fault(request, at, DeriveProblem::Value(value)))?;
-        let words: Vec<_> = words.into_iter().map(|(at, readings)| Word { at, readings }).collect();
         let met = match asked.remove(&pin.parameter) {
             None => words,
             Some(before) => both(&before, &words)
@@ -77,13 +69,13 @@ fn read(request: &Request) -> Result<Asked<'_>, DeriveFault> {
 }
 
 /// What two pins of one parameter leave; `None` when there are too many.
-fn both(one: &[Word], two: &[Word]) -> Option<Vec<Word>> {
+fn both(one: &[Alternative], two: &[Alternative]) -> Option<Vec<Alternative>> {
     if one.len().saturating_mul(two.len()) > MAX_COMBINATIONS {
         return None;
     }
     let met = one.iter().flat_map(|a| two.iter().map(move |b| (a, b))).map(|(a, b)| {
         let pairs = a.readings.iter().flat_map(|x| b.readings.iter().map(move |y| (x, y)));
-        Word { at: b.at, readings: pairs.filter_map(|(x, y)| x.intersect(y)).collect() }
+        Alternative { at: b.at, readings: pairs.filter_map(|(x, y)| x.intersect(y)).collect() }
     });
     Some(met.filter(|word| !word.readings.is_empty()).collect())
 }
@@ -111,7 +103,7 @@ fn check_held(
 
 fn outside(
     request: &Request,
-    combination: &[(&ParameterName, &Word)],
+    combination: &[(&ParameterName, &Alternative)],
     held: &[&Capability],
 ) -> DeriveProblem {
     let held: Vec<String> = held.iter().map(|wide| format!("`{wide}`")).collect();
@@ -125,7 +117,7 @@ fn outside(
 fn combinations<'a>(
     request: &Request,
     asked: &'a Asked<'a>,
-) -> Result<Vec<Vec<(&'a ParameterName, &'a Word)>>, DeriveFault> {
+) -> Result<Vec<Vec<(&'a ParameterName, &'a Alternative)>>, DeriveFault> {
     let mut all = vec![Vec::new()];
     for (name, words) in asked {
         if all.len().saturating_mul(words.len()) > MAX_COMBINATIONS {
@@ -141,7 +133,7 @@ fn combinations<'a>(
 }
 
 /// The readings that one capability holds; of a bound on one side, that bound.
-fn covered(wide: &Capability, name: &ParameterName, word: &Word) -> BTreeSet<Constraint> {
+fn covered(wide: &Capability, name: &ParameterName, word: &Alternative) -> BTreeSet<Constraint> {
     let holds = |cell: &Constraint| wide.constraint(name).covers(cell);
     let held = |reading: &&Constraint| cells_of(reading).iter().all(holds);
     word.readings.iter().filter(held).cloned().collect()
