@@ -110,7 +110,8 @@ async fn ask(
     let question = Frame::Join(Join {
         version: VERSION,
         passport: seat.handle().passport.clone(),
-        redemption: Some(redemption(seat, holder)?),
+        ancestors: seat.handle().ancestors.clone(),
+        redemption: redemption(seat, holder)?,
         nonce,
     });
     let (mut send, receive) = connection.open_bi().await.map_err(ChannelFault::from)?;
@@ -146,15 +147,11 @@ pub(crate) async fn say_end_seen(send: &mut SendStream) {
     }
 }
 
-fn redemption(seat: &Seat, holder: &HolderKey) -> Result<Signed, StatementFault> {
-    let redeem = SigningKey::from_bytes(seat.handle().redeem.expose());
-    let statement = Redemption {
-        daemon: seat.handle().daemon_key,
-        share: seat.authority().share,
-        seat: seat.authority().seat,
-        holder: holder.public(),
-    };
-    Signed::new(&statement, &redeem)
+/// The redeem key's word for the holder; none from a narrowed handle, whose holder the daemon knows.
+fn redemption(seat: &Seat, holder: &HolderKey) -> Result<Option<Signed>, StatementFault> {
+    let Some(redeem) = &seat.handle().redeem else { return Ok(None) };
+    let statement = Redemption::of(seat.handle().daemon_key, seat.passport(), holder.public());
+    Signed::new(&statement, &SigningKey::from_bytes(redeem.expose())).map(Some)
 }
 
 /// The daemon's clock, when it is signed over our nonce: else a broker could keep our calls for later.
@@ -170,13 +167,15 @@ fn clock(seat: &Seat, nonce: [u8; 16], joined: &Joined) -> Result<Clock, JoinFau
     Ok(Clock { daemon: statement.now, at: Instant::now() })
 }
 
-/// What the daemon says now. A passport in it must be for this seat; without one the last stays.
+/// What the daemon says now. A passport in it must be for this seat; without one the last stays. Whose handle was narrowed
+/// or handed on keeps to it, whatever comes: what widens the seat is its own holder's.
 pub(crate) fn standing(
     seat: &Seat,
     last: Arc<Passport>,
     update: Update,
 ) -> Result<Standing, JoinFault> {
     let passport = match &update.passport {
+        Some(_) if !seat.passport().blocks().is_empty() => last,
         Some(bytes) => Arc::new(widened(seat, bytes).ok_or(JoinFault::Forged(None))?),
         None => last,
     };
@@ -190,4 +189,39 @@ fn widened(seat: &Seat, bytes: &[u8]) -> Option<Passport> {
     let same = (new.share, new.seat, new.channel_key, new.redeem_key)
         == (held.share, held.seat, held.channel_key, held.redeem_key);
     same.then_some(passport)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use policy::passport;
+
+    /// What the daemon sends when the owner has widened the share.
+    fn widening() -> Update {
+        let root = SigningKey::from_bytes(&[4; 32]);
+        let passport = passport::mint(&root, &sample::authority()).unwrap();
+        Update { deadline: Timestamp(7), passport: Some(passport), menu: Vec::new() }
+    }
+
+    fn now(seat: &Seat) -> Result<Standing, JoinFault> {
+        standing(seat, seat.passport().clone().into(), widening())
+    }
+
+    #[test]
+    fn se12_a_wider_passport_is_taken_for_the_seat_itself() {
+        let seat = sample::seat();
+        assert!(now(&seat).unwrap().passport.blocks().is_empty());
+        let other = sample::seat_of_daemon(99);
+        assert!(matches!(now(&other), Err(JoinFault::Forged(None))), "of another daemon");
+    }
+
+    #[test]
+    fn se18_what_was_narrowed_or_handed_on_stays_so_whatever_the_daemon_or_a_broker_sends() {
+        for seat in [sample::narrowed(), sample::handed_on(20)] {
+            let standing = now(&seat).unwrap();
+            assert_eq!(standing.passport.digest(), seat.passport().digest());
+            assert_eq!(standing.deadline, Timestamp(7));
+        }
+    }
 }

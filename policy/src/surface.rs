@@ -1,6 +1,7 @@
 //! The surface: what a principal holds now, and what may be derived from it.
 
 mod asked;
+mod within;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -108,6 +109,24 @@ pub enum DeriveProblem {
         /// What they hold.
         held: String,
         /// What was asked for.
+        asked: String,
+    },
+    /// The passport does not permit the verb at all.
+    #[error("the passport does not permit `{verb}`{}", crate::nearest::hint(nearest.as_deref()))]
+    NotPermitted {
+        /// What was asked for.
+        verb: VerbName,
+        /// A verb that it does permit.
+        nearest: Option<String>,
+    },
+    /// More than the passport permits.
+    #[error("the passport permits `{verb}` with {held}, not with all of {asked}")]
+    Beyond {
+        /// What was asked for.
+        verb: VerbName,
+        /// With what it is permitted.
+        held: String,
+        /// With what it was asked for.
         asked: String,
     },
     /// Two pins of one parameter exclude each other.

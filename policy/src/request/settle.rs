@@ -1,6 +1,8 @@
 //! What a pin asks for, once its parameter's kind is known.
 
-use super::{Form, Limit, Measure, Word};
+use std::collections::BTreeSet;
+
+use super::{Alternative, Form, Limit, Measure, Word};
 use crate::constraint::Constraint;
 use crate::kind::{Kind, int};
 use crate::pattern::{Anchored, Budget};
@@ -69,6 +71,27 @@ impl Limit {
         })
     }
 
+    /// What each alternative of the pin can mean where the parameter's kind is not known, and where it stands.
+    pub(crate) fn readings(&self) -> Result<Vec<Alternative>, (ValueFault, usize)> {
+        match self {
+            Self::OneOf(words) => words
+                .iter()
+                .map(|word| Ok(Alternative { at: word.at, readings: word.readings()? }))
+                .collect(),
+            Self::AtMost(measure, word)
+            | Self::AtLeast(measure, word)
+            | Self::Between(measure, word) => {
+                let kind = if *measure == Measure::Number { Kind::Int } else { Kind::Text };
+                let limits = self.settle(kind)?.into_iter();
+                let readings = match measure {
+                    Measure::Number | Measure::Length => limits.collect(),
+                    Measure::ItemLength => limits.map(Constraint::each).collect(),
+                };
+                Ok(vec![Alternative { at: word.at, readings }])
+            }
+        }
+    }
+
     /// How it is written, for a message.
     pub(crate) fn operator(&self) -> &'static str {
         match self.measure() {
@@ -96,6 +119,18 @@ impl Word {
             Form::Pattern => pattern(each, &self.text),
         };
         settled.map_err(|fault| (fault, self.at))
+    }
+
+    /// What the word says as each kind that it can be of; a range of numbers is not taken for a text.
+    fn readings(&self) -> Result<BTreeSet<Constraint>, (ValueFault, usize)> {
+        let as_number = self.settle(Kind::Int);
+        let is_range = matches!(as_number, Ok(Constraint::Range { .. }));
+        let as_text = if is_range { as_number.clone() } else { self.settle(Kind::Text) };
+        let others = [Kind::Bool, Kind::Path, Kind::Address, Kind::Url];
+        let others = others.into_iter().map(|kind| self.settle(kind));
+        let readings = others.chain([as_number, as_text.clone()]);
+        let readings: BTreeSet<_> = readings.flatten().collect();
+        if readings.is_empty() { as_text.map(|text| BTreeSet::from([text])) } else { Ok(readings) }
     }
 
     fn bare(&self, kind: Kind) -> Result<Constraint, ValueFault> {

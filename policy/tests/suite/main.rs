@@ -6,6 +6,7 @@ mod conformance;
 mod consent;
 #[cfg(test)]
 mod delegates;
+mod handing;
 #[cfg(test)]
 mod language;
 #[cfg(test)]
@@ -16,5 +17,9 @@ mod passport;
 mod selectors;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
+mod within;
 #[cfg(test)]
 mod world;
