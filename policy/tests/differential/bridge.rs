@@ -15,8 +15,7 @@ use crate::decide::{Approvers, Told, Verdict};
 use crate::delegate::{Answer, Wish};
 use crate::generate::patterns;
 use crate::model::{
-    Block, Call, Cap, Chain, Groups, Limit, Mode, Pattern, Recipient, Share, Subject, Val,
-    World,
+    Block, Call, Cap, Chain, Groups, Limit, Mode, Pattern, Recipient, Share, Subject, Val, World,
 };
 use crate::render::{Rendered, regex};
 
@@ -40,7 +39,6 @@ impl Loaded {
     }
 
     /// What the crate says of a call; with the digest of what it asks for, if it asks.
-    #[expect(clippy::disallowed_methods, reason = "the tests of the chokepoint")]
     pub(crate) fn decide(
         &self,
         share: &Share,
@@ -48,10 +46,7 @@ impl Loaded {
         call: &Call,
         now: u64,
     ) -> (Verdict, Option<[u8; 32]>) {
-        let standing = standing(share);
-        let decision =
-            policy::authorize(&self.policy, &standing, passport, to_call(call), Timestamp(now));
-        match decision {
+        match authorized(&self.policy, share, passport, call, now) {
             Decision::Permit(permit) => {
                 let (allowed, delegated) =
                     (&permit.basis().allowed_by, &permit.basis().delegated_by);
@@ -81,9 +76,7 @@ impl Loaded {
         let live: Vec<(Scope, Vec<policy::Recipient>)> = wish
             .live
             .iter()
-            .map(|(scope, for_whom)| {
-                (to_scope(scope), for_whom.iter().map(to_recipient).collect())
-            })
+            .map(|(scope, for_whom)| (to_scope(scope), for_whom.iter().map(to_recipient).collect()))
             .collect();
         let refs: Vec<Vec<&policy::Recipient>> =
             live.iter().map(|(_, for_whom)| for_whom.iter().collect()).collect();
@@ -129,6 +122,18 @@ impl Loaded {
     }
 }
 
+/// The crate's decision, as it is.
+#[expect(clippy::disallowed_methods, reason = "the tests of the chokepoint")]
+pub(crate) fn authorized(
+    policy: &Policy,
+    share: &Share,
+    passport: &Passport,
+    call: &Call,
+    now: u64,
+) -> Decision {
+    policy::authorize(policy, &standing(share), passport, to_call(call), Timestamp(now))
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap()
 }
@@ -161,7 +166,7 @@ fn from_approvers(approvers: &policy::Approvers) -> Approvers {
     }
 }
 
-pub(crate) fn standing(share: &Share) -> Standing {
+fn standing(share: &Share) -> Standing {
     Standing {
         owner: Principal { user: share.user.clone(), agent: share.agent.parse().unwrap() },
         groups: to_groups(&share.groups),
@@ -195,22 +200,18 @@ fn to_groups(groups: &Groups) -> policy::Groups {
     }
 }
 
-pub(crate) fn to_recipient(recipient: &Recipient) -> policy::Recipient {
+fn to_recipient(recipient: &Recipient) -> policy::Recipient {
     match recipient {
         None => policy::Recipient::Bearer,
-        Some((alias, key)) => policy::Recipient::Contact {
-            alias: alias.parse().unwrap(),
-            fingerprint: key.clone(),
-        },
+        Some((alias, key)) => {
+            policy::Recipient::Contact { alias: alias.parse().unwrap(), fingerprint: key.clone() }
+        }
     }
 }
 
-pub(crate) fn to_subject(subject: &Subject) -> policy::Subject {
+fn to_subject(subject: &Subject) -> policy::Subject {
     policy::Subject {
-        principal: Principal {
-            user: subject.user.clone(),
-            agent: subject.agent.parse().unwrap(),
-        },
+        principal: Principal { user: subject.user.clone(), agent: subject.agent.parse().unwrap() },
         groups: to_groups(&subject.groups),
         now: Timestamp(subject.now),
     }

@@ -98,9 +98,11 @@ fn one_world(seed: u64, tally: &mut Tally) {
         let passport = made.last().unwrap();
         for _ in 0..6 {
             let mut share = varied(&mut chance, opened.clone(), now);
-            let mut call = self::call(&mut chance, &world, &chain.blocks[chain.blocks.len() - 1].scope);
-            for _ in 0..9 {
-                let asked = check(seed, &world, &loaded, &share, (&chain, passport), &call, now, tally);
+            let mut call =
+                self::call(&mut chance, &world, &chain.blocks[chain.blocks.len() - 1].scope);
+            for _ in 0..14 {
+                let asked =
+                    check(seed, &world, &loaded, &share, (&chain, passport), &call, now, tally);
                 match asked {
                     // Again, with somebody's yes.
                     Some((to, digest)) if chance.percent(75) => {

@@ -45,12 +45,13 @@ fn one_chain(
     let now = moment(chance);
     let (share, whole) = opened(chance, world, loaded, now, BLOCKS);
     let made = passports(&whole);
-    for _ in 0..16 {
+    for _ in 0..32 {
         let aim = chance.below(made.len());
         let call = call(chance, world, &whole.blocks[aim].scope);
         let mut parent: Option<Verdict> = None;
         for (last, passport) in made.iter().enumerate() {
-            let chain = Chain { owner: whole.owner.clone(), blocks: whole.blocks[..=last].to_vec() };
+            let chain =
+                Chain { owner: whole.owner.clone(), blocks: whole.blocks[..=last].to_vec() };
             let (crates, _) = loaded.decide(&share, passport, &call, now);
             let second = decide(world, &share, &chain, &call, now);
             if !agree(&crates, &second) {

@@ -2,8 +2,8 @@
 
 use crate::limit::glob;
 use crate::model::{
-    Approve, Call, Cap, Chain, Item, Mode, Part, Recipient, Share, Site, Subject, Terms, To,
-    Val, Verb, Verbs, Who, World,
+    Approve, Call, Cap, Chain, Item, Mode, Part, Recipient, Share, Site, Subject, Terms, To, Val,
+    Verb, Verbs, Who, World,
 };
 
 /// What is to come of a call.
@@ -44,7 +44,13 @@ pub(crate) enum Rule {
     Denies,
 }
 
-pub(crate) fn decide(world: &World, share: &Share, chain: &Chain, call: &Call, now: u64) -> Verdict {
+pub(crate) fn decide(
+    world: &World,
+    share: &Share,
+    chain: &Chain,
+    call: &Call,
+    now: u64,
+) -> Verdict {
     verdict(world, share, chain, call, now).unwrap_or_else(Verdict::Refuse)
 }
 

@@ -102,9 +102,8 @@ fn has_room(world: &World, verbs: &Verbs, terms: &Terms, wish: &Wish) -> bool {
     let Some(most) = terms.max_shares else { return true };
     let mut count = 0;
     for (scope, recipients) in &wish.live {
-        let touches = |cap: &Cap| {
-            exists(world, cap) && verbs.of(&cap.verb).any(|own| own.may_meet(cap))
-        };
+        let touches =
+            |cap: &Cap| exists(world, cap) && verbs.of(&cap.verb).any(|own| own.may_meet(cap));
         if recipients.iter().any(|one| terms.reach(one)) && scope.iter().any(touches) {
             count += 1;
         }

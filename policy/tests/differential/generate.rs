@@ -128,8 +128,7 @@ fn verb(chance: &mut Chance, name: &str) -> Verb {
 
 fn param(chance: &mut Chance, name: &str) -> Param {
     let kind = *chance.pick(&[Kind::Text, Kind::Text, Kind::Int, Kind::Bool]);
-    let limit =
-        if chance.percent(40) { limit(chance, kind, &[]) } else { Limit::default() };
+    let limit = if chance.percent(40) { limit(chance, kind, &[]) } else { Limit::default() };
     let accepted: Vec<Val> = pool(kind).into_iter().filter(|one| limit.permits(one)).collect();
     let default = chance.percent(60).then(|| chance.pick(&accepted).clone());
     Param { name: name.to_owned(), kind, limit, default }
@@ -140,7 +139,8 @@ pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit
     let accepted = |value: &Val| beside.iter().all(|other| other.permits(value));
     let values: Vec<Val> = pool(kind).into_iter().filter(accepted).collect();
     for _ in 0..20 {
-        let made = any_limit(chance, kind, if values.is_empty() { pool(kind) } else { values.clone() });
+        let made =
+            any_limit(chance, kind, if values.is_empty() { pool(kind) } else { values.clone() });
         let settled = made.settled();
         let listed = settled.one_of.iter().flatten().all(accepted);
         if listed && values.iter().any(|value| settled.permits(value)) {
@@ -183,11 +183,7 @@ fn who(chance: &mut Chance, roles: &[&str]) -> Who {
         who.agents = owned(chance.some(&AGENTS, 1, 3));
     }
     if chance.percent(45) {
-        who.users = owned(if chance.percent(60) {
-            vec!["*"]
-        } else {
-            chance.some(&USERS, 1, 2)
-        });
+        who.users = owned(if chance.percent(60) { vec!["*"] } else { chance.some(&USERS, 1, 2) });
     }
     if chance.percent(20) {
         who.groups = owned(chance.some(&GROUPS, 1, 3));
@@ -214,7 +210,8 @@ fn window(chance: &mut Chance) -> Window {
     }
     days[chance.below(7)] = true;
     let zone = *chance.pick(&[Zone::Utc, Zone::Kolkata, Zone::Berlin]);
-    let (from, to) = *chance.pick(&[(0, 1440), (480, 1080), (1320, 360), (0, 720), (719, 1440), (870, 869)]);
+    let (from, to) =
+        *chance.pick(&[(0, 1440), (480, 1080), (1320, 360), (0, 720), (719, 1440), (870, 869)]);
     Window { days, from, to, zone }
 }
 

@@ -69,7 +69,8 @@ impl Limit {
         }
         if let Some(list) = &wide.one_of {
             let (Some(min), Some(max)) = (narrow.min, narrow.max) else { return false };
-            return max.saturating_sub(min) < 100 && (min..=max).all(|number| list.contains(&Val::Int(number)));
+            return max.saturating_sub(min) < 100
+                && (min..=max).all(|number| list.contains(&Val::Int(number)));
         }
         let low = wide.min.is_none_or(|min| narrow.min.is_some_and(|other| other >= min));
         let high = wide.max.is_none_or(|max| narrow.max.is_some_and(|other| other <= max));
@@ -139,9 +140,8 @@ impl Cap {
 
     pub(crate) fn covers(&self, narrow: &Self) -> bool {
         let anything = Limit::default();
-        let covered = |(name, limit): &(String, Limit)| {
-            limit.covers(narrow.limit(name).unwrap_or(&anything))
-        };
+        let covered =
+            |(name, limit): &(String, Limit)| limit.covers(narrow.limit(name).unwrap_or(&anything));
         self.verb == narrow.verb && self.limits.iter().all(covered)
     }
 

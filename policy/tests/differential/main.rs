@@ -9,9 +9,9 @@ mod bridge;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
-mod chance;
-#[cfg(test)]
 mod chains;
+#[cfg(test)]
+mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]

@@ -175,7 +175,9 @@ fn window(window: &Window) -> String {
     // A run over the week's end, as people write it.
     match window.days {
         [true, true, true, true, true, true, true] => {}
-        [true, false, false, false, true, true, true] => parts.push("days = \"fri-mon\"".to_owned()),
+        [true, false, false, false, true, true, true] => {
+            parts.push("days = \"fri-mon\"".to_owned())
+        }
         [true, true, true, true, true, false, false] => {
             parts.push("days = [\"mon-wed\", \"thu-fri\"]".to_owned());
         }
@@ -219,7 +221,8 @@ fn terms(terms: &Terms) -> String {
     lines.extend(terms.approve.as_ref().map(|approve| match approve {
         Approve::All(mode) => format!("approve = {}", word(mode)),
         Approve::By(words) => {
-            let each = words.iter().map(|(verb, mode)| format!("{} = {}", quoted(verb), word(mode)));
+            let each =
+                words.iter().map(|(verb, mode)| format!("{} = {}", quoted(verb), word(mode)));
             format!("approve = {{ {} }}", each.collect::<Vec<_>>().join(", "))
         }
     }));

@@ -116,7 +116,9 @@ impl Story {
     fn live(&self, but: Option<usize>) -> Vec<(Vec<Cap>, Vec<crate::model::Recipient>)> {
         let others = self.shares.iter().enumerate().filter(|(place, _)| Some(*place) != but);
         let living = others.filter(|(_, one)| self.now < one.share.deadline);
-        living.map(|(_, one)| (one.share.scope.clone(), vec![one.share.recipient.clone()])).collect()
+        living
+            .map(|(_, one)| (one.share.scope.clone(), vec![one.share.recipient.clone()]))
+            .collect()
     }
 
     /// What both say of a wish; they must say the same.

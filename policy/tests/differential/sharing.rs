@@ -59,7 +59,8 @@ pub(crate) fn opened(
 
 /// Other times, budgets and uses.
 pub(crate) fn aged(chance: &mut Chance, share: &mut Share, now: u64) {
-    let ages = [0, 1, MINUTE / 2, MINUTE - 1, MINUTE, 90_499, 90_500, 4 * MINUTE, 5 * MINUTE, 29 * MINUTE];
+    let ages =
+        [0, 1, MINUTE / 2, MINUTE - 1, MINUTE, 90_499, 90_500, 4 * MINUTE, 5 * MINUTE, 29 * MINUTE];
     let young = if chance.percent(60) { 4 } else { ages.len() };
     share.opened = now - *chance.pick(&ages[..young]);
     let left = if chance.percent(4) { 0 } else { *chance.pick(&[1, MINUTE, 30 * MINUTE]) };
@@ -67,17 +68,12 @@ pub(crate) fn aged(chance: &mut Chance, share: &mut Share, now: u64) {
     share.max_calls = chance.percent(30).then(|| chance.next() % 4 + 1);
     share.max_bytes = chance.percent(10).then(|| *chance.pick(&[10, 1024]));
     share.used_calls = if chance.percent(35) { chance.next() % 5 } else { 0 };
-    share.used_bytes = if chance.percent(20) { *chance.pick(&[9, 10, 1023, 1024, 2047]) } else { 0 };
+    share.used_bytes =
+        if chance.percent(20) { *chance.pick(&[9, 10, 1023, 1024, 2047]) } else { 0 };
 }
 
 /// What is shared: derived, taken from the rules, or anything.
-fn scope(
-    chance: &mut Chance,
-    world: &World,
-    loaded: &Loaded,
-    share: &Share,
-    now: u64,
-) -> Vec<Cap> {
+fn scope(chance: &mut Chance, world: &World, loaded: &Loaded, share: &Share, now: u64) -> Vec<Cap> {
     let verbs: Vec<String> = world.verbs.iter().map(|verb| verb.name.clone()).collect();
     let asked = chance.some(&verbs, 1, 3);
     if chance.percent(50)
@@ -101,7 +97,9 @@ fn scope(
             chance.pick(&ruled).clone()
         };
         for param in &verb.params {
-            if cap.limit(&param.name).is_none() && chance.percent(if twice.is_empty() { 30 } else { 60 }) {
+            if cap.limit(&param.name).is_none()
+                && chance.percent(if twice.is_empty() { 30 } else { 60 })
+            {
                 cap.limits.push((param.name.clone(), limit(chance, param.kind, &[&param.limit])));
             }
         }

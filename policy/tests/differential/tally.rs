@@ -22,7 +22,10 @@ impl Tally {
         println!("{test}: {} cases from seed {first_seed}: {:?}", self.cases(), self.0);
         for (ended, thousandths) in at_least {
             let many = self.0.get(ended).copied().unwrap_or_default();
-            assert!(many * 1000 >= thousandths * self.cases(), "{test} proves little: {ended} {many}");
+            assert!(
+                many * 1000 >= thousandths * self.cases(),
+                "{test} proves little: {ended} {many}"
+            );
         }
     }
 }
@@ -37,7 +40,10 @@ pub(crate) fn first_seed(usual: u64) -> u64 {
     setting("DIFFERENTIAL_SEED").unwrap_or(usual)
 }
 
-#[expect(clippy::disallowed_methods, reason = "how much is tried is whoever runs the tests' choice")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much is tried is whoever runs the tests' choice"
+)]
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect(name))
 }

@@ -60,12 +60,7 @@ fn one_world(seed: u64, tally: &mut Tally) {
         wish.scope = crate::bridge::from_scope(&crate::bridge::to_scope(&wish.scope));
         let crates = loaded.may_share(&owner, &wish);
         let second = may_share(&world, &owner, &wish);
-        assert_eq!(
-            crates,
-            second,
-            "seed {seed}: {wish:#?}\n{owner:?}\n{}",
-            loaded.text.shown()
-        );
+        assert_eq!(crates, second, "seed {seed}: {wish:#?}\n{owner:?}\n{}", loaded.text.shown());
         tally.count(match second {
             Answer::Yes { consent, .. } if consent.is_empty() => "yes",
             Answer::Yes { .. } => "yes, with consent",
