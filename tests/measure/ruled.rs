@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use ed25519_dalek::SigningKey;
 use policy::{
-    Approve, Authority, Budget, Call, Groups, Narrowing, Passport, Policy, Principal, Recipient,
-    Scope, SeatId, ShareId, Source, Standing, Subject, Timestamp, Used, Value, passport,
+    Approve, Authority, Budget, Call, Capability, Constraint, Groups, Narrowing, Passport, Policy,
+    Principal, Recipient, Scope, SeatId, ShareId, Source, Standing, Timestamp, Used, Value,
+    passport,
 };
 
 /// Eight verbs of a web team.
@@ -129,11 +130,7 @@ impl Ruled {
         let policy = load(rules);
         let owner = Principal { user: "alice".to_owned(), agent: "you".parse().expect("a name") };
         let groups = Groups::Known(["staff".to_owned(), "sre".to_owned()].into());
-        let subject = Subject { principal: owner.clone(), groups: groups.clone(), now: NOW };
-        let narrow = |(verb, pins): (&str, &str)| scope(&policy, &subject, verb, pins);
-        let scopes = [("web.verb_0", "service=web,lines<=100"), ("web.verb_1", "host=web-1")];
-        let scope =
-            scopes.into_iter().flat_map(|one| narrow(one).capabilities().to_vec()).collect();
+        let scope = Scope::new([first(100), second()]);
         let standing = Standing {
             owner,
             groups,
@@ -192,23 +189,32 @@ impl Ruled {
 
     /// Fewer lines of the first verb, a second less of time, one handing on less.
     fn narrowing(&self, lines: i64) -> Narrowing {
-        let limits = format!("service=web,lines<={lines}");
-        let owner = self.standing.subject(NOW);
-        let first = scope(&self.policy, &owner, "web.verb_0", &limits);
-        let second = self.standing.scope.capabilities().get(1).cloned();
         let later = u64::try_from(100 - lines).expect("it is not negative");
         Narrowing {
             not_after: Timestamp(END.0 - later * 1000),
             depth: 7 - u8::try_from(later).expect("eight blocks at most"),
-            scope: first.capabilities().iter().cloned().chain(second).collect(),
+            scope: Scope::new([first(lines), second()]),
             reason: String::new(),
         }
     }
 }
 
-fn scope(policy: &Policy, owner: &Subject, verb: &str, pins: &str) -> Scope {
-    let request = format!("{verb}:{pins}").parse().expect("a request");
-    policy.surface(owner).derive(&[request]).expect("it is held")
+/// The first verb of the share: two pins.
+fn first(lines: i64) -> Capability {
+    let service = Constraint::exact(Value::text("web").expect("a value"));
+    let lines = Constraint::Range { min: i64::MIN, max: lines };
+    capability("web.verb_0", [("lines", lines), ("service", service)])
+}
+
+/// The second: one pin.
+fn second() -> Capability {
+    let host = Constraint::exact(Value::text("web-1").expect("a value"));
+    capability("web.verb_1", [("host", host)])
+}
+
+fn capability<const N: usize>(verb: &str, pins: [(&str, Constraint); N]) -> Capability {
+    let pins = pins.into_iter().map(|(name, limit)| (name.parse().expect("a name"), limit));
+    Capability::new(verb.parse().expect("a verb"), pins)
 }
 
 /// The last lines of a service.
