@@ -24,6 +24,7 @@ struct Living {
 
 /// Policies that root writes one after the other over one catalog, and what is shared under them.
 struct Story {
+    seed: u64,
     worlds: Vec<(World, Loaded)>,
     current: usize,
     owner: (String, String),
@@ -41,7 +42,7 @@ fn differential_p01_no_sequence_of_open_extend_narrow_permits_what_policy_denies
         let mut chance = Chance::seeded(seed);
         let mut story = Story::begin(&mut chance, seed);
         for _ in 0..STEPS {
-            tally.count(story.step(&mut chance, seed));
+            tally.count(story.step(&mut chance));
         }
         seed += 1;
     }
@@ -75,10 +76,10 @@ impl Story {
             }
         }
         let (owner, groups, now) = (principal(chance), groups(chance), moment(chance));
-        Self { worlds, current: 0, owner, groups, now, shares: vec![] }
+        Self { seed, worlds, current: 0, owner, groups, now, shares: vec![] }
     }
 
-    fn step(&mut self, chance: &mut Chance, seed: u64) -> &'static str {
+    fn step(&mut self, chance: &mut Chance) -> &'static str {
         match chance.below(100) {
             _ if self.shares.is_empty() => self.open(chance),
             0..5 => self.open(chance),
@@ -96,7 +97,7 @@ impl Story {
                 self.current = chance.below(self.worlds.len());
                 "reload"
             }
-            _ => self.call(chance, seed),
+            _ => self.call(chance),
         }
     }
 
@@ -125,7 +126,8 @@ impl Story {
     fn answer(&self, wish: &mut Wish) -> Answer {
         wish.scope = crate::bridge::from_scope(&crate::bridge::to_scope(&wish.scope));
         let said = self.loaded().may_share(&self.subject(), wish);
-        assert_eq!(said, may_share(self.world(), &self.subject(), wish), "{wish:#?}");
+        let second = may_share(self.world(), &self.subject(), wish);
+        assert_eq!(said, second, "seed {}: {wish:#?}\n{}", self.seed, self.loaded().text.shown());
         said
     }
 
@@ -220,7 +222,7 @@ impl Story {
         }
     }
 
-    fn call(&mut self, chance: &mut Chance, seed: u64) -> &'static str {
+    fn call(&mut self, chance: &mut Chance) -> &'static str {
         let place = chance.below(self.shares.len());
         let Living { share, passports, .. } = &self.shares[place];
         let (_, passport, blocks) = chance.pick(passports);
@@ -232,7 +234,10 @@ impl Story {
             Verdict::Permit { call, .. } | Verdict::Ask { call, .. } => call,
             Verdict::Refuse(_) => return "call: refuse",
         };
-        let why = || format!("seed {seed}: {verdict:?} {share:#?} {blocks:#?}");
+        let why = || {
+            let (seed, text) = (self.seed, self.loaded().text.shown());
+            format!("seed {seed}: {verdict:?} {share:#?} {blocks:#?}\n{text}")
+        };
         self.check_policy(&share, call).unwrap_or_else(|fault| panic!("{fault}: {}", why()));
         let permits = |scope: &[Cap]| scope.iter().any(|cap| cap.permits(&call.verb, &call.args));
         assert!(permits(&share.scope), "{}", why());

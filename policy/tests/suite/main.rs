@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod delegates;
 mod language;
 #[cfg(test)]
