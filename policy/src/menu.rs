@@ -102,19 +102,20 @@ impl Policy {
 
     /// What rules allow of this, without what they deny as far as that can be taken out.
     fn held(&self, subject: &Subject, verb: &Verb, shared: Vec<Capability>) -> Vec<Capability> {
-        let (allows, denies) = (&self.rulebook().allows, &self.rulebook().denies);
-        let allowing = allows.meeting(subject, &verb.name, &shared, MAX_PAIRS);
-        let held = narrowed(shared, allowing.as_deref());
-        let denying = denies.meeting(subject, &verb.name, &held, MAX_PAIRS).unwrap_or_default();
+        let rules = self.rulebook();
+        let giving = rules.allows.meeting(subject, &verb.name, &shared, MAX_PAIRS);
+        let left = narrowed(shared, giving.as_deref());
+        let taking =
+            rules.denies.meeting(subject, &verb.name, &left, MAX_PAIRS).unwrap_or_default();
         let denied: Vec<&Capability> =
-            denying.iter().flat_map(|rule| rule.scope.of(&verb.name)).collect();
-        if too_many(&held, &denied) {
-            return held;
+            taking.iter().flat_map(|rule| rule.scope.of(&verb.name)).collect();
+        if too_many(&left, &denied) {
+            return left;
         }
         let without = |one: Capability| {
-            denied.iter().try_fold(one, |left, denied| subtract(verb, left, denied))
+            denied.iter().try_fold(one, |one, denied| subtract(verb, one, denied))
         };
-        held.into_iter().filter_map(without).collect()
+        left.into_iter().filter_map(without).collect()
     }
 }
 

@@ -1,10 +1,8 @@
 //! The second evaluator: one call, decided by walking through everything in order.
 
-use crate::limit::glob;
-use crate::model::{
-    Approve, Call, Cap, Chain, Item, Mode, Part, Recipient, Share, Site, Subject, Terms, To, Val,
-    Verb, Verbs, Who, World,
-};
+use crate::menu::Menu;
+use crate::model::{Call, Cap, Chain, Mode, Part, Share, Site, Terms, To, Val, Verb, Verbs, World};
+use crate::rules::Rule;
 
 /// What is to come of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,13 +33,6 @@ pub(crate) struct Approvers {
     /// Sorted.
     pub(crate) groups: Vec<String>,
     pub(crate) needs: u8,
-}
-
-/// What a rule does with what cannot be known.
-#[derive(Clone, Copy)]
-pub(crate) enum Rule {
-    Gives,
-    Denies,
 }
 
 pub(crate) fn decide(
@@ -189,151 +180,6 @@ fn ruled<'w>(
     Some((allowed, best?))
 }
 
-/// What the menu would show of one verb.
-struct Menu<'a> {
-    world: &'a World,
-    share: &'a Share,
-    chain: &'a Chain,
-    verb: &'a Verb,
-    now: u64,
-}
-
-impl Menu<'_> {
-    /// A value is refused by name only where the menu has the verb at all.
-    fn told(&self, name: &str) -> Told {
-        match self.shows() {
-            Some(true) => Told::Parameter(name.to_owned()),
-            Some(false) => Told::NotPermitted,
-            None => Told::ParameterOrNothing(name.to_owned()),
-        }
-    }
-
-    /// `Some(true)` when a call can be thought of that would be shown, `Some(false)` when nothing of
-    /// the verb is allowed, delegated or left; `None` when that cannot be seen so easily.
-    fn shows(&self) -> Option<bool> {
-        let subject = self.share.subject(self.now);
-        let verb = &self.verb.name;
-        let gives = |who: &Who| self.world.selects(who, &subject, Rule::Gives);
-        let denies = |who: &Who| self.world.selects(who, &subject, Rule::Denies);
-        let allowing: Vec<&Verbs> =
-            self.world.allows().filter(|(_, who, _)| gives(who)).map(|(_, _, v)| v).collect();
-        let denying: Vec<&Verbs> =
-            self.world.denies().filter(|(_, who, _)| denies(who)).map(|(_, _, v)| v).collect();
-        let delegating = self.world.delegates();
-        let delegating: Vec<&Verbs> = delegating
-            .filter(|(_, who, _, terms)| gives(who) && terms.reach(&self.share.recipient))
-            .map(|(_, _, verbs, _)| verbs)
-            .collect();
-        let all = [&allowing, &delegating].map(|rules| rules.iter().any(|v| v.mention(verb)));
-        if all.contains(&false) || denying.iter().any(|verbs| verbs.permit(verb, &[])) {
-            return Some(false);
-        }
-        let stated = &self.chain.blocks.last().unwrap().scope;
-        let shown = |args: &[(String, Val)]| {
-            let within = |scope: &[Cap]| scope.iter().any(|cap| cap.permits(verb, args));
-            within(stated)
-                && within(&self.share.scope)
-                && allowing.iter().any(|verbs| verbs.permit(verb, args))
-                && delegating.iter().any(|verbs| verbs.permit(verb, args))
-                && !denying.iter().any(|verbs| verbs.permit(verb, args))
-        };
-        self.thinkable().iter().any(|args| shown(args)).then_some(true)
-    }
-
-    /// Calls that the catalog takes, of values that are mentioned everywhere.
-    fn thinkable(&self) -> Vec<Vec<(String, Val)>> {
-        let mut all = vec![vec![]];
-        let stated = &self.chain.blocks.last().unwrap().scope;
-        for param in &self.verb.params {
-            let fits = |value: &Val| {
-                let of_verb = stated.iter().filter(|cap| cap.verb == self.verb.name);
-                param.limit.permits(value)
-                    && of_verb
-                        .map(|cap| cap.limit(&param.name))
-                        .any(|limit| limit.is_none_or(|limit| limit.permits(value)))
-            };
-            let values: Vec<Val> =
-                crate::generate::pool(param.kind).into_iter().filter(fits).collect();
-            let longer = |args: &Vec<(String, Val)>| {
-                let with = |value: &Val| {
-                    let mut args = args.clone();
-                    args.push((param.name.clone(), value.clone()));
-                    args
-                };
-                values.iter().map(with).collect::<Vec<_>>()
-            };
-            all = all.iter().flat_map(longer).collect();
-        }
-        all
-    }
-}
-
-impl Verbs {
-    pub(crate) fn permit(&self, verb: &str, args: &[(String, Val)]) -> bool {
-        match self {
-            Self::Listed(names) => names.iter().any(|name| glob(name.as_bytes(), verb.as_bytes())),
-            Self::Limited(caps) => caps.iter().any(|cap| {
-                let here = Cap { verb: verb.to_owned(), limits: cap.limits.clone() };
-                glob(cap.verb.as_bytes(), verb.as_bytes()) && here.permits(verb, args)
-            }),
-        }
-    }
-
-    pub(crate) fn mention(&self, verb: &str) -> bool {
-        self.of(verb).next().is_some()
-    }
-
-    /// What it says of one verb.
-    pub(crate) fn of(&self, verb: &str) -> impl Iterator<Item = Cap> {
-        let caps: Vec<(&str, &[(String, crate::model::Limit)])> = match self {
-            Self::Listed(names) => names.iter().map(|name| (name.as_str(), &[][..])).collect(),
-            Self::Limited(caps) => {
-                caps.iter().map(|cap| (cap.verb.as_str(), &cap.limits[..])).collect()
-            }
-        };
-        let meant = caps.into_iter().filter(|(name, _)| glob(name.as_bytes(), verb.as_bytes()));
-        let made = meant.map(|(_, limits)| Cap { verb: verb.to_owned(), limits: limits.to_vec() });
-        made.collect::<Vec<_>>().into_iter()
-    }
-}
-
-impl Terms {
-    pub(crate) fn max_ttl(&self) -> u64 {
-        self.max_ttl.unwrap_or(30 * 60 * 1000)
-    }
-
-    pub(crate) fn reach(&self, recipient: &Recipient) -> bool {
-        let Some((alias, key)) = recipient else { return self.bearer };
-        let own = |text: &str| text.starts_with("own/");
-        let means = |pattern: &String| {
-            own(pattern) == own(alias) && glob(pattern.as_bytes(), alias.as_bytes())
-        };
-        (self.to.is_some() || self.keys.is_some())
-            && self.to.as_ref().is_none_or(|to| to.iter().any(means))
-            && self.keys.as_ref().is_none_or(|keys| keys.contains(key))
-    }
-
-    pub(crate) fn mode(&self, verbs: &Verbs, verb: &str) -> Mode {
-        match &self.approve {
-            None => Mode::Never,
-            Some(Approve::All(mode)) => *mode,
-            Some(Approve::By(words)) if verbs.mention(verb) => {
-                let meant = words.iter().filter(|(name, _)| glob(name.as_bytes(), verb.as_bytes()));
-                meant.map(|(_, mode)| *mode).max().unwrap_or_default()
-            }
-            Some(Approve::By(_)) => Mode::Never,
-        }
-    }
-
-    /// How much it asks for a call.
-    pub(crate) fn demand(&self, verbs: &Verbs, verb: &str) -> (Mode, u8) {
-        match self.mode(verbs, verb) {
-            Mode::Never => (Mode::Never, 0),
-            mode => (mode, self.needs.unwrap_or(1)),
-        }
-    }
-}
-
 impl Approvers {
     /// Whether enough people said yes to this: the owner alone where nobody is named, and never the
     /// owner where somebody is.
@@ -355,108 +201,5 @@ impl Approvers {
             }
         }
         yes.len() >= usize::from(self.needs)
-    }
-}
-
-impl World {
-    /// Whether a user may act under an agent's name: a declared name is its user's, others are users' own.
-    pub(crate) fn may_act(&self, user: &str, agent: &str) -> bool {
-        let declared = self.items().find_map(|(_, item)| match item {
-            Item::Agent { name, user } if name == agent => Some(user.as_str()),
-            _ => None,
-        });
-        declared.unwrap_or(agent) == user
-    }
-
-    /// The first rule that allows the call, when none denies it.
-    pub(crate) fn policy_permits(&self, subject: &Subject, call: &Call) -> Option<Site> {
-        let permits = |verbs: &Verbs| verbs.permit(&call.verb, &call.args);
-        let denied = self
-            .denies()
-            .any(|(_, who, verbs)| self.selects(who, subject, Rule::Denies) && permits(verbs));
-        let mut allowing = self
-            .allows()
-            .filter(|(_, who, verbs)| self.selects(who, subject, Rule::Gives) && permits(verbs));
-        let first = allowing.next().map(|(site, _, _)| site);
-        first.filter(|_| !denied)
-    }
-
-    /// What allows, roles first.
-    pub(crate) fn allows(&self) -> impl Iterator<Item = (Site, Who, &Verbs)> {
-        let roles = self.items().filter_map(|(site, item)| match item {
-            Item::Role { verbs: Some(verbs), groups, .. } => {
-                Some((site, Who { groups: Some(groups.clone()), ..Who::default() }, verbs))
-            }
-            _ => None,
-        });
-        roles.chain(self.items().filter_map(|(site, item)| match item {
-            Item::Allow { who, verbs } => Some((site, who.clone(), verbs)),
-            _ => None,
-        }))
-    }
-
-    pub(crate) fn denies(&self) -> impl Iterator<Item = (Site, &Who, &Verbs)> {
-        self.items().filter_map(|(site, item)| match item {
-            Item::Deny { who, verbs } => Some((site, who, verbs)),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn delegates(&self) -> impl Iterator<Item = (Site, &Who, &Verbs, &Terms)> {
-        self.items().filter_map(|(site, item)| match item {
-            Item::Delegate { who, verbs, terms } => Some((site, who, verbs, terms)),
-            _ => None,
-        })
-    }
-
-    /// Whether a rule is about somebody at this moment.
-    pub(crate) fn selects(&self, who: &Who, subject: &Subject, rule: Rule) -> bool {
-        let unknown = match rule {
-            Rule::Gives => false,
-            Rule::Denies => true,
-        };
-        let named = |names: &Option<Vec<String>>, one: &String| match names {
-            None => true,
-            Some(names) => names.contains(&"*".to_owned()) || names.contains(one),
-        };
-        let in_one = |wanted: &Vec<String>| match &subject.groups {
-            None => unknown,
-            Some(groups) => groups.iter().any(|group| wanted.contains(group)),
-        };
-        let of_roles = who.roles.as_ref().map(|roles| self.groups_of(roles));
-        let mut open = who.when.is_empty();
-        for window in &who.when {
-            open |= window.includes(subject.now).unwrap_or(unknown);
-        }
-        named(&who.agents, &subject.agent)
-            && named(&who.users, &subject.user)
-            && who.groups.as_ref().is_none_or(in_one)
-            && of_roles.as_ref().is_none_or(in_one)
-            && open
-    }
-
-    fn groups_of(&self, roles: &[String]) -> Vec<String> {
-        let mut groups: Vec<String> = Vec::new();
-        for (_, item) in self.items() {
-            if let Item::Role { name, groups: own, .. } = item
-                && roles.contains(name)
-            {
-                groups.extend(own.clone());
-            }
-        }
-        groups.sort();
-        groups.dedup();
-        groups
-    }
-
-    pub(crate) fn approvers(&self, terms: &Terms) -> Approvers {
-        let named = terms.approvers.clone();
-        let (roles, mut users): (Vec<String>, Vec<String>) =
-            named.iter().cloned().partition(|name| name.starts_with('@'));
-        users.sort();
-        users.dedup();
-        let roles: Vec<String> = roles.iter().map(|role| role[1..].to_owned()).collect();
-        let groups = self.groups_of(&roles);
-        Approvers { named, users, groups, needs: terms.needs.unwrap_or(1) }
     }
 }

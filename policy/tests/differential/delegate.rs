@@ -1,7 +1,8 @@
 //! The second opinion on what may be shared, with whom, how long and how deep.
 
-use crate::decide::{Approvers, Rule};
+use crate::decide::Approvers;
 use crate::model::{Cap, Recipient, Site, Subject, Terms, Verbs, World};
+use crate::rules::Rule;
 
 /// What somebody wants to share.
 #[derive(Clone, Debug)]

@@ -139,8 +139,8 @@ pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit
     let accepted = |value: &Val| beside.iter().all(|other| other.permits(value));
     let values: Vec<Val> = pool(kind).into_iter().filter(accepted).collect();
     for _ in 0..20 {
-        let made =
-            any_limit(chance, kind, if values.is_empty() { pool(kind) } else { values.clone() });
+        let from = if values.is_empty() { pool(kind) } else { values.clone() };
+        let made = any_limit(chance, kind, &from);
         let settled = made.settled();
         let listed = settled.one_of.iter().flatten().all(accepted);
         if listed && values.iter().any(|value| settled.permits(value)) {
@@ -150,11 +150,11 @@ pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit
     Limit::only(chance.some(&values, 1, 1))
 }
 
-fn any_limit(chance: &mut Chance, kind: Kind, values: Vec<Val>) -> Limit {
+fn any_limit(chance: &mut Chance, kind: Kind, values: &[Val]) -> Limit {
     let mut limit = Limit::default();
     let listed = chance.percent(55) || kind == Kind::Bool;
     if listed {
-        limit.one_of = Some(chance.some(&values, 1, 4));
+        limit.one_of = Some(chance.some(values, 1, 4));
     }
     if listed && chance.percent(80) {
         return limit;
@@ -163,7 +163,7 @@ fn any_limit(chance: &mut Chance, kind: Kind, values: Vec<Val>) -> Limit {
         Kind::Text => {
             let which = chance.below(3);
             limit.prefix = (which != 0).then(|| chance.name(&PREFIXES));
-            limit.patterns = if which != 1 { chance.some(&patterns(), 1, 1) } else { vec![] };
+            limit.patterns = if which == 1 { vec![] } else { chance.some(&patterns(), 1, 1) };
         }
         Kind::Int => {
             let ends = chance.some(&NUMBERS, 2, 2);

@@ -23,9 +23,13 @@ mod generate;
 #[cfg(test)]
 mod limit;
 #[cfg(test)]
+mod menu;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod render;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]

@@ -42,7 +42,8 @@ impl Rendered {
     /// All of it, for people.
     pub(crate) fn shown(&self) -> String {
         let all = std::iter::once(&self.verbs).chain(&self.rules);
-        all.map(|source| format!("# {}\n{}\n", source.name, source.text)).collect()
+        let one = |source: &Source| format!("# {}\n{}\n", source.name, source.text);
+        all.map(one).collect::<Vec<_>>().concat()
     }
 }
 
@@ -153,11 +154,11 @@ fn who(who: &Who) -> String {
         }
     }
     let windows: Vec<String> = who.when.iter().map(window).collect();
-    match windows.as_slice() {
-        [] => {}
-        [one] => text += &format!("when = {one}\n"),
-        several => text += &format!("when = [{}]\n", several.join(", ")),
-    }
+    let _ = match windows.as_slice() {
+        [] => Ok(()),
+        [one] => writeln!(text, "when = {one}"),
+        several => writeln!(text, "when = [{}]", several.join(", ")),
+    };
     text
 }
 
@@ -176,7 +177,7 @@ fn window(window: &Window) -> String {
     match window.days {
         [true, true, true, true, true, true, true] => {}
         [true, false, false, false, true, true, true] => {
-            parts.push("days = \"fri-mon\"".to_owned())
+            parts.push("days = \"fri-mon\"".to_owned());
         }
         [true, true, true, true, true, false, false] => {
             parts.push("days = [\"mon-wed\", \"thu-fri\"]".to_owned());

@@ -3,10 +3,11 @@
 use crate::bridge::{Loaded, derived, mint, narrow, verified};
 use crate::calls::loaded;
 use crate::chance::Chance;
-use crate::decide::{Rule, Verdict};
+use crate::decide::Verdict;
 use crate::delegate::{Answer, Wish, may_share};
 use crate::generate::{groups, moment, principal, recipient, world};
 use crate::model::{Block, Call, Cap, Groups, Mode, Share, World};
+use crate::rules::Rule;
 use crate::sharing::{call, narrower};
 use crate::tally::{Tally, first_seed, wanted};
 
