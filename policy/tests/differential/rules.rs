@@ -59,22 +59,23 @@ impl Terms {
     }
 
     pub(crate) fn mode(&self, verbs: &Verbs, verb: &str) -> Mode {
+        if !verbs.mention(verb) {
+            return Mode::Never;
+        }
         match &self.approve {
-            Some(Approve::All(mode)) if verbs.mention(verb) => *mode,
-            Some(Approve::By(words)) if verbs.mention(verb) => {
+            None => Mode::Never,
+            Some(Approve::All(mode)) => *mode,
+            Some(Approve::By(words)) => {
                 let meant = words.iter().filter(|(name, _)| glob(name.as_bytes(), verb.as_bytes()));
                 meant.map(|(_, mode)| *mode).max().unwrap_or_default()
             }
-            None | Some(Approve::All(_) | Approve::By(_)) => Mode::Never,
         }
     }
 
     /// How much it asks for a call.
     pub(crate) fn demand(&self, verbs: &Verbs, verb: &str) -> (Mode, u8) {
-        match self.mode(verbs, verb) {
-            Mode::Never => (Mode::Never, 0),
-            mode => (mode, self.needs.unwrap_or(1)),
-        }
+        let mode = self.mode(verbs, verb);
+        (mode, if mode == Mode::Never { 0 } else { self.needs.unwrap_or(1) })
     }
 }
 
