@@ -103,6 +103,13 @@ impl Loaded {
                     .iter()
                     .map(|(site, approvers)| (self.text.site(site), from_approvers(approvers)))
                     .collect(),
+                asks: yes
+                    .asks
+                    .iter()
+                    .map(|(verb, (mode, approvers))| {
+                        (verb.to_string(), from_mode(*mode), from_approvers(approvers))
+                    })
+                    .collect(),
             },
             Err(no) => self.no(&no),
         }
@@ -233,6 +240,7 @@ fn to_value(value: &Val) -> Value {
         Val::Text(text) => Value::text(text.as_str()).unwrap(),
         Val::Int(number) => Value::Int(*number),
         Val::Bool(answer) => Value::Bool(*answer),
+        Val::List(items) => Value::list(items.iter().map(to_value)).unwrap(),
     }
 }
 
@@ -241,6 +249,7 @@ fn from_value(value: &Value) -> Val {
         Value::Text(text) => Val::Text(text.to_string()),
         Value::Int(number) => Val::Int(*number),
         Value::Bool(answer) => Val::Bool(*answer),
+        Value::List(items) => Val::List(items.iter().map(from_value).collect()),
     }
 }
 
@@ -273,6 +282,13 @@ fn to_constraint(limit: &Limit) -> Constraint {
     let prefix = limit.prefix.as_ref().map(|text| Text::new(text.as_str()).unwrap());
     parts.extend(prefix.map(Constraint::Prefix));
     parts.extend(limit.patterns.iter().map(|one| Constraint::Pattern(compiled(one))));
+    parts.extend(limit.length.map(|(min, max)| Constraint::Length { min, max }));
+    parts.extend(limit.subtree.as_ref().map(|root| Constraint::Subtree(root.parse().unwrap())));
+    parts.extend(limit.cidr.as_ref().map(|network| Constraint::Cidr(network.parse().unwrap())));
+    parts.extend(limit.url.as_ref().map(|prefix| Constraint::Url(prefix.parse().unwrap())));
+    parts.extend(limit.each.as_ref().map(|inner| Constraint::each(to_constraint(inner))));
+    let has = limit.has.as_ref().map(|inner| Constraint::Has(Box::new(to_constraint(inner))));
+    parts.extend(has);
     match parts.len() {
         0 => Constraint::Any,
         1 => parts.remove(0),
@@ -294,14 +310,36 @@ fn from_constraint(constraint: &Constraint) -> Limit {
             let known = patterns().into_iter().find(|one| regex(one) == pattern.source());
             limit.patterns = vec![known.unwrap()];
         }
+        Constraint::Length { min, max } => limit.length = Some((*min, *max)),
+        Constraint::Subtree(root) => limit.subtree = Some(root.path().to_owned()),
+        Constraint::Cidr(network) => limit.cidr = Some(network.to_string()),
+        Constraint::Url(prefix) => limit.url = Some(prefix.to_string()),
+        Constraint::Each(inner) => limit.each = Some(Box::new(from_constraint(inner))),
+        Constraint::Has(inner) => limit.has = Some(Box::new(from_constraint(inner))),
         Constraint::All(parts) => {
             for part in parts.iter().map(from_constraint) {
-                limit.prefix = part.prefix.or(limit.prefix);
-                limit.patterns.extend(part.patterns);
+                limit = joined(limit, part);
             }
         }
     }
     limit
+}
+
+/// Both; no two parts of one constraint say the same thing twice, but for patterns.
+fn joined(one: Limit, two: Limit) -> Limit {
+    Limit {
+        one_of: one.one_of.or(two.one_of),
+        min: one.min.or(two.min),
+        max: one.max.or(two.max),
+        prefix: one.prefix.or(two.prefix),
+        patterns: [one.patterns, two.patterns].concat(),
+        length: one.length.or(two.length),
+        subtree: one.subtree.or(two.subtree),
+        cidr: one.cidr.or(two.cidr),
+        url: one.url.or(two.url),
+        each: one.each.or(two.each),
+        has: one.has.or(two.has),
+    }
 }
 
 fn compiled(pattern: &Pattern) -> Anchored {

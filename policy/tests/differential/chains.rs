@@ -4,8 +4,8 @@ use crate::bridge::{Loaded, mint, narrow, passports};
 use crate::calls::{ended, loaded};
 use crate::chance::Chance;
 use crate::decide::{Verdict, decide};
-use crate::generate::{limit, moment, world};
-use crate::model::{Block, Cap, Chain, World};
+use crate::generate::{Whole, limit, moment, world};
+use crate::model::{Block, Cap, Chain, Limit, Pattern, World};
 use crate::sharing::{call, narrower, opened};
 use crate::shrink::{Case, agree};
 use crate::tally::{Tally, first_seed, wanted};
@@ -84,7 +84,7 @@ fn one_wish(seed: u64, chance: &mut Chance, world: &World, loaded: &Loaded, aske
         let later = [0, 0, 0, 1, u64::MAX - child.not_after];
         child.not_after += *chance.pick(&later);
         let taken = narrow(&bytes, &child).is_ok();
-        let expected = lies_within(&child, parent);
+        let Some(expected) = lies_within(&child, parent) else { continue };
         assert_eq!(taken, expected, "seed {seed}: {parent:#?} {child:#?}");
         asked.count(if taken { "taken" } else { "refused" });
     }
@@ -99,19 +99,32 @@ fn loosened(chance: &mut Chance, world: &World, cap: &mut Cap) {
         cap.limits.retain(|(name, _)| *name != param.name);
     }
     if chosen == 1 {
-        cap.limits.push((param.name.clone(), limit(chance, param.kind, &[])));
+        cap.limits.push((param.name.clone(), limit(chance, param.kind, &[], Whole::Each)));
     }
 }
 
-fn lies_within(child: &Block, parent: &Block) -> bool {
+/// Whether the child is within; `None` when this evaluator does not know.
+fn lies_within(child: &Block, parent: &Block) -> Option<bool> {
     let of = |block: &Block| {
         let limits = block.scope.iter().flat_map(|cap| cap.limits.clone());
-        limits.flat_map(|(_, limit)| limit.settled().patterns).collect::<Vec<_>>()
+        limits.flat_map(|(_, limit)| patterns(&limit.settled())).collect::<Vec<_>>()
     };
     let mut fresh = of(child);
     fresh.retain(|pattern| !of(parent).contains(pattern));
     fresh.sort_by_key(|pattern| format!("{pattern:?}"));
     fresh.dedup();
-    let within = |cap: &Cap| parent.scope.iter().any(|wide| wide.covers(cap));
-    child.scope.iter().all(within) && child.not_after <= parent.not_after && fresh.len() <= FRESH
+    let within = |cap: &Cap| {
+        let each: Vec<Option<bool>> = parent.scope.iter().map(|wide| wide.covers(cap)).collect();
+        let unknown = each.contains(&None) && !each.contains(&Some(true));
+        (!unknown).then(|| each.contains(&Some(true)))
+    };
+    let scopes = child.scope.iter().map(within).collect::<Option<Vec<bool>>>()?;
+    let good = child.not_after <= parent.not_after && fresh.len() <= FRESH;
+    Some(good && !scopes.contains(&false))
+}
+
+fn patterns(limit: &Limit) -> Vec<Pattern> {
+    let inner = [&limit.each, &limit.has].into_iter().flatten();
+    let inner = inner.flat_map(|limit| limit.settled().patterns);
+    limit.patterns.iter().cloned().chain(inner).collect()
 }

@@ -98,7 +98,7 @@ fn complete(verb: &Verb, call: &Call) -> Result<Call, Told> {
         args.push((param.name.clone(), value.clone()));
     }
     for (name, value) in &args {
-        if param(name).is_none_or(|param| param.kind != value.kind()) {
+        if param(name).is_none_or(|param| !value.is_a(param.kind)) {
             return Err(Told::Parameter(name.clone()));
         }
     }
@@ -144,6 +144,9 @@ fn option_made_by(element: &[Part], call: &Call) -> Option<String> {
         Part::Param(name) => call.arg(name).map(Val::plain).unwrap_or_default(),
     };
     let Some(Part::Param(first)) = element.first() else { return None };
+    if let Some(Val::List(items)) = call.arg(first) {
+        return items.iter().any(|one| one.plain().starts_with('-')).then(|| first.clone());
+    }
     let maker = element.iter().find(|part| !text(part).is_empty())?;
     match maker {
         part if !text(part).starts_with('-') => None,

@@ -1,7 +1,7 @@
 //! The second opinion on what may be shared, with whom, how long and how deep.
 
 use crate::decide::Approvers;
-use crate::model::{Cap, Recipient, Site, Subject, Terms, Verbs, World};
+use crate::model::{Cap, Mode, Recipient, Site, Subject, Terms, Verbs, World};
 use crate::rules::Rule;
 
 /// What somebody wants to share.
@@ -14,6 +14,8 @@ pub(crate) struct Wish {
     pub(crate) redelegate: u8,
     /// What the owner's other shares cover, and for whom they are.
     pub(crate) live: Vec<(Vec<Cap>, Vec<Recipient>)>,
+    /// What is taken for covered or not, when this evaluator does not know.
+    pub(crate) in_doubt: bool,
 }
 
 /// Whether it may be shared.
@@ -27,6 +29,8 @@ pub(crate) enum Answer {
         bytes: Option<u64>,
         /// Sorted by rule.
         consent: Vec<(Site, Approvers)>,
+        /// By verb, sorted.
+        asks: Vec<(String, Mode, Approvers)>,
     },
     Empty,
     NoRule,
@@ -36,16 +40,37 @@ pub(crate) enum Answer {
     TooMany(Site, u32),
 }
 
+/// Whether this evaluator knows all that the answer depends on.
+pub(crate) fn knows(world: &World, wish: &Wish) -> bool {
+    world.delegates().all(|(_, _, verbs, terms)| {
+        let knows = |cap: &Cap| verbs.of(&cap.verb).all(|own| own.covers(cap).is_some());
+        let meets = |cap: &Cap| verbs.of(&cap.verb).all(|own| own.may_meet(cap).is_some());
+        wish.scope.iter().all(knows)
+            && (terms.max_shares.is_none()
+                || wish.live.iter().all(|(scope, _)| scope.iter().all(meets)))
+    })
+}
+
 type Delegating<'w> = (Site, &'w Verbs, &'w Terms);
 
 pub(crate) fn may_share(world: &World, owner: &Subject, wish: &Wish) -> Answer {
     let mut chosen = Vec::new();
+    let mut asks: Vec<(String, Mode, Approvers)> = Vec::new();
     for cap in &wish.scope {
-        match choose(world, owner, wish, cap) {
-            Ok(rule) => chosen.push(rule),
+        let rule = match choose(world, owner, wish, cap) {
+            Ok(rule) => rule,
             Err(no) => return no,
+        };
+        let mode = rule.2.mode(rule.1, &cap.verb);
+        let asked = (cap.verb.clone(), mode, world.approvers(rule.2));
+        match asks.iter_mut().find(|(verb, _, _)| *verb == cap.verb) {
+            None => asks.push(asked),
+            Some(before) if before.1 < mode => *before = asked,
+            Some(_) => {}
         }
+        chosen.push(rule);
     }
+    asks.sort_by(|one, two| one.0.cmp(&two.0));
     let least = |of: fn(&Terms) -> Option<u64>| chosen.iter().filter_map(|rule| of(rule.2)).min();
     let Some(max_ttl) = least(|terms| Some(terms.max_ttl())) else { return Answer::Empty };
     let mut by: Vec<Site> = chosen.iter().map(|rule| rule.0).collect();
@@ -57,7 +82,7 @@ pub(crate) fn may_share(world: &World, owner: &Subject, wish: &Wish) -> Answer {
         consent.extend(rule.map(|rule| (*site, world.approvers(rule.2))));
     }
     let (calls, bytes) = (least(|terms| terms.max_calls), least(|terms| terms.max_bytes));
-    Answer::Yes { max_ttl, by, calls, bytes, consent }
+    Answer::Yes { max_ttl, by, calls, bytes, consent, asks }
 }
 
 /// The one rule for a capability: of those that cover all of it and all that is asked, the one that
@@ -70,7 +95,8 @@ fn choose<'w>(
 ) -> Result<Delegating<'w>, Answer> {
     let mut rules: Vec<Delegating<'w>> = Vec::new();
     for (site, who, verbs, terms) in world.delegates() {
-        let covers = exists(world, cap) && verbs.of(&cap.verb).any(|own| own.covers(cap));
+        let covers = exists(world, cap)
+            && verbs.of(&cap.verb).any(|own| own.covers(cap).unwrap_or(wish.in_doubt));
         if covers && world.selects(who, owner, Rule::Gives) {
             rules.push((site, verbs, terms));
         }
@@ -103,8 +129,9 @@ fn has_room(world: &World, verbs: &Verbs, terms: &Terms, wish: &Wish) -> bool {
     let Some(most) = terms.max_shares else { return true };
     let mut count = 0;
     for (scope, recipients) in &wish.live {
-        let touches =
-            |cap: &Cap| exists(world, cap) && verbs.of(&cap.verb).any(|own| own.may_meet(cap));
+        let touches = |cap: &Cap| {
+            exists(world, cap) && verbs.of(&cap.verb).any(|own| own.may_meet(cap).unwrap_or(true))
+        };
         if recipients.iter().any(|one| terms.reach(one)) && scope.iter().any(touches) {
             count += 1;
         }

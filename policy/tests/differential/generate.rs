@@ -1,5 +1,7 @@
 //! Worlds by chance: small pools of names and values, so that rules and calls meet.
 
+use std::sync::OnceLock;
+
 use crate::chance::Chance;
 use crate::limit::glob;
 use crate::model::{
@@ -11,6 +13,58 @@ const TEXTS: [&str; 11] =
     ["", "a", "ab", "abc", "b1", "web-1", "web-2", "-x", "db", "/var/log", "a\nb"];
 const NUMBERS: [i64; 7] = [-3, 0, 1, 5, 10, 11, 100];
 const PREFIXES: [&str; 6] = ["", "a", "ab", "web-", "/var/", "b"];
+const PATHS: [&str; 6] = ["/", "/var/log", "/var/log/a", "/var/log/a/b", "/var/logs", "/etc/x"];
+const NO_PATHS: [&str; 4] = ["/var/log/../x", "/var/log/", "var/log", "/var//log"];
+const ROOTS: [&str; 5] = ["/", "/var/log", "/var/log/", "/var", "/var/log/a"];
+const ADDRESSES: [&str; 6] =
+    ["10.0.0.1", "10.1.2.3", "192.168.0.1", "11.0.0.0", "::1", "2001:db8::1"];
+const NO_ADDRESSES: [&str; 4] = ["10.0.0.01", "::ffff:10.0.0.1", "0::1", "10.0.0.0/8"];
+const NETWORKS: [&str; 8] = [
+    "10.0.0.0/8",
+    "10.0.0.0/24",
+    "0.0.0.0/0",
+    "10.0.0.1/32",
+    "::/0",
+    "2001:db8::/32",
+    "192.168.0.0/23",
+    "10.1.2.2/31",
+];
+const URLS: [&str; 7] = [
+    "https://example.com/",
+    "https://example.com/api/x",
+    "https://example.com/apis",
+    "http://example.com/api/",
+    "https://a.example.com/api/x",
+    "https://notexample.com/api/",
+    "https://example.com:8443/api/",
+];
+const NO_URLS: [&str; 4] = [
+    "https://example.com",
+    "https://example.com/api/../x",
+    "https://EXAMPLE.com/",
+    "https://u@example.com/api/",
+];
+const SITES: [&str; 5] = [
+    "https://example.com/",
+    "https://example.com/api/",
+    "https://*.example.com/",
+    "http://example.com/",
+    "https://example.com:8443/api/",
+];
+/// What is asked for most, first.
+const KINDS: [Kind; 11] = [
+    Kind::Text,
+    Kind::Text,
+    Kind::Text,
+    Kind::Int,
+    Kind::Int,
+    Kind::Bool,
+    Kind::Path,
+    Kind::Address,
+    Kind::Url,
+    Kind::Texts,
+    Kind::Ints,
+];
 const VERBS: [&str; 5] = ["a.one", "a.two", "b.one", "b.two", "c.go"];
 const STARRED: [&str; 5] = ["*", "a.*", "*.one", "b*", "*o*"];
 const PARAMS: [&str; 3] = ["x", "y", "z"];
@@ -25,13 +79,65 @@ const KEYS: [&str; 2] = [
 ];
 const MINUTE: u64 = 60_000;
 
+impl Kind {
+    /// What the items of a list are.
+    pub(crate) fn item(self) -> Option<Self> {
+        match self {
+            Self::Texts => Some(Self::Text),
+            Self::Ints => Some(Self::Int),
+            Self::Addresses => Some(Self::Address),
+            Self::Text | Self::Int | Self::Bool | Self::Path | Self::Address | Self::Url => None,
+        }
+    }
+}
+
 /// Every value of a kind that these tests know.
 pub(crate) fn pool(kind: Kind) -> Vec<Val> {
     match kind {
-        Kind::Text => TEXTS.iter().map(|text| Val::Text((*text).to_owned())).collect(),
+        Kind::Text => texts(&TEXTS),
         Kind::Int => NUMBERS.iter().copied().map(Val::Int).collect(),
         Kind::Bool => vec![Val::Bool(false), Val::Bool(true)],
+        Kind::Path => texts(&PATHS),
+        Kind::Address => texts(&ADDRESSES),
+        Kind::Url => texts(&URLS),
+        Kind::Texts => lists(&[&[], &["a"], &["a", "b1"], &["-x"], &["web-1", "db"], &["ab"; 3]]),
+        Kind::Ints => {
+            let list = |items: &[i64]| Val::List(items.iter().copied().map(Val::Int).collect());
+            vec![list(&[]), list(&[1]), list(&[1, 5]), list(&[100]), list(&[0, 10, 11])]
+        }
+        Kind::Addresses => {
+            lists(&[&[], &["10.0.0.1"], &["10.0.0.1", "192.168.0.1"], &["::1", "10.1.2.3"]])
+        }
     }
+}
+
+/// Values that are none of the kind.
+pub(crate) fn malformed(kind: Kind) -> Vec<Val> {
+    match kind {
+        Kind::Path => texts(&NO_PATHS),
+        Kind::Address => texts(&NO_ADDRESSES),
+        Kind::Url => texts(&NO_URLS),
+        Kind::Addresses => lists(&[&["10.0.0.1", "10.0.0.01"]]),
+        Kind::Text => lists(&[&["a"]]),
+        Kind::Texts => texts(&["a"]),
+        Kind::Int | Kind::Bool | Kind::Ints => texts(&["1"]),
+    }
+}
+
+/// Every value that these tests know.
+pub(crate) fn everything() -> &'static [Val] {
+    static ALL: OnceLock<Vec<Val>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        [&KINDS[..], &[Kind::Addresses]].concat().into_iter().flat_map(pool).collect()
+    })
+}
+
+fn texts(texts: &[&str]) -> Vec<Val> {
+    texts.iter().map(|text| Val::Text((*text).to_owned())).collect()
+}
+
+fn lists(lists: &[&[&str]]) -> Vec<Val> {
+    lists.iter().map(|items| Val::List(texts(items))).collect()
 }
 
 /// Every pattern that these tests know.
@@ -64,7 +170,7 @@ pub(crate) fn world(chance: &mut Chance) -> World {
     for name in ROLES {
         if chance.percent(75) {
             let groups = chance.some(&GROUPS, 1, 2).into_iter().map(str::to_owned).collect();
-            let held = chance.percent(30).then(|| rule_verbs(chance, &verbs));
+            let held = chance.percent(30).then(|| rule_verbs(chance, &verbs, Whole::Each));
             roles.push(name);
             let file = chance.below(2);
             files[file].push(Item::Role { name: name.to_owned(), groups, verbs: held });
@@ -73,7 +179,8 @@ pub(crate) fn world(chance: &mut Chance) -> World {
     let many = [chance.from(1, 7), chance.from(0, 3), chance.from(1, 6)];
     for (kind, many) in many.into_iter().enumerate() {
         for _ in 0..many {
-            let (who, held) = (who(chance, &roles), rule_verbs(chance, &verbs));
+            let items = if kind == 1 { Whole::Has } else { Whole::Each };
+            let (who, held) = (who(chance, &roles), rule_verbs(chance, &verbs, items));
             let item = match kind {
                 0 => Item::Allow { who, verbs: held },
                 1 => Item::Deny { who, verbs: held },
@@ -112,10 +219,16 @@ fn verb(chance: &mut Chance, name: &str) -> Verb {
     let text = |text: &str| Part::Text(text.to_owned());
     for one in &params {
         let itself = Part::Param(one.name.clone());
+        let whole = one.kind == Kind::Path || one.kind.item().is_some();
+        let mixes: Vec<&Param> = params
+            .iter()
+            .filter(|other| other.kind != Kind::Path && other.kind.item().is_none())
+            .collect();
         argv.push(match chance.below(8) {
+            _ if whole => vec![itself],
             0 => vec![text("--flag="), itself],
             1 => vec![itself, text("-tail")],
-            2 => vec![itself, Part::Param(chance.pick(&params).name.clone())],
+            2 => vec![itself, Part::Param(chance.pick(&mixes).name.clone())],
             _ => vec![itself],
         });
     }
@@ -127,15 +240,48 @@ fn verb(chance: &mut Chance, name: &str) -> Verb {
 }
 
 fn param(chance: &mut Chance, name: &str) -> Param {
-    let kind = *chance.pick(&[Kind::Text, Kind::Text, Kind::Int, Kind::Bool]);
-    let limit = if chance.percent(40) { limit(chance, kind, &[]) } else { Limit::default() };
+    let kind = if chance.percent(6) { Kind::Addresses } else { *chance.pick(&KINDS) };
+    let mut limit =
+        if chance.percent(40) { limit(chance, kind, &[], Whole::Each) } else { Limit::default() };
+    if kind == Kind::Path && limit.subtree.is_none() && limit.one_of.is_none() {
+        limit.subtree = Some(chance.name(&["/", "/var/log"]));
+    }
+    if kind.item().is_some() {
+        // One item at least, where it does not say otherwise.
+        let max = limit.length.map_or(u32::MAX, |(_, max)| max);
+        limit.length = Some((u32::from(chance.percent(70)), max));
+    }
     let accepted: Vec<Val> = pool(kind).into_iter().filter(|one| limit.permits(one)).collect();
-    let default = chance.percent(60).then(|| chance.pick(&accepted).clone());
+    let default =
+        (!accepted.is_empty() && chance.percent(60)).then(|| chance.pick(&accepted).clone());
     Param { name: name.to_owned(), kind, limit, default }
 }
 
+/// Which items of a list a rule is about.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Whole {
+    Each,
+    Has,
+}
+
 /// A limit that means something beside each of these others.
-pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit {
+pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit], items: Whole) -> Limit {
+    let Some(item) = kind.item() else { return single(chance, kind, beside) };
+    let inner: Vec<&Limit> = beside.iter().filter_map(|limit| limit.each.as_deref()).collect();
+    let mut limit = Limit::default();
+    let one = Some(Box::new(single(chance, item, &inner)));
+    match items {
+        Whole::Each => limit.each = one,
+        Whole::Has => limit.has = one,
+    }
+    let most = beside.iter().filter_map(|limit| limit.length).map(|(_, max)| max).min();
+    if chance.percent(25) && most.is_none_or(|most| most > 1) {
+        limit.length = Some(*chance.pick(&[(0, 1), (0, 2), (1, 2), (0, u32::MAX)]));
+    }
+    limit
+}
+
+fn single(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit {
     let accepted = |value: &Val| beside.iter().all(|other| other.permits(value));
     let values: Vec<Val> = pool(kind).into_iter().filter(accepted).collect();
     for _ in 0..20 {
@@ -152,7 +298,7 @@ pub(crate) fn limit(chance: &mut Chance, kind: Kind, beside: &[&Limit]) -> Limit
 
 fn any_limit(chance: &mut Chance, kind: Kind, values: &[Val]) -> Limit {
     let mut limit = Limit::default();
-    let listed = chance.percent(55) || kind == Kind::Bool;
+    let listed = chance.percent(50) || kind == Kind::Bool;
     if listed {
         limit.one_of = Some(chance.some(values, 1, 4));
     }
@@ -171,7 +317,13 @@ fn any_limit(chance: &mut Chance, kind: Kind, values: &[Val]) -> Limit {
             limit.min = (which != 0).then_some(ends[0]);
             limit.max = (which != 1).then_some(ends[1]);
         }
-        Kind::Bool => {}
+        Kind::Path => limit.subtree = Some(chance.name(&ROOTS)),
+        Kind::Address => limit.cidr = Some(chance.name(&NETWORKS)),
+        Kind::Url => limit.url = Some(chance.name(&SITES)),
+        Kind::Bool | Kind::Texts | Kind::Ints | Kind::Addresses => {}
+    }
+    if matches!(kind, Kind::Text | Kind::Path | Kind::Url) && chance.percent(20) {
+        limit.length = Some(*chance.pick(&[(0, 3), (2, 8), (1, u32::MAX), (0, 20)]));
     }
     limit
 }
@@ -216,7 +368,7 @@ fn window(chance: &mut Chance) -> Window {
 }
 
 /// What a rule of this catalog may say of verbs.
-fn rule_verbs(chance: &mut Chance, verbs: &[Verb]) -> Verbs {
+fn rule_verbs(chance: &mut Chance, verbs: &[Verb], items: Whole) -> Verbs {
     let mut names: Vec<&str> = verbs.iter().map(|verb| verb.name.as_str()).collect();
     let matching = |name: &&&str| verbs.iter().any(|verb| meant(name, verb));
     names.extend(STARRED.iter().filter(matching));
@@ -225,14 +377,14 @@ fn rule_verbs(chance: &mut Chance, verbs: &[Verb]) -> Verbs {
         return Verbs::Listed(names.into_iter().map(str::to_owned).collect());
     }
     let names = chance.some(&names, 1, 3);
-    Verbs::Limited(names.into_iter().map(|name| rule_cap(chance, verbs, name)).collect())
+    Verbs::Limited(names.into_iter().map(|name| rule_cap(chance, verbs, name, items)).collect())
 }
 
 fn meant(name: &str, verb: &Verb) -> bool {
     glob(name.as_bytes(), verb.name.as_bytes())
 }
 
-fn rule_cap(chance: &mut Chance, verbs: &[Verb], name: &str) -> Cap {
+fn rule_cap(chance: &mut Chance, verbs: &[Verb], name: &str, items: Whole) -> Cap {
     let meant: Vec<&Verb> = verbs.iter().filter(|verb| meant(name, verb)).collect();
     let mut limits = Vec::new();
     for param in &meant[0].params {
@@ -243,9 +395,10 @@ fn rule_cap(chance: &mut Chance, verbs: &[Verb], name: &str) -> Cap {
             .collect();
         let beside: Vec<&Limit> = everywhere.iter().map(|one| &one.limit).collect();
         let common = |value: &Val| beside.iter().all(|limit| limit.permits(value));
-        let possible = pool(param.kind).iter().any(common);
+        let listed = param.kind.item().is_none() || meant.len() == 1;
+        let possible = listed && pool(param.kind).iter().any(common);
         if everywhere.len() == meant.len() && possible && chance.percent(55) {
-            limits.push((param.name.clone(), limit(chance, param.kind, &beside)));
+            limits.push((param.name.clone(), limit(chance, param.kind, &beside, items)));
         }
     }
     Cap { verb: name.to_owned(), limits }

@@ -6,6 +6,7 @@ pub(crate) enum Val {
     Text(String),
     Int(i64),
     Bool(bool),
+    List(Vec<Val>),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +14,12 @@ pub(crate) enum Kind {
     Text,
     Int,
     Bool,
+    Path,
+    Address,
+    Url,
+    Texts,
+    Ints,
+    Addresses,
 }
 
 /// What a value may be: all that is stated here holds.
@@ -23,6 +30,17 @@ pub(crate) struct Limit {
     pub(crate) max: Option<i64>,
     pub(crate) prefix: Option<String>,
     pub(crate) patterns: Vec<Pattern>,
+    /// How many bytes a text has, or items a list: from and to.
+    pub(crate) length: Option<(u32, u32)>,
+    /// The path itself, or what lies beneath.
+    pub(crate) subtree: Option<String>,
+    pub(crate) cidr: Option<String>,
+    /// What URLs begin with, `*.` before the host for all beneath it.
+    pub(crate) url: Option<String>,
+    /// Of a list: every item.
+    pub(crate) each: Option<Box<Limit>>,
+    /// Of a list: some item.
+    pub(crate) has: Option<Box<Limit>>,
 }
 
 /// Alternatives, each a run of pieces.

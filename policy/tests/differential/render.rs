@@ -70,13 +70,19 @@ fn param(param: &Param) -> String {
         Kind::Text => "string",
         Kind::Int => "int",
         Kind::Bool => "bool",
+        Kind::Path => "path",
+        Kind::Address => "address",
+        Kind::Url => "url",
+        Kind::Texts => "string[]",
+        Kind::Ints => "int[]",
+        Kind::Addresses => "address[]",
     };
     let filled = match &param.default {
         Some(value) => format!("default = {}", toml(value)),
         None => "required = true".to_owned(),
     };
     let mut lines = vec![format!("type = \"{kind}\""), filled];
-    lines.extend(fields(&param.limit));
+    lines.extend(whole(&param.limit, param.kind.item().is_some()));
     lines.join("\n")
 }
 
@@ -87,12 +93,30 @@ fn fields(limit: &Limit) -> Vec<String> {
     fields.extend(limit.max.map(|max| format!("max = {max}")));
     fields.extend(limit.prefix.as_ref().map(|text| format!("prefix = {}", quoted(text))));
     fields.extend(limit.patterns.iter().map(|one| format!("pattern = {}", quoted(&regex(one)))));
+    for (key, text) in [("subtree", &limit.subtree), ("cidr", &limit.cidr), ("url", &limit.url)] {
+        fields.extend(text.as_ref().map(|text| format!("{key} = {}", quoted(text))));
+    }
+    fields.extend(limit.each.iter().chain(&limit.has).flat_map(|inner| self::fields(inner)));
     fields
 }
 
+/// The same with its length, in the words for lists or for texts.
+fn whole(limit: &Limit, list: bool) -> Vec<String> {
+    let what = if list { "items" } else { "bytes" };
+    let length = |limit: &Limit, what: &str| {
+        let Some((min, max)) = limit.length else { return vec![] };
+        let most = (max != u32::MAX).then(|| format!("max_{what} = {max}"));
+        std::iter::once(format!("min_{what} = {min}")).chain(most).collect()
+    };
+    let inner = limit.each.iter().chain(&limit.has);
+    let inner = inner.flat_map(|inner| length(inner, "bytes")).collect();
+    [fields(limit), length(limit, what), inner].concat()
+}
+
 fn in_rule(limit: &Limit) -> String {
-    let fields = fields(limit);
-    match (&limit.one_of, fields.len()) {
+    let list = limit.each.as_ref().or(limit.has.as_ref());
+    let fields = whole(limit, list.is_some());
+    match (&list.map_or(limit, |inner| inner).one_of, fields.len()) {
         (Some(list), 1) if list.len() == 1 => toml(&list[0]),
         (Some(list), 1) => values(list),
         _ => format!("{{ {} }}", fields.join(", ")),
@@ -262,6 +286,7 @@ fn toml(value: &Val) -> String {
         Val::Text(text) => quoted(text),
         Val::Int(number) => number.to_string(),
         Val::Bool(answer) => answer.to_string(),
+        Val::List(items) => values(items),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::bridge::{Loaded, derived};
 use crate::chance::Chance;
 use crate::decide::{Verdict, decide};
-use crate::generate::{groups, limit, pool, principal, recipient};
+use crate::generate::{Whole, groups, limit, malformed, pool, principal, recipient};
 use crate::model::{Block, Call, Cap, Chain, Kind, Limit, Mode, Share, Val, Verb, World};
 
 const MINUTE: u64 = 60_000;
@@ -100,7 +100,10 @@ fn scope(chance: &mut Chance, world: &World, loaded: &Loaded, share: &Share, now
             if cap.limit(&param.name).is_none()
                 && chance.percent(if twice.is_empty() { 30 } else { 60 })
             {
-                cap.limits.push((param.name.clone(), limit(chance, param.kind, &[&param.limit])));
+                cap.limits.push((
+                    param.name.clone(),
+                    limit(chance, param.kind, &[&param.limit], Whole::Each),
+                ));
             }
         }
         scope.push(cap);
@@ -169,7 +172,7 @@ fn narrowed(chance: &mut Chance, wide: &Limit, kind: Kind) -> Limit {
         }
         _ => narrow = Limit::only(chance.some(&values, 1, 5)),
     }
-    if wide.covers(&narrow) { narrow } else { wide.clone() }
+    if wide.covers(&narrow) == Some(true) { narrow } else { wide.clone() }
 }
 
 /// A call that means to be within the last of these scopes.
@@ -203,6 +206,9 @@ fn value(chance: &mut Chance, verb: &Verb, aimed: &Cap, name: &str) -> Val {
     if !fitting.is_empty() && chance.percent(88) {
         return chance.pick(&fitting).clone();
     }
-    let kind = if chance.percent(8) { Kind::Bool } else { param.kind };
-    chance.pick(&pool(kind)).clone()
+    match chance.below(10) {
+        0 => chance.pick(&pool(Kind::Bool)).clone(),
+        1 | 2 => chance.pick(&malformed(param.kind)).clone(),
+        _ => chance.pick(&pool(param.kind)).clone(),
+    }
 }
