@@ -1,5 +1,7 @@
 //! The chain of blocks: built, and walked.
 
+use std::sync::LazyLock;
+
 use biscuit_auth::builder::{Algorithm, BiscuitBuilder};
 use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::format::schema;
@@ -18,13 +20,11 @@ use crate::time::Timestamp;
 
 const FIRST_KEY: &[u8] = b"openscope passport first key v1";
 const NEXT_KEY: &[u8] = b"openscope passport next key v1";
-// Signs what is rebuilt only to be compared with what was signed.
-const SCRATCH_SEED: [u8; 32] = [0; 32];
 
 pub(super) fn mint(root: &SigningKey, authority: &Authority) -> Result<Vec<u8>, MintFault> {
     let context = authority.to_context()?;
     let next = derived_seed(FIRST_KEY, root.as_bytes(), &context);
-    let token = first_block(&context, authority, root.as_bytes(), &next)?;
+    let token = first_block(&context, authority, &key_pair(root.as_bytes())?, &key_pair(&next)?)?;
     within_size(&token)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn narrow(
     let context = narrowing.to_context()?;
     // The passport's bytes end with the secret that lets them be narrowed, so what follows from them is secret too.
     let next = derived_seed(NEXT_KEY, &Sha256::digest(passport).into(), &context);
-    let narrowed = within_size(&later_block(&token, &context, narrowing, &next)?)?;
+    let narrowed = within_size(&later_block(&token, &context, narrowing, &key_pair(&next)?)?)?;
     verify(&narrowed, root).map_err(MintFault::Refused)?;
     Ok(narrowed)
 }
@@ -123,7 +123,7 @@ fn stated_first(
     patterns: &mut Patterns,
 ) -> Option<(Authority, Biscuit)> {
     let authority = Authority::from_context(context, patterns).ok()?;
-    let again = first_block(context, &authority, &SCRATCH_SEED, &SCRATCH_SEED).ok()?;
+    let again = first_block(context, &authority, scratch()?, scratch()?).ok()?;
     let same = again.container().to_proto().authority.block == signed.block;
     same.then_some((authority, again))
 }
@@ -136,7 +136,7 @@ fn stated_later(
     patterns: &mut Patterns,
 ) -> Option<(Narrowing, Biscuit)> {
     let narrowing = Narrowing::from_context(context, patterns).ok()?;
-    let again = later_block(parent, context, &narrowing, &SCRATCH_SEED).ok()?;
+    let again = later_block(parent, context, &narrowing, scratch()?).ok()?;
     let same = again.container().to_proto().blocks.last()?.block == signed.block;
     same.then_some((narrowing, again))
 }
@@ -172,13 +172,13 @@ impl Bounds<'_> {
 fn first_block(
     context: &str,
     authority: &Authority,
-    root: &[u8; 32],
-    next: &[u8; 32],
+    root: &KeyPair,
+    next: &KeyPair,
 ) -> Result<Biscuit, MintFault> {
     let block = datalog::block(context.to_owned(), authority.not_after, &authority.scope);
     BiscuitBuilder::new()
         .merge(block)
-        .build_with_key_pair(&key_pair(root)?, SymbolTable::new(), &key_pair(next)?)
+        .build_with_key_pair(root, SymbolTable::new(), next)
         .map_err(|fault| token_fault(&fault))
 }
 
@@ -186,10 +186,10 @@ fn later_block(
     parent: &Biscuit,
     context: &str,
     narrowing: &Narrowing,
-    next: &[u8; 32],
+    next: &KeyPair,
 ) -> Result<Biscuit, MintFault> {
     let block = datalog::block(context.to_owned(), narrowing.not_after, &narrowing.scope);
-    parent.append_with_keypair(&key_pair(next)?, block).map_err(|fault| token_fault(&fault))
+    parent.append_with_keypair(next, block).map_err(|fault| token_fault(&fault))
 }
 
 fn within_size(token: &Biscuit) -> Result<Vec<u8>, MintFault> {
@@ -213,6 +213,13 @@ fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, MintFault> {
     PrivateKey::from_bytes(seed, Algorithm::Ed25519)
         .map(|key| KeyPair::from(&key))
         .map_err(|fault| MintFault::Token(fault.to_string()))
+}
+
+/// Signs what is rebuilt only to be compared with what was signed. Made once: it would cost each block of
+/// each passport as much as a signature.
+fn scratch() -> Option<&'static KeyPair> {
+    static SCRATCH: LazyLock<Option<KeyPair>> = LazyLock::new(|| key_pair(&[0; 32]).ok());
+    SCRATCH.as_ref()
 }
 
 fn public_key(root: &VerifyingKey) -> Result<PublicKey, biscuit_auth::error::Format> {
