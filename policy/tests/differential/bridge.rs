@@ -13,10 +13,10 @@ use policy::{
 
 use crate::decide::{Approvers, Told, Verdict};
 use crate::delegate::{Answer, Wish};
-use crate::generate::patterns;
 use crate::model::{
     Block, Call, Cap, Chain, Groups, Limit, Mode, Pattern, Recipient, Share, Subject, Val, World,
 };
+use crate::pool::patterns;
 use crate::render::{Rendered, regex};
 
 /// A world as the crate has it.

@@ -1,7 +1,7 @@
 //! What a limit permits, and when one lies within another.
 
-use crate::generate::{everything, pool};
 use crate::model::{Cap, Class, Kind, Limit, Pattern, Piece, Val};
+use crate::pool::{everything, pool};
 
 impl Val {
     /// Whether it is well-formed for the kind: of texts, those that are known to be.
@@ -200,7 +200,7 @@ fn is_in(address: &str, network: &str) -> bool {
 /// Whether one network is of the other: the same family, and the same first bits.
 fn is_within(narrow: &str, wide: &str) -> bool {
     let ((one, many), (two, few)) = (bits(narrow), bits(wide));
-    many >= few && one.len() == two.len() && one[..few] == two[..few]
+    many >= few && one.len() == two.len() && one.get(..few) == two.get(..few)
 }
 
 /// The bits of a network's address, and how many of them it has in common.

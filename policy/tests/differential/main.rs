@@ -27,6 +27,8 @@ mod menu;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod render;
 #[cfg(test)]
 mod rules;

@@ -1,8 +1,8 @@
 //! What the second evaluator thinks that the menu would show.
 
 use crate::decide::Told;
-use crate::generate::pool;
 use crate::model::{Cap, Chain, Share, Val, Verb, Verbs, Who, World};
+use crate::pool::pool;
 use crate::rules::Rule;
 
 /// What the menu would show of one verb.

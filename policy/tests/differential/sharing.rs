@@ -3,8 +3,9 @@
 use crate::bridge::{Loaded, derived};
 use crate::chance::Chance;
 use crate::decide::{Verdict, decide};
-use crate::generate::{Whole, groups, limit, malformed, pool, principal, recipient};
+use crate::generate::{Whole, groups, limit, principal, recipient};
 use crate::model::{Block, Call, Cap, Chain, Kind, Limit, Mode, Share, Val, Verb, World};
+use crate::pool::{malformed, pool};
 
 const MINUTE: u64 = 60_000;
 

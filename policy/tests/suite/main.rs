@@ -8,6 +8,7 @@ mod consent;
 mod crowd;
 #[cfg(test)]
 mod delegates;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod laws;
