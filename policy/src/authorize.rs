@@ -241,14 +241,15 @@ impl<'a> Judgement<'a> {
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let Run::Exec(exec) = &verb.run;
         let argv = verb.command(&call.arguments);
-        let run = (argv, &exec.dir, &exec.env, &self.standing.owner);
+        let takes = format!("{:?}", verb.parameters);
+        let run = (argv, &exec.dir, &exec.env, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
     }
 
     /// Of all that the share lets this verb do, and of how it is done.
     fn once(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let scope: Vec<&Capability> = self.standing.scope.of(&call.verb).collect();
-        let run = (format!("{:?}", verb.run), &self.standing.owner);
+        let run = (format!("{:?}", (&verb.run, &verb.parameters)), &self.standing.owner);
         digest("openscope consent to a verb v1", &(scope, run))
     }
 
@@ -358,6 +359,7 @@ impl<'a> Judgement<'a> {
         let Standing { recipient, opened, used, .. } = self.standing;
         rule.to.include(recipient)
             && self.now < opened.plus(rule.max_ttl)
+            && self.passport.hops().count() <= usize::from(rule.redelegate)
             && rule.budget.has_room(*used)
     }
 }

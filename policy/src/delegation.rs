@@ -173,8 +173,11 @@ impl Rulebook {
         proposal: Proposal<'_>,
     ) -> Result<&'a Delegate, DelegateFault> {
         let verb = || capability.verb().clone();
-        let about = self.delegates.about(owner, capability.verb());
-        let covering: Vec<&Delegate> = about.filter(|rule| rule.scope.covers(capability)).collect();
+        let wanted = std::slice::from_ref(capability);
+        let meeting = self.delegates.meeting(owner, capability.verb(), wanted, usize::MAX);
+        let meeting = meeting.into_iter().flatten();
+        let covering: Vec<&Delegate> =
+            meeting.filter(|rule| rule.scope.covers(capability)).collect();
         let first = covering.first().ok_or_else(|| DelegateFault::NoRule {
             owner: Box::new(owner.principal.clone()),
             capability: Box::new(capability.clone()),

@@ -89,14 +89,23 @@ impl<R: Ruled> Rules<R> {
             .filter(|rule| rule.selector().selects(subject, self.doubt))
     }
 
-    /// The rules about this subject that speak of the verb, in order.
-    pub(crate) fn about<'a>(
+    /// The rules about this subject that can have something in common with one of these capabilities of
+    /// the verb, in order; `None` when there are more than `most` to look at.
+    pub(crate) fn meeting<'a>(
         &'a self,
-        subject: &'a Subject,
+        subject: &Subject,
         verb: &VerbName,
-    ) -> impl Iterator<Item = &'a R> {
-        let near = self.near(subject, verb, Drawer::all);
-        near.filter(|rule| rule.selector().selects(subject, self.doubt))
+        capabilities: &[Capability],
+        most: usize,
+    ) -> Option<Vec<&'a R>> {
+        let drawers = self.by_verb.get(verb).map(|shelf| shelf.drawers(subject));
+        let drawers = drawers.into_iter().flatten();
+        let lists: Vec<_> = drawers.flat_map(|drawer| drawer.meeting(capabilities, most)).collect();
+        if lists.iter().map(|list| list.len()).sum::<usize>() > most {
+            return None;
+        }
+        let rules = self.numbered(lists.into_iter().flatten().copied().collect());
+        Some(rules.filter(|rule| rule.selector().selects(subject, self.doubt)).collect())
     }
 
     /// The rules about this subject, in order.
@@ -113,9 +122,13 @@ impl<R: Ruled> Rules<R> {
         let mut near = Vec::new();
         let drawers = self.by_verb.get(verb).map(|shelf| shelf.drawers(subject));
         drawers.into_iter().flatten().for_each(|drawer| look(drawer, &mut near));
-        near.sort_unstable();
-        near.dedup();
-        let rules = near.into_iter().filter_map(|number| self.all.get(number));
+        self.numbered(near)
+    }
+
+    fn numbered(&self, mut numbers: Vec<usize>) -> std::vec::IntoIter<&R> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        let rules = numbers.into_iter().filter_map(|number| self.all.get(number));
         rules.collect::<Vec<_>>().into_iter()
     }
 }
@@ -176,16 +189,31 @@ impl Drawer {
         }
     }
 
-    fn all(&self, near: &mut Vec<usize>) {
-        near.extend(&self.open);
-        near.extend(self.pinned.values().flat_map(HashMap::values).flatten());
+    /// The lists of rules that can have something in common with one of these; more than `most` lists
+    /// are not all looked up.
+    fn meeting(&self, capabilities: &[Capability], most: usize) -> Vec<&Vec<usize>> {
+        let mut lists = vec![&self.open];
+        for (name, by_value) in &self.pinned {
+            let listed = capabilities.iter().map(|one| listed(one.constraint(name)));
+            match listed.collect::<Option<Vec<_>>>() {
+                Some(values) => {
+                    lists.extend(values.into_iter().flatten().filter_map(|one| by_value.get(one)));
+                }
+                None => lists.extend(by_value.values().take(most.saturating_add(1))),
+            }
+        }
+        lists
     }
+}
+
+fn listed(limit: &Constraint) -> Option<&BTreeSet<Value>> {
+    if let Constraint::OneOf(values) = limit { Some(values) } else { None }
 }
 
 /// The first parameter of which the capability lists values.
 fn pinned(capability: &Capability) -> Option<(&ParameterName, &BTreeSet<Value>)> {
     capability.parameters().iter().find_map(|(name, limit)| {
-        let Constraint::OneOf(values) = limit else { return None };
-        (values.len() <= MAX_PINNED).then_some((name, values))
+        let values = listed(limit).filter(|values| values.len() <= MAX_PINNED)?;
+        Some((name, values))
     })
 }

@@ -7,15 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::authorize::Standing;
 use crate::consent::Approve;
 use crate::constraint::Constraint;
+use crate::index::Ruled;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
 use crate::policy::Policy;
 use crate::principal::Subject;
+use crate::rule::Delegate;
 use crate::scope::{Capability, Scope};
+use crate::surface::subtract;
 use crate::time::Timestamp;
 use crate::value::Value;
 use crate::verb::{Effect, Verb};
+
+/// How many capabilities, two by two, are compared for one verb's entry. It is made for every call that
+/// names a value outside, on the one thread that decides: where passport, share and rules are so long
+/// that nobody reads what they leave, the entry says only what the shorter of them say.
+const MAX_PAIRS: usize = 2048;
+/// Of how many capabilities those are left out that lie within another.
+const MAX_COMPARED: usize = 64;
 
 /// One verb that may be called.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -63,45 +73,80 @@ impl Policy {
         verb: &Verb,
         now: Timestamp,
     ) -> Option<MenuEntry> {
-        let subject = standing.subject(now);
-        let stated: Scope = passport.scope().of(&verb.name).cloned().collect();
-        if stated.is_empty() {
+        let stated: Vec<Capability> = passport.scope().of(&verb.name).cloned().collect();
+        let owner = &standing.owner;
+        if stated.is_empty() || self.principal(&owner.user, Some(&owner.agent)).is_err() {
             return None;
         }
-        let scope = self.callable(standing, &subject, &verb.name, &stated);
-        entry(verb, &scope, self.approve(standing, &subject, &verb.name))
+        let shared: Vec<&Capability> = standing.scope.of(&verb.name).collect();
+        let shared = both(stated, &shared);
+        let subject = standing.subject(now);
+        let by = self.delegating(standing, &subject, &verb.name, &shared);
+        let least = by.iter().flatten().map(|rule| rule.approve(&verb.name)).min();
+        let approve = least.unwrap_or_default().max(standing.approve);
+        let held = self.held(&subject, verb, shared);
+        entry(verb, &narrowed(held, by.as_deref()), approve)
     }
 
-    fn callable(
+    /// The rules that let something of this be shared; `None` when they are too many to look at.
+    fn delegating(
         &self,
         standing: &Standing,
         subject: &Subject,
         verb: &VerbName,
-        stated: &Scope,
-    ) -> Scope {
-        let Standing { owner, recipient, scope, .. } = standing;
-        if self.principal(&owner.user, Some(&owner.agent)).is_err() {
-            return Scope::default();
-        }
-        let held = self.surface_of(subject, verb).scope();
-        let delegable = self.rulebook().delegable_to(subject, recipient, verb);
-        stated.intersect(scope).intersect(&held).intersect(&delegable)
+        shared: &[Capability],
+    ) -> Option<Vec<&Delegate>> {
+        let rules = self.rulebook().delegates.meeting(subject, verb, shared, MAX_PAIRS)?;
+        Some(rules.into_iter().filter(|rule| rule.to.include(&standing.recipient)).collect())
     }
 
-    /// The least that any rule asks for a call of the verb.
-    fn approve(&self, standing: &Standing, subject: &Subject, verb: &VerbName) -> Approve {
-        let rules = self.rulebook().delegates.about(subject, verb);
-        let reaching = rules.filter(|rule| rule.to.include(&standing.recipient));
-        let asked = reaching.map(|rule| rule.approve(verb)).min().unwrap_or_default();
-        asked.max(standing.approve)
+    /// What rules allow of this, without what they deny as far as that can be taken out.
+    fn held(&self, subject: &Subject, verb: &Verb, shared: Vec<Capability>) -> Vec<Capability> {
+        let rules = self.rulebook();
+        let giving = rules.allows.meeting(subject, &verb.name, &shared, MAX_PAIRS);
+        let left = narrowed(shared, giving.as_deref());
+        let taking =
+            rules.denies.meeting(subject, &verb.name, &left, MAX_PAIRS).unwrap_or_default();
+        let denied: Vec<&Capability> =
+            taking.iter().flat_map(|rule| rule.scope.of(&verb.name)).collect();
+        if too_many(&left, &denied) {
+            return left;
+        }
+        let without = |one: Capability| {
+            denied.iter().try_fold(one, |one, denied| subtract(verb, one, denied))
+        };
+        left.into_iter().filter_map(without).collect()
     }
 }
 
-fn entry(verb: &Verb, scope: &Scope, approve: Approve) -> Option<MenuEntry> {
+/// What is left of it by these rules; all of it, when they are too many to look at.
+fn narrowed<R: Ruled>(whole: Vec<Capability>, rules: Option<&[&R]>) -> Vec<Capability> {
+    let Some(rules) = rules else { return whole };
+    let scopes = rules.iter().map(|rule| rule.scope().capabilities());
+    let of_verb: Vec<&Capability> = scopes
+        .flatten()
+        .filter(|one| whole.first().is_some_and(|first| first.verb() == one.verb()))
+        .collect();
+    both(whole, &of_verb)
+}
+
+/// What both permit; `one` alone, when they are too many to compare.
+fn both(one: Vec<Capability>, other: &[&Capability]) -> Vec<Capability> {
+    if too_many(&one, other) {
+        return one;
+    }
+    one.iter().flat_map(|one| other.iter().filter_map(|two| one.intersect(two))).collect()
+}
+
+fn too_many(one: &[Capability], other: &[&Capability]) -> bool {
+    one.len().saturating_mul(other.len()) > MAX_PAIRS
+}
+
+fn entry(verb: &Verb, left: &[Capability], approve: Approve) -> Option<MenuEntry> {
     let declared = verb.parameters.iter().map(|(name, one)| (name.clone(), one.constraint.clone()));
     let accepted = Capability::new(verb.name.clone(), declared);
-    let callable: Vec<_> =
-        scope.of(&verb.name).filter_map(|one| one.intersect(&accepted)).collect();
+    let callable = left.iter().filter_map(|one| one.intersect(&accepted)).collect();
+    let callable = shortened(callable);
     if callable.is_empty() {
         return None;
     }
@@ -129,4 +174,12 @@ fn entry(verb: &Verb, scope: &Scope, approve: Approve) -> Option<MenuEntry> {
         approve,
         parameters: parameters.collect(),
     })
+}
+
+/// Without what lies within another, where that is soon seen.
+fn shortened(capabilities: Vec<Capability>) -> Vec<Capability> {
+    match capabilities.len() {
+        0..=MAX_COMPARED => Scope::new(capabilities).capabilities().to_vec(),
+        _ => capabilities,
+    }
 }

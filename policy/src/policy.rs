@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delegation::{DelegateFault, Delegation, Proposal};
-use crate::name::{AgentName, VerbName};
+use crate::name::AgentName;
 use crate::principal::{Principal, Subject};
 use crate::rule::{Grant, RuleSite};
 use crate::rulebook::{PrincipalFault, Rulebook};
@@ -49,29 +49,11 @@ impl Policy {
     #[must_use]
     pub fn surface(&self, subject: &Subject) -> Surface {
         let held = self.rulebook.allows.of(subject).flat_map(capabilities);
-        let denied = self.rulebook.denies.of(subject).flat_map(capabilities);
-        self.surface_from(subject, held, denied)
-    }
-
-    /// What a subject holds of one verb now.
-    pub(crate) fn surface_of(&self, subject: &Subject, verb: &VerbName) -> Surface {
-        let held = self.rulebook.allows.about(subject, verb).flat_map(capabilities);
-        let denied = self.rulebook.denies.about(subject, verb).flat_map(capabilities);
-        let about = |(_, capability): &(RuleSite, Capability)| capability.verb() == verb;
-        self.surface_from(subject, held.filter(about), denied.filter(about))
-    }
-
-    fn surface_from(
-        &self,
-        subject: &Subject,
-        held: impl Iterator<Item = (RuleSite, Capability)>,
-        denied: impl Iterator<Item = (RuleSite, Capability)>,
-    ) -> Surface {
         Surface {
             principal: subject.principal.clone(),
             catalog: Arc::clone(&self.catalog),
             allowed: held.map(|(_, capability)| capability).collect(),
-            denied: denied.collect(),
+            denied: self.rulebook.denies.of(subject).flat_map(capabilities).collect(),
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::index::Rules;
 use crate::name::{AgentName, VerbName};
-use crate::principal::{Principal, Recipient, Subject};
+use crate::principal::{Principal, Subject};
 use crate::rule::{Delegate, Grant};
-use crate::scope::{Capability, Scope};
+use crate::scope::Scope;
 use crate::selector::{Doubt, Selector};
 use crate::value::Arguments;
 
@@ -106,24 +106,8 @@ impl Rulebook {
         self.denies.permitting(subject, verb, arguments).next()
     }
 
-    /// What some rule lets a principal share with this recipient, of one verb.
-    pub(crate) fn delegable_to(
-        &self,
-        subject: &Subject,
-        recipient: &Recipient,
-        verb: &VerbName,
-    ) -> Scope {
-        let rules = self.delegates.about(subject, verb);
-        let reaching = rules.filter(|rule| rule.to.include(recipient));
-        reaching.flat_map(|rule| of_verb(&rule.scope, verb)).collect()
-    }
-
     /// What some rule lets a principal share with somebody.
     pub(crate) fn delegable(&self, subject: &Subject) -> Scope {
         self.delegates.of(subject).flat_map(|rule| rule.scope.capabilities().to_vec()).collect()
     }
-}
-
-fn of_verb(scope: &Scope, verb: &VerbName) -> Vec<Capability> {
-    scope.of(verb).cloned().collect()
 }

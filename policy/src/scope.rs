@@ -67,11 +67,13 @@ impl Capability {
         if self.verb != other.verb {
             return None;
         }
+        let met = other.parameters.iter().map(|(name, limit)| {
+            self.constraint(name).intersect(limit).map(|met| (name.clone(), met))
+        });
+        // Most pairs have nothing in common: nothing is copied before it is known that one has.
+        let met = met.collect::<Option<Vec<_>>>()?;
         let mut both = self.clone();
-        for (name, limit) in &other.parameters {
-            let met = both.constraint(name).intersect(limit)?;
-            both.parameters.insert(name.clone(), met);
-        }
+        both.parameters.extend(met);
         Some(both)
     }
 
@@ -104,12 +106,18 @@ impl Scope {
     pub fn new(capabilities: impl IntoIterator<Item = Capability>) -> Self {
         let sorted: BTreeSet<Capability> = capabilities.into_iter().collect();
         let mut kept: Vec<Capability> = Vec::new();
+        // Sorted by verb first: those of another verb have nothing to do with it.
+        let mut of_verb: Vec<Capability> = Vec::new();
         for capability in sorted {
-            if !kept.iter().any(|wide| wide.covers(&capability)) {
-                kept.retain(|narrow| !capability.covers(narrow));
-                kept.push(capability);
+            if of_verb.first().is_some_and(|before| before.verb != capability.verb) {
+                kept.append(&mut of_verb);
+            }
+            if !of_verb.iter().any(|wide| wide.covers(&capability)) {
+                of_verb.retain(|narrow| !capability.covers(narrow));
+                of_verb.push(capability);
             }
         }
+        kept.append(&mut of_verb);
         Self(kept)
     }
 

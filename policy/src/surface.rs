@@ -287,7 +287,7 @@ impl Surface {
 }
 
 /// `left` without what `denied` permits, as far as a single capability can say it; `None` when nothing is left.
-fn subtract(verb: &Verb, left: Capability, denied: &Capability) -> Option<Capability> {
+pub(crate) fn subtract(verb: &Verb, left: Capability, denied: &Capability) -> Option<Capability> {
     let mut partial = Vec::new();
     for (name, limit) in denied.parameters() {
         let possible = possible(verb, name, left.constraint(name))?;

@@ -1,7 +1,7 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, idle, rate, revoke, warm};
+use crate::{bulk, cold, decision, idle, rate, revoke, warm};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 6] = [
+pub const ALL: [Figure; 13] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -50,6 +50,48 @@ pub const ALL: [Figure; 6] = [
         unit: "ms",
         limit: Limit::Below(100.0),
         measure: revoke::measure,
+    },
+    Figure {
+        name: "authorize_cached_us",
+        unit: "us",
+        limit: Limit::AtMost(20.0),
+        measure: decision::cached,
+    },
+    Figure {
+        name: "authorize_uncached_us",
+        unit: "us",
+        limit: Limit::AtMost(350.0),
+        measure: decision::uncached,
+    },
+    Figure {
+        name: "authorize_chain8_us",
+        unit: "us",
+        limit: Limit::AtMost(1000.0),
+        measure: decision::chain8,
+    },
+    Figure {
+        name: "authorize_100k_rules_us",
+        unit: "us",
+        limit: Limit::AtMost(100.0),
+        measure: decision::among_many,
+    },
+    Figure {
+        name: "load_100k_rules_s",
+        unit: "s",
+        limit: Limit::AtMost(2.0),
+        measure: decision::load_many,
+    },
+    Figure {
+        name: "passport_bytes",
+        unit: "bytes",
+        limit: Limit::AtMost(700.0),
+        measure: decision::passport_bytes,
+    },
+    Figure {
+        name: "narrow_bytes",
+        unit: "bytes",
+        limit: Limit::AtMost(450.0),
+        measure: decision::narrow_bytes,
     },
 ];
 

@@ -5,6 +5,7 @@
 mod bulk;
 mod clients;
 mod cold;
+mod decision;
 mod figure;
 mod idle;
 mod machine;
@@ -13,6 +14,7 @@ mod rate;
 mod reading;
 mod resident;
 mod revoke;
+mod ruled;
 mod sample;
 mod scene;
 mod spawn;

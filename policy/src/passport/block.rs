@@ -1,5 +1,7 @@
 //! One block of the chain: its Datalog, its keys and its signatures, as Biscuit makes them.
 
+use std::sync::LazyLock;
+
 use biscuit_auth::builder::{Algorithm, BiscuitBuilder};
 use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey};
@@ -9,24 +11,24 @@ use zeroize::Zeroizing;
 
 use super::{Authority, MintFault, Narrowing, datalog};
 
-/// The seeds of the keys that a later block is made with.
-pub(super) struct Seeds<'a> {
-    /// Of the key that signs the block after it.
-    pub(super) next: &'a [u8; 32],
-    /// Of the holder's key, where the block hands on.
-    pub(super) signer: Option<&'a [u8; 32]>,
+/// The keys that a later block is made with.
+pub(super) struct Keys<'a> {
+    /// That signs the block after it.
+    pub(super) next: &'a KeyPair,
+    /// The holder's, where the block hands on.
+    pub(super) signer: Option<&'a KeyPair>,
 }
 
 pub(super) fn first_block(
     context: &str,
     authority: &Authority,
-    root: &[u8; 32],
-    next: &[u8; 32],
+    root: &KeyPair,
+    next: &KeyPair,
 ) -> Result<Biscuit, MintFault> {
     let block = datalog::block(context.to_owned(), authority.not_after, &authority.scope);
     BiscuitBuilder::new()
         .merge(block)
-        .build_with_key_pair(&key_pair(root)?, SymbolTable::new(), &key_pair(next)?)
+        .build_with_key_pair(root, SymbolTable::new(), next)
         .map_err(|fault| token_fault(&fault))
 }
 
@@ -35,14 +37,13 @@ pub(super) fn later_block(
     parent: &Biscuit,
     context: &str,
     narrowing: &Narrowing,
-    seeds: &Seeds<'_>,
+    keys: &Keys<'_>,
 ) -> Result<Biscuit, MintFault> {
     let block = datalog::block(context.to_owned(), narrowing.not_after, &narrowing.scope);
-    let next = key_pair(seeds.next)?;
-    let Some(signer) = seeds.signer else {
-        return parent.append_with_keypair(&next, block).map_err(|fault| token_fault(&fault));
+    let Some(signer) = keys.signer else {
+        return parent.append_with_keypair(keys.next, block).map_err(|fault| token_fault(&fault));
     };
-    let signer = key_pair(signer)?;
+    let next = KeyPair::from(&keys.next.private());
     let request = parent.third_party_request().map_err(|fault| token_fault(&fault))?;
     request
         .create_block(&signer.private(), block)
@@ -59,10 +60,17 @@ pub(super) fn derived_seed(label: &[u8], secret: &[u8; 32], context: &str) -> Ze
     seed
 }
 
-fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, MintFault> {
+pub(super) fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, MintFault> {
     PrivateKey::from_bytes(seed, Algorithm::Ed25519)
         .map(|key| KeyPair::from(&key))
         .map_err(|fault| MintFault::Token(fault.to_string()))
+}
+
+/// Signs what is rebuilt only to be compared with what was signed. Made once: it would cost each block of
+/// each passport as much as a signature.
+pub(super) fn scratch() -> Option<&'static KeyPair> {
+    static SCRATCH: LazyLock<Option<KeyPair>> = LazyLock::new(|| key_pair(&[0; 32]).ok());
+    SCRATCH.as_ref()
 }
 
 pub(super) fn public_key(root: &VerifyingKey) -> Result<PublicKey, biscuit_auth::error::Format> {

@@ -7,7 +7,9 @@ use biscuit_auth::{Biscuit, UnverifiedBiscuit};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
-use super::block::{Seeds, derived_seed, first_block, later_block, public_key, token_fault};
+use super::block::{
+    Keys, derived_seed, first_block, key_pair, later_block, public_key, scratch, token_fault,
+};
 use super::patterns::Patterns;
 use super::{
     Authority, Block, HandedOn, MAX_BLOCKS, MAX_PASSPORT_BYTES, MintFault, Narrowing, Passport,
@@ -18,15 +20,11 @@ use crate::time::Timestamp;
 
 const FIRST_KEY: &[u8] = b"openscope passport first key v1";
 const NEXT_KEY: &[u8] = b"openscope passport next key v1";
-// Sign what is rebuilt only to be compared with what was signed.
-const SCRATCH_SEED: [u8; 32] = [0; 32];
-const SCRATCH: Seeds<'_> = Seeds { next: &SCRATCH_SEED, signer: None };
-const SCRATCH_HANDED_ON: Seeds<'_> = Seeds { next: &SCRATCH_SEED, signer: Some(&SCRATCH_SEED) };
 
 pub(super) fn mint(root: &SigningKey, authority: &Authority) -> Result<Vec<u8>, MintFault> {
     let context = authority.to_context()?;
     let next = derived_seed(FIRST_KEY, root.as_bytes(), &context);
-    let token = first_block(&context, authority, root.as_bytes(), &next)?;
+    let token = first_block(&context, authority, &key_pair(root.as_bytes())?, &key_pair(&next)?)?;
     within_size(&token)
 }
 
@@ -65,8 +63,9 @@ fn append(
     let parent = Sha256::new_with_prefix(passport);
     let parent = signer.map_or(parent.clone(), |key| parent.chain_update(key.verifying_key()));
     let next = derived_seed(NEXT_KEY, &parent.finalize().into(), context);
-    let seeds = Seeds { next: &next, signer: signer.map(SigningKey::as_bytes) };
-    let longer = within_size(&later_block(&token, context, narrowing, &seeds)?)?;
+    let signer = signer.map(|key| key_pair(key.as_bytes())).transpose()?;
+    let keys = Keys { next: &key_pair(&next)?, signer: signer.as_ref() };
+    let longer = within_size(&later_block(&token, context, narrowing, &keys)?)?;
     verify(&longer, root).map_err(MintFault::Refused)?;
     Ok(longer)
 }
@@ -148,7 +147,7 @@ fn stated_first(
     patterns: &mut Patterns,
 ) -> Option<(Authority, Biscuit)> {
     let authority = Authority::from_context(context, patterns).ok()?;
-    let again = first_block(context, &authority, &SCRATCH_SEED, &SCRATCH_SEED).ok()?;
+    let again = first_block(context, &authority, scratch()?, scratch()?).ok()?;
     let same = again.container().to_proto().authority.block == signed.block;
     same.then_some((authority, again))
 }
@@ -162,15 +161,16 @@ fn stated_later(
     patterns: &mut Patterns,
 ) -> Option<(Block, Biscuit)> {
     let (narrowing, redeem_key) = Narrowing::from_context(context, patterns).ok()?;
-    let (handed_on, seeds) = match (&signed.external_signature, redeem_key) {
-        (None, None) => (None, SCRATCH),
+    let (handed_on, signer) = match (&signed.external_signature, redeem_key) {
+        (None, None) => (None, None),
         (Some(signature), Some(redeem_key)) => {
             let by = signature.public_key.key.as_slice().try_into().ok()?;
-            (Some(HandedOn { by, redeem_key }), SCRATCH_HANDED_ON)
+            (Some(HandedOn { by, redeem_key }), Some(scratch()?))
         }
         (Some(_), None) | (None, Some(_)) => return None,
     };
-    let again = later_block(parent, context, &narrowing, &seeds).ok()?;
+    let keys = Keys { next: scratch()?, signer };
+    let again = later_block(parent, context, &narrowing, &keys).ok()?;
     let same = again.container().to_proto().blocks.last()?.block == signed.block;
     same.then_some((Block { narrowing, handed_on }, again))
 }

@@ -5,7 +5,10 @@ mod conformance;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod delegates;
+#[cfg(test)]
 mod handing;
 #[cfg(test)]
 mod language;
