@@ -6,11 +6,21 @@ mod conformance;
 mod consent;
 #[cfg(test)]
 mod delegates;
+#[cfg(test)]
+mod diff;
+#[cfg(test)]
+mod expectations;
+#[cfg(test)]
+mod explain;
 mod language;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod passport;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod selectors;
 #[cfg(test)]
