@@ -14,6 +14,7 @@ mod contact;
 mod fault;
 mod man;
 mod output;
+mod policy;
 mod reload;
 mod share;
 mod shown;
@@ -106,6 +107,9 @@ enum Command {
     /// Let the daemon read its configuration again (admins); a bad file changes nothing
     #[command(help_template = HELP)]
     Reload,
+    /// Read what policy means: test, explain, lint, diff
+    #[command(subcommand, help_template = HELP)]
+    Policy(policy::PolicyCommand),
     /// Read and verify the audit log
     #[command(subcommand, help_template = HELP)]
     Audit(audit::Audit),
@@ -156,6 +160,7 @@ fn dispatch(command: Command, chosen: &socket::Chosen, out: &mut Output) -> Resu
         Command::Capabilities(capabilities) => capabilities.run(&daemon(), out),
         Command::Status => status::run(&daemon(), out),
         Command::Reload => reload::run(&daemon(), out),
+        Command::Policy(policy) => policy.run(chosen, out),
         Command::Audit(audit) => audit.run(chosen, out),
         Command::Try(tour) => tour.run(out),
         Command::Completions(completions) => completions.run(out),

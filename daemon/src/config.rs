@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod draft;
 mod fault;
 mod limits;
 mod load;
@@ -11,11 +12,13 @@ mod written;
 
 pub use arguments::Arguments;
 pub use check::{check, leg_key};
+pub use draft::{Draft, Read};
 pub use fault::ConfigFault;
 pub use limits::{HARD_STOP, Limits};
 pub use load::{Loaded, load};
 pub use places::Places;
 
+pub(crate) use draft::text as draft_text;
 pub(crate) use fault::parse;
 pub(crate) use load::judge;
 

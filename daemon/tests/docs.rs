@@ -23,8 +23,8 @@ mod docs {
     }
 
     /// The table below a heading of the page: its keys, each with the cell beside it.
-    fn table(heading: &str) -> BTreeMap<String, String> {
-        let page = read("docs/src/configuration.md");
+    fn table(page: &str, heading: &str) -> BTreeMap<String, String> {
+        let page = read(&format!("docs/src/{page}.md"));
         let below = page.lines().skip_while(|line| *line != heading).skip(1);
         let rows: Vec<_> =
             below.take_while(|line| !line.starts_with('#')).filter_map(row).collect();
@@ -42,7 +42,11 @@ mod docs {
     }
 
     fn keys(heading: &str) -> BTreeSet<String> {
-        table(heading).into_keys().collect()
+        table("configuration", heading).into_keys().collect()
+    }
+
+    fn policy_keys(heading: &str) -> BTreeSet<String> {
+        table("policy-reference", heading).into_keys().collect()
     }
 
     /// The fields of a struct of numbers and durations, as `{:#?}` shows them: one on each line.
@@ -64,7 +68,9 @@ mod docs {
     }
 
     fn assert_tells(heading: &str, limits: &str) {
-        let told = table(heading).into_iter().map(|(key, default)| (key, meant(&default)));
+        let told = table("configuration", heading)
+            .into_iter()
+            .map(|(key, default)| (key, meant(&default)));
         assert_eq!(told.collect::<BTreeMap<_, _>>(), fields(limits), "below `{heading}`");
     }
 
@@ -112,7 +118,7 @@ mod docs {
             ("### What `exec` takes", format!("{VERB}run = {{ exec = {{ {STRAY} }} }}\n")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {
-            assert_eq!(keys(heading), known_to_policy(&stray, ""), "below `{heading}`");
+            assert_eq!(policy_keys(heading), known_to_policy(&stray, ""), "below `{heading}`");
         }
     }
 
@@ -121,13 +127,58 @@ mod docs {
         let catalog = format!("{VERB}{RUNNING}");
         for (heading, kind) in [
             ("### `[[agent]]`", "agent"),
+            ("### `[[role]]`", "role"),
             ("### `[[allow]]` and `[[deny]]`", "allow"),
             ("### `[[allow]]` and `[[deny]]`", "deny"),
             ("### `[[delegate]]`", "delegate"),
         ] {
             let stray = format!("[[{kind}]]\n{STRAY}\n");
-            assert_eq!(keys(heading), known_to_policy(&catalog, &stray), "`[[{kind}]]`");
+            assert_eq!(policy_keys(heading), known_to_policy(&catalog, &stray), "`[[{kind}]]`");
         }
+    }
+
+    #[test]
+    fn every_key_of_a_window_is_told() {
+        let catalog = format!("{VERB}{RUNNING}");
+        let stray = format!("[[allow]]\nuser = \"*\"\nwhen = {{ {STRAY} }}\nverbs = [\"*\"]\n");
+        assert_eq!(policy_keys("### `when`"), known_to_policy(&catalog, &stray));
+    }
+
+    #[test]
+    fn every_key_of_an_expectation_is_told() {
+        let known_to_tests = |text: &str| {
+            let source = Source { name: "t.toml".to_owned(), text: text.to_owned() };
+            let read = policy::expectations(&source, &policy::Policy::default());
+            known(&read.unwrap_err()[0].to_string())
+        };
+        assert_eq!(policy_keys("### The file"), known_to_tests(STRAY));
+        let stray = format!("[[expect]]\n{STRAY}\n");
+        assert_eq!(policy_keys("### `[[expect]]`"), known_to_tests(&stray));
+    }
+
+    /// Every code that lint can give stands in the guide, and no other.
+    #[test]
+    fn every_finding_of_lint_is_told() {
+        let page = read("docs/src/policy.md");
+        let below =
+            page.lines().skip_while(|line| *line != "### What deserves a second look").skip(1);
+        let told: BTreeSet<String> = below
+            .take_while(|line| !line.starts_with('#'))
+            .filter_map(row)
+            .map(|(code, _)| code)
+            .collect();
+        let sources = ["catalog", "delegates", "grants", "programs"];
+        let code = sources.map(|name| read(&format!("policy/src/lint/{name}.rs"))).concat();
+        for finding in &told {
+            assert!(
+                code.contains(&format!("\"{finding}\"")),
+                "`{finding}` is told and never given"
+            );
+        }
+        let calls = ["Finding::warning(", "Finding::note(", "Finding::new(level,"];
+        let given = calls.iter().flat_map(|call| code.split(call).skip(1));
+        let codes = given.filter_map(|after| after.split('"').nth(1)).map(str::to_owned);
+        assert_eq!(codes.collect::<BTreeSet<_>>(), told);
     }
 
     #[test]

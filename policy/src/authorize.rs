@@ -371,7 +371,7 @@ fn digest(label: &str, of: &impl Serialize) -> [u8; 32] {
 }
 
 /// The call with its defaults, when it gives what the verb declares and nothing else.
-fn complete(verb: &Verb, call: Call) -> Result<Call, Refusal> {
+pub(crate) fn complete(verb: &Verb, call: Call) -> Result<Call, Refusal> {
     let mut arguments = call.arguments.0;
     for name in arguments.keys() {
         if !verb.parameters.contains_key(name) {

@@ -123,7 +123,7 @@ pub enum DelegateFault {
 }
 
 /// A duration as people write it.
-fn whole(time: Duration) -> String {
+pub(crate) fn whole(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds % 60, time.subsec_millis()) {
         (0, 0) if seconds > 0 => format!("{}m", seconds / 60),

@@ -108,6 +108,11 @@ impl<R: Ruled> Rules<R> {
         Some(rules.filter(|rule| rule.selector().selects(subject, self.doubt)).collect())
     }
 
+    /// Every rule, in order, whomever it is about.
+    pub(crate) fn all(&self) -> &[R] {
+        &self.all
+    }
+
     /// The rules about this subject, in order.
     pub(crate) fn of<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a R> {
         self.all.iter().filter(|rule| rule.selector().selects(subject, self.doubt))

@@ -5,22 +5,30 @@
 //! What is not said is refused.
 
 mod address;
+mod audience;
 mod authorize;
+mod compare;
 mod consent;
 mod constraint;
 mod delegation;
+mod diff;
+mod expectation;
+mod explain;
 mod glob;
 mod index;
 mod kind;
+mod lint;
 mod menu;
 mod name;
 mod nearest;
+mod offer;
 pub mod passport;
 mod path;
 mod pattern;
 mod policy;
 mod principal;
 mod refusal;
+mod rehearsal;
 mod request;
 mod rule;
 mod rulebook;
@@ -42,24 +50,30 @@ pub use authorize::{
 pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};
+pub use diff::{Change, Direction, diff};
+pub use expectation::{Expectation, Expected, Trial};
+pub use explain::{Check, Explanation, Step, StepKind};
 pub use kind::Kind;
+pub use lint::{Finding, Level, lint};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
     AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, VerbName,
 };
+pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
 pub use path::Root;
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
 pub use principal::{Groups, Principal, Recipient, Subject};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
+pub use rehearsal::{Answer, Rehearsal, Verdict};
 pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};
 pub use rule::{Budget, RuleSite, Used};
 pub use rulebook::PrincipalFault;
 pub use scope::{Capability, Scope};
 pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Surface};
 pub use template::{Piece, Template, TemplateFault};
-pub use text::{Source, TextFault, load};
+pub use text::{Source, TextFault, expectations, expected, load};
 pub use time::Timestamp;
 pub use value::{Arguments, Instead, List, MAX_ITEMS, MAX_VALUE_BYTES, Text, Value, ValueFault};
 pub use verb::{Beneath, Catalog, Effect, Element, Exec, Parameter, Run, Verb};

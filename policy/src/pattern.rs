@@ -92,6 +92,14 @@ impl Anchored {
         matches!(self.automaton.try_search_fwd(&whole), Ok(Some(_)))
     }
 
+    /// Whether some text that matches may begin with this byte; yes where it cannot be told.
+    pub(crate) fn may_begin_with(&self, byte: u8) -> bool {
+        let start = self.automaton.start_state_forward(&Input::new("").anchored(AnchoredAt::Yes));
+        start.map_or(true, |start| {
+            !self.automaton.is_dead_state(self.automaton.next_state(start, byte))
+        })
+    }
+
     /// The pattern as it was written.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -192,6 +200,20 @@ mod tests {
         assert!(!matches("a|ab", "abc"));
         assert!(matches("", ""));
         assert!(!matches("", "x"));
+    }
+
+    #[test]
+    fn a_pattern_knows_how_its_texts_may_begin() {
+        for (pattern, dash) in [
+            ("[a-z][a-z0-9-]*", false),
+            ("-?[a-z]+", true),
+            (".*", true),
+            ("[^-].*", false),
+            ("a|-b", true),
+            ("", false),
+        ] {
+            assert_eq!(Anchored::new(pattern).unwrap().may_begin_with(b'-'), dash, "{pattern}");
+        }
     }
 
     #[test]

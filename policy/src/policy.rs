@@ -1,9 +1,10 @@
 //! Policy: the catalog and the rulebook, as root wrote them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::delegation::{DelegateFault, Delegation, Proposal};
-use crate::name::AgentName;
+use crate::name::{AgentName, VerbName};
 use crate::principal::{Principal, Subject};
 use crate::rule::{Grant, RuleSite};
 use crate::rulebook::{PrincipalFault, Rulebook};
@@ -16,17 +17,28 @@ use crate::verb::Catalog;
 pub struct Policy {
     catalog: Arc<Catalog>,
     rulebook: Arc<Rulebook>,
+    /// Where each verb is declared.
+    sites: Arc<BTreeMap<VerbName, RuleSite>>,
 }
 
 impl Policy {
-    pub(crate) fn new(catalog: Catalog, rulebook: Rulebook) -> Self {
-        Self { catalog: Arc::new(catalog), rulebook: Arc::new(rulebook) }
+    pub(crate) fn new(
+        catalog: Catalog,
+        sites: BTreeMap<VerbName, RuleSite>,
+        rulebook: Rulebook,
+    ) -> Self {
+        Self { catalog: Arc::new(catalog), rulebook: Arc::new(rulebook), sites: Arc::new(sites) }
     }
 
     /// All verbs that exist.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Where a verb is declared.
+    pub(crate) fn site_of(&self, verb: &VerbName) -> Option<&RuleSite> {
+        self.sites.get(verb)
     }
 
     pub(crate) fn rulebook(&self) -> &Rulebook {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::index::Rules;
 use crate::name::{AgentName, VerbName};
 use crate::principal::{Principal, Subject};
-use crate::rule::{Delegate, Grant};
+use crate::rule::{Delegate, Grant, RuleSite};
 use crate::scope::Scope;
 use crate::selector::{Doubt, Selector};
 use crate::value::Arguments;
@@ -14,6 +14,8 @@ use crate::value::Arguments;
 #[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
     pub(crate) agents: BTreeMap<AgentName, String>,
+    /// Where agents and roles are declared.
+    pub(crate) origins: Origins,
     pub(crate) allows: Rules<Grant>,
     pub(crate) denies: Rules<Grant>,
     pub(crate) delegates: Rules<Delegate>,
@@ -25,6 +27,14 @@ impl Default for Rulebook {
     fn default() -> Self {
         Self::new(BTreeMap::new(), vec![], vec![], vec![])
     }
+}
+
+/// Where things are declared that rules speak of, for whoever reads policy; no decision asks it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    pub(crate) agents: BTreeMap<AgentName, RuleSite>,
+    /// Roles that no rule names and that grant nothing by themselves.
+    pub(crate) unused_roles: BTreeMap<AgentName, RuleSite>,
 }
 
 /// Why a user may not act under a name.
@@ -60,6 +70,7 @@ impl Rulebook {
             grants.chain(delegates.iter().map(|rule| &rule.selector)).any(Selector::varies);
         Self {
             agents,
+            origins: Origins::default(),
             allows: Rules::new(allows, Doubt::Excludes),
             denies: Rules::new(denies, Doubt::Includes),
             delegates: Rules::new(delegates, Doubt::Excludes),

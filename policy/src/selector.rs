@@ -16,7 +16,7 @@ pub(crate) enum Doubt {
 }
 
 impl Doubt {
-    fn settle(self, known: Option<bool>) -> bool {
+    pub(crate) fn settle(self, known: Option<bool>) -> bool {
         known.unwrap_or(self == Self::Includes)
     }
 }
@@ -56,7 +56,7 @@ impl Selector {
             && self.is_open(subject, doubt)
     }
 
-    fn is_open(&self, subject: &Subject, doubt: Doubt) -> bool {
+    pub(crate) fn is_open(&self, subject: &Subject, doubt: Doubt) -> bool {
         let open = |window: &Window| doubt.settle(window.includes(subject.now));
         self.windows.is_empty() || self.windows.iter().any(open)
     }

@@ -2,6 +2,7 @@
 
 mod delegates;
 mod document;
+mod expectations;
 mod limits;
 mod rules;
 mod scopes;
@@ -10,6 +11,8 @@ mod units;
 mod verbs;
 
 use std::fmt;
+
+pub use expectations::{expectations, expected};
 
 use crate::policy::Policy;
 
@@ -54,5 +57,8 @@ impl std::error::Error for TextFault {}
 pub fn load(verbs: &[Source], rules: &[Source]) -> Result<Policy, Vec<TextFault>> {
     let catalog = verbs::read(verbs)?;
     let rulebook = rules::read(rules, &catalog)?;
-    Ok(Policy::new(catalog.verbs.into_values().map(|one| one.verb).collect(), rulebook))
+    let sites = catalog.verbs.values().map(|one| (one.verb.name.clone(), one.site.clone()));
+    let sites = sites.collect();
+    let verbs = catalog.verbs.into_values().map(|one| one.verb).collect();
+    Ok(Policy::new(verbs, sites, rulebook))
 }

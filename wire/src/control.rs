@@ -6,8 +6,8 @@
 use std::io::{self, Read, Write};
 
 use policy::{
-    AgentName, Alias, Approve, Budget, Effect, ParameterName, RequestId, Scope, SeatId, ShareId,
-    Timestamp, VerbName,
+    AgentName, Alias, Approve, Budget, Effect, Offer, ParameterName, RequestId, Scope, SeatId,
+    ShareId, Timestamp, VerbName,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -473,8 +473,22 @@ pub struct CapabilityView {
     pub verb: String,
     /// The catalog's sentence.
     pub summary: String,
+    /// Whether it changes anything.
+    pub effect: Effect,
     /// Whether some delegate rule lets it be shared.
     pub delegable: bool,
+    /// How, a delegate rule at a time.
+    pub offers: Vec<OfferView>,
+}
+
+/// How a capability may be shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferView {
+    /// What the rule says.
+    pub offer: Offer,
+    /// The contacts that the owner can name and that it reaches.
+    pub contacts: Vec<Alias>,
 }
 
 /// How the daemon does.

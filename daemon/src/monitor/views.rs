@@ -1,9 +1,9 @@
 //! What owners are shown.
 
-use policy::{AgentName, Groups, Recipient, Subject, VerbName};
+use policy::{AgentName, Alias, Capability, Effect, Groups, Recipient, Subject, Surface};
 use wire::control::{
-    CapabilitiesView, CapabilityView, Failure, RelayView, Reply, RunningView, SeatView, ShareView,
-    StatusView, SubHolderView,
+    CapabilitiesView, CapabilityView, Failure, OfferView, RelayView, Reply, RunningView, SeatView,
+    ShareView, StatusView, SubHolderView,
 };
 use wire::fingerprint::Fingerprint;
 
@@ -62,25 +62,51 @@ impl Monitor {
             .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
         let groups = Groups::Known(person.groups.clone());
         let subject = Subject { principal, groups, now: now.wall };
+        let contacts = self.known_to(person.uid);
         let surface = self.policy.surface(&subject);
-        let delegable = self.policy.delegable(&subject);
-        let verbs = surface
-            .scope()
-            .capabilities()
-            .iter()
-            .map(|capability| CapabilityView {
-                verb: capability.to_string(),
-                summary: self.summary(capability.verb()),
-                delegable: delegable
-                    .capabilities()
-                    .iter()
-                    .any(|held| held.intersect(capability).is_some()),
-            })
-            .collect();
+        let scope = surface.scope();
+        let held = scope.capabilities().iter();
+        let verbs = held.map(|one| self.capability(&subject, &surface, one, &contacts)).collect();
         Ok(Reply::Capabilities(Box::new(CapabilitiesView {
             agent: subject.principal.agent,
             verbs,
         })))
+    }
+
+    fn capability(
+        &self,
+        subject: &Subject,
+        surface: &Surface,
+        held: &Capability,
+        contacts: &[Recipient],
+    ) -> CapabilityView {
+        let verb = self.policy.catalog().verb(held.verb());
+        let offers = self.policy.offers(subject, surface, held, contacts).into_iter();
+        let offers: Vec<OfferView> = offers
+            .map(|(offer, reached)| OfferView {
+                offer,
+                contacts: reached.into_iter().filter_map(alias).cloned().collect(),
+            })
+            .collect();
+        CapabilityView {
+            verb: held.to_string(),
+            summary: verb.map(|verb| verb.summary.clone()).unwrap_or_default(),
+            effect: verb.map_or(Effect::Write, |verb| verb.effect),
+            delegable: !offers.is_empty(),
+            offers,
+        }
+    }
+
+    /// Root's contacts, and an owner's own as far as they can be read.
+    fn known_to(&self, uid: u32) -> Vec<Recipient> {
+        let own = self.own_contacts.list(uid).unwrap_or_default();
+        let own = own.iter().filter_map(|(alias, contact)| {
+            Some((format!("own/{alias}").parse().ok()?, contact.key.fingerprint()))
+        });
+        let roots = self.contacts.iter();
+        let roots = roots.map(|(alias, contact)| (alias.clone(), contact.key.fingerprint()));
+        let all = roots.chain(own);
+        all.map(|(alias, fingerprint)| Recipient::Contact { alias, fingerprint }).collect()
     }
 
     pub(super) fn status(&self) -> StatusView {
@@ -105,10 +131,6 @@ impl Monitor {
             shares: count(self.shares.values().filter(|share| share.over.is_none()).count()),
             calls: count(self.calls.active.len()),
         }
-    }
-
-    fn summary(&self, verb: &VerbName) -> String {
-        self.policy.catalog().verb(verb).map(|verb| verb.summary.clone()).unwrap_or_default()
     }
 
     /// What does not hold here that the promises say.
@@ -145,10 +167,7 @@ fn seat_view(share: &Share, seat: &Seat) -> SeatView {
         |key| share.channels.values().any(|place| (place.seat, place.holder) == (seat.id, key));
     SeatView {
         id: seat.id,
-        alias: match &seat.recipient {
-            Recipient::Contact { alias, .. } => Some(alias.clone()),
-            Recipient::Bearer => None,
-        },
+        alias: alias(&seat.recipient).cloned(),
         holder: seat.holder.map(|key| Fingerprint::of(&key).to_string()),
         connected: seat.holder.is_some_and(connected),
         handed_on: seat
@@ -160,5 +179,12 @@ fn seat_view(share: &Share, seat: &Seat) -> SeatView {
                 connected: connected(sub.holder),
             })
             .collect(),
+    }
+}
+
+fn alias(recipient: &Recipient) -> Option<&Alias> {
+    match recipient {
+        Recipient::Contact { alias, .. } => Some(alias),
+        Recipient::Bearer => None,
     }
 }

@@ -117,7 +117,7 @@ fn recipient(node: Node<'_>) -> Result<Glob, TextFault> {
 }
 
 /// As `openscope contact list` prints it.
-fn fingerprint(node: Node<'_>) -> Result<String, TextFault> {
+pub(super) fn fingerprint(node: Node<'_>) -> Result<String, TextFault> {
     let text = node.string()?;
     let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
     let whole =

@@ -179,6 +179,14 @@ impl<'t> Node<'t> {
             .map_err(|_| self.place.fault("the number does not fit 64 bits"))
     }
 
+    /// A point in time, in quotes or without.
+    pub(super) fn moment(self) -> Result<String, TextFault> {
+        if let DeValue::Datetime(moment) = self.value {
+            return Ok(moment.to_string());
+        }
+        self.string().map(str::to_owned).map_err(|_| self.wrong("a point in time"))
+    }
+
     /// A string, a whole number or a boolean, as the value that it is.
     pub(super) fn scalar(self) -> Result<Value, TextFault> {
         if let DeValue::Boolean(answer) = self.value {

@@ -11,7 +11,7 @@ use super::verbs::Declared;
 use super::{Source, TextFault};
 use crate::name::AgentName;
 use crate::rule::{Delegate, Grant};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{Origins, Rulebook};
 use crate::selector::Selector;
 
 /// What a file of rules may have.
@@ -33,6 +33,7 @@ pub(super) fn read(sources: &[Source], catalog: &Declared) -> Result<Rulebook, V
 struct Reader<'a> {
     catalog: &'a Declared,
     agents: BTreeMap<AgentName, String>,
+    origins: Origins,
     roles: Roles,
     allows: Vec<Grant>,
     denies: Vec<Grant>,
@@ -42,16 +43,18 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(catalog: &'a Declared) -> Self {
-        let (agents, roles) = (BTreeMap::new(), Roles::default());
+        let (agents, origins, roles) = Default::default();
         let (allows, denies, delegates) = (vec![], vec![], vec![]);
-        Self { catalog, agents, roles, allows, denies, delegates, faults: vec![] }
+        Self { catalog, agents, origins, roles, allows, denies, delegates, faults: vec![] }
     }
 
     fn book(self) -> Result<Rulebook, Vec<TextFault>> {
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
-        Ok(Rulebook::new(self.agents, self.allows, self.denies, self.delegates))
+        let mut book = Rulebook::new(self.agents, self.allows, self.denies, self.delegates);
+        book.origins = Origins { unused_roles: self.roles.unused(), ..self.origins };
+        Ok(book)
     }
 
     fn page<'t>(&mut self, source: &'t Source) -> Option<Page<'t>> {
@@ -91,6 +94,7 @@ impl<'a> Reader<'a> {
         if let Some(before) = self.agents.get(&agent) {
             return Err(name.place.fault(format!("agent `{agent}` is already `{before}`'s")));
         }
+        self.origins.agents.insert(agent.clone(), table.place.site());
         self.agents.insert(agent, user);
         Ok(())
     }
@@ -102,7 +106,7 @@ impl<'a> Reader<'a> {
         let groups = groups(table.need("groups")?)?;
         let granted =
             table.get("verbs").map(|verbs| scope(verbs, self.catalog, Items::Each)).transpose()?;
-        self.roles.declare(name, groups.clone())?;
+        self.roles.declare(name, groups.clone(), granted.is_some())?;
         let selector = Selector { groups: vec![groups], ..Selector::default() };
         let site = table.place.site();
         self.allows.extend(granted.map(|scope| Grant { site, selector, scope }));

@@ -1,5 +1,6 @@
 //! Whom a rule is about, and when.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
@@ -8,6 +9,7 @@ use super::TextFault;
 use super::document::{Node, Table};
 use crate::name::{AgentName, shown};
 use crate::nearest::nearest;
+use crate::rule::RuleSite;
 use crate::selector::{Selected, Selector};
 use crate::window::{Days, Minute, Window};
 
@@ -16,28 +18,35 @@ const MAX_NAMES: usize = 256;
 /// The most windows that one rule may have.
 const MAX_WINDOWS: usize = 16;
 
-/// The roles that policy declares, and the groups that each stands for.
+/// The roles that policy declares.
 #[derive(Default)]
-pub(super) struct Roles(BTreeMap<AgentName, BTreeSet<String>>);
+pub(super) struct Roles(BTreeMap<AgentName, Role>);
+
+struct Role {
+    groups: BTreeSet<String>,
+    site: RuleSite,
+    used: Cell<bool>,
+}
 
 impl Roles {
     pub(super) fn declare(
         &mut self,
         name: Node<'_>,
         groups: BTreeSet<String>,
+        grants: bool,
     ) -> Result<(), TextFault> {
         let role = name.parsed()?;
         if self.0.contains_key(&role) {
             return Err(name.place.fault(format!("role `{role}` is declared twice")));
         }
-        self.0.insert(role, groups);
+        self.0.insert(role, Role { groups, site: name.place.site(), used: Cell::new(grants) });
         Ok(())
     }
 
     /// The groups of the role that a text at this place names.
     pub(super) fn named(&self, text: &str, node: Node<'_>) -> Result<&BTreeSet<String>, TextFault> {
         let known = text.parse().ok().and_then(|role: AgentName| self.0.get(&role));
-        known.ok_or_else(|| {
+        known.inspect(|role| role.used.set(true)).map(|role| &role.groups).ok_or_else(|| {
             let near = nearest(text, self.0.keys().map(AgentName::as_str));
             let hint = near.map_or_else(
                 || "declare it: [[role]] with `name` and `groups`".to_owned(),
@@ -45,6 +54,12 @@ impl Roles {
             );
             node.place.hinted(format!("`{}` is not a role", shown(text)), Some(hint))
         })
+    }
+
+    /// Those that nothing has named, and that grant nothing.
+    pub(super) fn unused(&self) -> BTreeMap<AgentName, RuleSite> {
+        let unused = self.0.iter().filter(|(_, role)| !role.used.get());
+        unused.map(|(name, role)| (name.clone(), role.site.clone())).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName, shown};
 use crate::nearest::nearest;
+use crate::rule::RuleSite;
 use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
@@ -20,6 +21,7 @@ pub(super) struct Declared {
 pub(super) struct DeclaredVerb {
     pub(super) verb: Verb,
     pub(super) source: String,
+    pub(super) site: RuleSite,
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
@@ -55,7 +57,8 @@ impl Declared {
             return Err(entry.place.fault(message));
         }
         let verb = verb(name.clone(), entry.node.table()?)?;
-        self.verbs.insert(name, DeclaredVerb { verb, source: entry.place.source.name.clone() });
+        let (source, site) = (entry.place.source.name.clone(), entry.place.site());
+        self.verbs.insert(name, DeclaredVerb { verb, source, site });
         Ok(())
     }
 }

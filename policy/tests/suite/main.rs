@@ -9,13 +9,22 @@ mod crowd;
 #[cfg(test)]
 mod delegates;
 #[cfg(test)]
-mod handing;
+mod diff;
 #[cfg(test)]
+mod expectations;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod handing;
 mod language;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod lint;
+#[cfg(test)]
 mod passport;
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod selectors;
 #[cfg(test)]

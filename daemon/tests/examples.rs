@@ -1,0 +1,73 @@
+//! The policies to start from say what they are expected to say, and deserve no second look.
+
+#[cfg(test)]
+mod examples {
+    use std::path::{Path, PathBuf};
+    use std::process::Output;
+
+    const STARTS: [&str; 3] = ["small-team", "vendor-four-eyes", "agents-read-only"];
+
+    fn example(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the real program is what is tested")]
+    fn openscope(arguments: &[&str]) -> (Option<i32>, String) {
+        let program =
+            std::process::Command::new(env!("CARGO_BIN_EXE_openscope")).args(arguments).output();
+        let Output { status, stdout, stderr } = program.unwrap();
+        (status.code(), [stdout, stderr].map(|said| String::from_utf8(said).unwrap()).concat())
+    }
+
+    #[test]
+    fn what_each_example_is_expected_to_say_it_says() {
+        for name in STARTS {
+            let file = example(name).join("policy.test.toml");
+            let (status, said) = openscope(&["policy", "test", file.to_str().unwrap()]);
+            assert_eq!(status, Some(0), "{name}: {said}");
+            assert!(said.contains("all met"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_example_that_says_something_else_fails() {
+        let file = example("small-team").join("policy.test.toml");
+        let other = example("agents-read-only");
+        let (status, said) = openscope(&[
+            "policy",
+            "test",
+            "--config",
+            other.to_str().unwrap(),
+            file.to_str().unwrap(),
+        ]);
+        assert_eq!(status, Some(2), "verbs that are not there: {said}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let changed = home.path().join("changed.test.toml");
+        std::fs::write(
+            &changed,
+            text.replace("\"refused\"", "\"permitted\"")
+                .replace("call   = \"host.disk\"\n", "call   = \"host.disk\"\nto = \"x\"\n"),
+        )
+        .unwrap();
+        let place = example("small-team");
+        let (status, said) = openscope(&[
+            "policy",
+            "test",
+            "--config",
+            place.to_str().unwrap(),
+            changed.to_str().unwrap(),
+        ]);
+        assert_eq!(status, Some(1), "{said}");
+    }
+
+    #[test]
+    fn no_example_deserves_a_second_look() {
+        for name in STARTS.into_iter().chain(["web-team"]) {
+            let place = example(name);
+            let (status, said) =
+                openscope(&["policy", "lint", "--strict", "--config", place.to_str().unwrap()]);
+            assert_eq!((status, said.as_str()), (Some(0), "no warnings, no notes\n"), "{name}");
+        }
+    }
+}

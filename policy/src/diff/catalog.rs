@@ -1,0 +1,97 @@
+//! What changes of agents and verbs: what rules speak of.
+
+use std::collections::BTreeSet;
+
+use super::{Change, Direction};
+use crate::name::AgentName;
+use crate::policy::Policy;
+use crate::verb::{Parameter, Run, Verb};
+
+/// Agent names that become another user's: rules that name them are about somebody else then.
+pub(super) fn agents(old: &Policy, new: &Policy) -> Vec<Change> {
+    let (before, after) = (&old.rulebook().agents, &new.rulebook().agents);
+    let names: BTreeSet<&AgentName> = before.keys().chain(after.keys()).collect();
+    let change = |name: &AgentName| {
+        let (direction, terms) = match (before.get(name), after.get(name)) {
+            (None, Some(user)) => (Direction::Opens, format!("of {user}")),
+            (Some(user), None) => (Direction::Closes, format!("of {user}")),
+            (Some(one), Some(two)) if one != two => (Direction::Differs, format!("{one} → {two}")),
+            _ => return None,
+        };
+        let site = new.rulebook().origins.agents.get(name);
+        let site = site.or_else(|| old.rulebook().origins.agents.get(name)).cloned();
+        Some(catalogued("agents", "agent", name.to_string(), direction, terms, site))
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+/// Verbs that come, go, or do something else than before.
+pub(super) fn verbs(old: &Policy, new: &Policy) -> Vec<Change> {
+    let names = old.catalog().verbs().chain(new.catalog().verbs()).map(|verb| &verb.name);
+    let names: BTreeSet<_> = names.collect();
+    let change = |name| {
+        let (before, after) = (old.catalog().verb(name), new.catalog().verb(name));
+        let (direction, terms) = match (before, after) {
+            (None, Some(verb)) => (Direction::Opens, verb.summary.clone()),
+            (Some(verb), None) => (Direction::Closes, verb.summary.clone()),
+            (Some(one), Some(two)) => (Direction::Differs, differences(one, two)?),
+            (None, None) => return None,
+        };
+        let site = new.site_of(name).or_else(|| old.site_of(name)).cloned();
+        Some(catalogued("the catalog", "verb", name.to_string(), direction, terms, site))
+    };
+    names.into_iter().filter_map(change).collect()
+}
+
+fn catalogued(
+    about: &str,
+    sort: &'static str,
+    what: String,
+    direction: Direction,
+    terms: String,
+    site: Option<crate::rule::RuleSite>,
+) -> Change {
+    Change { about: about.to_owned(), sort, what, direction, terms, site }
+}
+
+/// What differs between two verbs of one name, but for words; `None` when nothing does.
+fn differences(old: &Verb, new: &Verb) -> Option<String> {
+    let mut told = Vec::new();
+    let (Run::Exec(before), Run::Exec(after)) = (&old.run, &new.run);
+    told.extend((before.argv != after.argv).then(|| "runs another command".to_owned()));
+    told.extend((before.dir != after.dir).then(|| "runs in another directory".to_owned()));
+    told.extend((before.env != after.env).then(|| "has another environment".to_owned()));
+    told.extend((old.run != new.run && told.is_empty()).then(|| "runs otherwise".to_owned()));
+    told.extend((old.effect != new.effect).then(|| format!("{} → {}", old.effect, new.effect)));
+    told.extend((old.timeout != new.timeout).then(|| "another timeout".to_owned()));
+    told.extend(
+        (old.output_max != new.output_max).then(|| "another bound on its output".to_owned()),
+    );
+    let names: BTreeSet<_> = old.parameters.keys().chain(new.parameters.keys()).collect();
+    for name in names {
+        let said = parameter(old.parameters.get(name), new.parameters.get(name));
+        told.extend(said.map(|said| format!("`{name}` {said}")));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn parameter(old: Option<&Parameter>, new: Option<&Parameter>) -> Option<String> {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, Some(new)) => return Some(format!("is new: {}", new.constraint)),
+        (Some(_), None) => return Some("is gone".to_owned()),
+        (None, None) => return None,
+    };
+    let value = |parameter: &Parameter| {
+        parameter.default.as_ref().map_or("nothing".to_owned(), crate::value::Value::shown)
+    };
+    let mut told = Vec::new();
+    told.extend((old.kind != new.kind).then(|| format!("is {} → {}", old.kind, new.kind)));
+    let limits = || format!("is {} → {}", old.constraint, new.constraint);
+    told.extend((old.constraint != new.constraint).then(limits));
+    told.extend(
+        (value(old) != value(new)).then(|| format!("defaults to {} → {}", value(old), value(new))),
+    );
+    told.extend((old.required != new.required).then(|| "is required or no longer so".to_owned()));
+    (!told.is_empty()).then(|| told.join(", "))
+}
