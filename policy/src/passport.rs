@@ -1,5 +1,6 @@
-//! Passports: minted, narrowed and verified. The Biscuit and nothing else.
+//! Passports: minted, narrowed, handed on and verified. The Biscuit and nothing else.
 
+mod block;
 mod chain;
 mod claim;
 mod datalog;
@@ -60,7 +61,7 @@ pub struct Authority {
 pub struct Narrowing {
     /// No later than the parent's.
     pub not_after: Timestamp,
-    /// No greater than the parent's.
+    /// No greater than the parent's; at least one less where the passport is handed on.
     pub depth: u8,
     /// Within the parent's.
     pub scope: Scope,
@@ -68,15 +69,35 @@ pub struct Narrowing {
     pub reason: String,
 }
 
+/// By whom a passport was handed on, and to whoever redeems which key.
+///
+/// Anybody can sign such a block: that `by` is the key of whoever held the passport is for the daemon to compare.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HandedOn {
+    /// The public key that signed the block.
+    pub by: [u8; 32],
+    /// The public key whose signature says who holds the passport from here.
+    pub redeem_key: [u8; 32],
+}
+
 /// One block after the authority's.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Block(Narrowing);
+pub struct Block {
+    narrowing: Narrowing,
+    handed_on: Option<HandedOn>,
+}
 
 impl Block {
     /// What its maker stated.
     #[must_use]
     pub fn narrowing(&self) -> &Narrowing {
-        &self.0
+        &self.narrowing
+    }
+
+    /// Who signed it and for which redeem key; none where the holder only narrowed.
+    #[must_use]
+    pub fn handed_on(&self) -> Option<&HandedOn> {
+        self.handed_on.as_ref()
     }
 }
 
@@ -140,6 +161,12 @@ pub enum PassportFault {
     /// A block that permits more, longer, or deeper than its parent.
     #[error("block {0} of the passport claims more than its parent grants")]
     Widened(usize),
+    /// A block that hands on what may not be handed on any more, or does not count that down.
+    #[error("block {0} hands the passport on more often than it may be")]
+    TooDeep(usize),
+    /// A block that hands on to a redeem key that the passport names already.
+    #[error("block {0} hands the passport on to a redeem key that it has named before")]
+    SameRedeemKey(usize),
 }
 
 /// Mints a passport. The same authority gives the same bytes: the key for the next block is derived
@@ -162,6 +189,22 @@ pub fn narrow(
     narrowing: &Narrowing,
 ) -> Result<Vec<u8>, MintFault> {
     chain::narrow(passport, root, narrowing)
+}
+
+/// Appends a block that narrows and hands on: from there the passport is held by whoever `redeem_key` says. `holder`, the key
+/// that holds the passport, signs it. Nobody is asked; that the depth allows it is checked, that `holder` is the right
+/// key is for the daemon.
+///
+/// # Errors
+/// When the result would not be accepted, or would be too large.
+pub fn hand_on(
+    passport: &[u8],
+    root: &VerifyingKey,
+    holder: &SigningKey,
+    narrowing: &Narrowing,
+    redeem_key: [u8; 32],
+) -> Result<Vec<u8>, MintFault> {
+    chain::hand_on(passport, root, holder, narrowing, redeem_key)
 }
 
 /// Checks a passport: size, signatures, one spelling, the Datalog against what is stated (it is never
@@ -195,26 +238,42 @@ impl Passport {
     /// When the passport ends: the earliest of its blocks.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        let blocks = self.blocks.iter().map(|block| block.0.not_after);
+        let blocks = self.blocks.iter().map(|block| block.narrowing.not_after);
         blocks.fold(self.authority.not_after, Timestamp::min)
     }
 
     /// How often it may still be handed on.
     #[must_use]
     pub fn depth(&self) -> u8 {
-        self.blocks.last().map_or(self.authority.depth, |block| block.0.depth)
+        self.blocks.last().map_or(self.authority.depth, |block| block.narrowing.depth)
+    }
+
+    /// How it was handed on, from the seat's own holder to whoever holds it now; empty where it never was.
+    pub fn hops(&self) -> impl DoubleEndedIterator<Item = &HandedOn> {
+        self.blocks.iter().filter_map(Block::handed_on)
+    }
+
+    /// The public key whose signature says who holds the passport.
+    #[must_use]
+    pub fn redeem_key(&self) -> [u8; 32] {
+        self.hops().next_back().map_or(self.authority.redeem_key, |hop| hop.redeem_key)
+    }
+
+    /// Every redeem key that it names, the authority's first, the one of [`Self::redeem_key`] last.
+    pub fn redeem_keys(&self) -> impl Iterator<Item = [u8; 32]> {
+        std::iter::once(self.authority.redeem_key).chain(self.hops().map(|hop| hop.redeem_key))
     }
 
     /// The scope of each block, the authority's first.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
-        let blocks = self.blocks.iter().map(|block| &block.0.scope);
+        let blocks = self.blocks.iter().map(|block| &block.narrowing.scope);
         std::iter::once(&self.authority.scope).chain(blocks)
     }
 
     /// The narrowest scope: the last block's, which lies within all others.
     #[must_use]
     pub fn scope(&self) -> &Scope {
-        self.blocks.last().map_or(&self.authority.scope, |block| &block.0.scope)
+        self.blocks.last().map_or(&self.authority.scope, |block| &block.narrowing.scope)
     }
 
     /// Whether every block permits the call, by its scope; time is `authorize`'s matter.

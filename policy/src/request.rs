@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use crate::name::{NameFault, ParameterName, VerbName, visible};
 
+pub(crate) use self::settle::Alternative;
 pub(crate) use self::written::write_pin;
 
 /// The most bytes that a request may have.

@@ -1,6 +1,7 @@
 //! The surface: what a principal holds now, and what may be derived from it.
 
 mod asked;
+mod within;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::nearest::nearest;
-use crate::passport::MAX_PATTERNS;
+use crate::passport::{MAX_HOLDER_PATTERNS, MAX_PATTERNS};
 use crate::principal::Principal;
 use crate::request::{Pointer, Request};
 use crate::rule::RuleSite;
@@ -110,6 +111,24 @@ pub enum DeriveProblem {
         /// What was asked for.
         asked: String,
     },
+    /// The passport does not permit the verb at all.
+    #[error("the passport does not permit `{verb}`{}", crate::nearest::hint(nearest.as_deref()))]
+    NotPermitted {
+        /// What was asked for.
+        verb: VerbName,
+        /// A verb that it does permit.
+        nearest: Option<String>,
+    },
+    /// More than the passport permits.
+    #[error("the passport permits `{verb}` with {held}, not with all of {asked}")]
+    Beyond {
+        /// What was asked for.
+        verb: VerbName,
+        /// With what it is permitted.
+        held: String,
+        /// With what it was asked for.
+        asked: String,
+    },
     /// Two pins of one parameter exclude each other.
     #[error("the pins of `{parameter}` leave nothing: alternatives are written `{parameter}=a|b`")]
     Nothing {
@@ -130,6 +149,9 @@ pub enum DeriveProblem {
     /// More than [`MAX_PATTERNS`].
     #[error("at most {MAX_PATTERNS} patterns can be asked for at once")]
     TooManyPatterns,
+    /// More than [`MAX_HOLDER_PATTERNS`].
+    #[error("whoever narrows a passport may add at most {MAX_HOLDER_PATTERNS} patterns")]
+    TooManyAdded,
     /// More than [`MAX_REQUESTS`].
     #[error("at most {MAX_REQUESTS} requests can be met at once")]
     TooManyRequests,

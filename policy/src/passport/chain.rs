@@ -1,25 +1,27 @@
 //! The chain of blocks: built, and walked.
 
-use biscuit_auth::builder::{Algorithm, BiscuitBuilder};
-use biscuit_auth::datalog::SymbolTable;
-use biscuit_auth::format::schema;
-use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey, UnverifiedBiscuit};
-use ed25519_dalek::{SigningKey, VerifyingKey};
-use sha2::{Digest as _, Sha256, Sha512};
-use zeroize::Zeroizing;
+use std::collections::BTreeSet;
 
+use biscuit_auth::format::schema;
+use biscuit_auth::{Biscuit, UnverifiedBiscuit};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+use super::block::{Seeds, derived_seed, first_block, later_block, public_key, token_fault};
 use super::patterns::Patterns;
 use super::{
-    Authority, Block, MAX_BLOCKS, MAX_PASSPORT_BYTES, MintFault, Narrowing, Passport,
-    PassportFault, datalog,
+    Authority, Block, HandedOn, MAX_BLOCKS, MAX_PASSPORT_BYTES, MintFault, Narrowing, Passport,
+    PassportFault,
 };
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
 const FIRST_KEY: &[u8] = b"openscope passport first key v1";
 const NEXT_KEY: &[u8] = b"openscope passport next key v1";
-// Signs what is rebuilt only to be compared with what was signed.
+// Sign what is rebuilt only to be compared with what was signed.
 const SCRATCH_SEED: [u8; 32] = [0; 32];
+const SCRATCH: Seeds<'_> = Seeds { next: &SCRATCH_SEED, signer: None };
+const SCRATCH_HANDED_ON: Seeds<'_> = Seeds { next: &SCRATCH_SEED, signer: Some(&SCRATCH_SEED) };
 
 pub(super) fn mint(root: &SigningKey, authority: &Authority) -> Result<Vec<u8>, MintFault> {
     let context = authority.to_context()?;
@@ -33,18 +35,40 @@ pub(super) fn narrow(
     root: &VerifyingKey,
     narrowing: &Narrowing,
 ) -> Result<Vec<u8>, MintFault> {
+    append(passport, root, narrowing, &narrowing.to_context(None)?, None)
+}
+
+pub(super) fn hand_on(
+    passport: &[u8],
+    root: &VerifyingKey,
+    holder: &SigningKey,
+    narrowing: &Narrowing,
+    redeem_key: [u8; 32],
+) -> Result<Vec<u8>, MintFault> {
+    append(passport, root, narrowing, &narrowing.to_context(Some(&redeem_key))?, Some(holder))
+}
+
+fn append(
+    passport: &[u8],
+    root: &VerifyingKey,
+    narrowing: &Narrowing,
+    context: &str,
+    signer: Option<&SigningKey>,
+) -> Result<Vec<u8>, MintFault> {
     let genuine = verify(passport, root).map_err(MintFault::Refused)?;
     if genuine.blocks.len() + 1 >= MAX_BLOCKS {
         return Err(MintFault::TooManyBlocks);
     }
     let token =
         Biscuit::from(passport, |_| public_key(root)).map_err(|fault| token_fault(&fault))?;
-    let context = narrowing.to_context()?;
     // The passport's bytes end with the secret that lets them be narrowed, so what follows from them is secret too.
-    let next = derived_seed(NEXT_KEY, &Sha256::digest(passport).into(), &context);
-    let narrowed = within_size(&later_block(&token, &context, narrowing, &next)?)?;
-    verify(&narrowed, root).map_err(MintFault::Refused)?;
-    Ok(narrowed)
+    let parent = Sha256::new_with_prefix(passport);
+    let parent = signer.map_or(parent.clone(), |key| parent.chain_update(key.verifying_key()));
+    let next = derived_seed(NEXT_KEY, &parent.finalize().into(), context);
+    let seeds = Seeds { next: &next, signer: signer.map(SigningKey::as_bytes) };
+    let longer = within_size(&later_block(&token, context, narrowing, &seeds)?)?;
+    verify(&longer, root).map_err(MintFault::Refused)?;
+    Ok(longer)
 }
 
 pub(super) fn verify(bytes: &[u8], root: &VerifyingKey) -> Result<Passport, PassportFault> {
@@ -65,9 +89,6 @@ fn signed(bytes: &[u8], root: &VerifyingKey) -> Result<Biscuit, PassportFault> {
     if unverified.block_count() > MAX_BLOCKS {
         return Err(PassportFault::TooManyBlocks);
     }
-    if let Some(stranger) = unverified.external_public_keys().iter().position(Option::is_some) {
-        return Err(PassportFault::Unknown(stranger));
-    }
     unverified.verify(|_| public_key(root)).map_err(|_| PassportFault::Signature)
 }
 
@@ -78,10 +99,10 @@ fn check_form(token: &Biscuit, bytes: &[u8]) -> Result<(), PassportFault> {
     if !open || proto.root_key_id.is_some() {
         return Err(PassportFault::Unknown(0));
     }
-    let ed25519 = |block: &schema::SignedBlock| {
-        block.next_key.algorithm == schema::public_key::Algorithm::Ed25519 as i32
-    };
-    if !std::iter::once(&proto.authority).chain(&proto.blocks).all(ed25519) {
+    let blocks = || std::iter::once(&proto.authority).chain(&proto.blocks);
+    let signers = blocks().filter_map(|block| block.external_signature.as_ref());
+    let keys = blocks().map(|block| &block.next_key).chain(signers.map(|by| &by.public_key));
+    if !keys.into_iter().all(is_ed25519) {
         return Err(PassportFault::Algorithm);
     }
     if token.to_vec().is_ok_and(|again| again == bytes) {
@@ -89,6 +110,10 @@ fn check_form(token: &Biscuit, bytes: &[u8]) -> Result<(), PassportFault> {
     } else {
         Err(PassportFault::Malformed)
     }
+}
+
+fn is_ed25519(key: &schema::PublicKey) -> bool {
+    key.algorithm == schema::public_key::Algorithm::Ed25519 as i32
 }
 
 /// What each block states. The block that would state it is built again and must equal, byte for
@@ -103,9 +128,9 @@ fn stated(token: &Biscuit) -> Result<(Authority, Vec<Block>), PassportFault> {
     let mut patterns = patterns.of_holders();
     let mut blocks = Vec::new();
     for (index, (context, block)) in later.iter().zip(&signed.blocks).enumerate() {
-        let (narrowing, child) = stated_later(context, block, &parent, &mut patterns)
+        let (block, child) = stated_later(context, block, &parent, &mut patterns)
             .ok_or(PassportFault::Statement(index + 1))?;
-        blocks.push(Block(narrowing));
+        blocks.push(block);
         parent = child;
     }
     Ok((authority, blocks))
@@ -128,27 +153,46 @@ fn stated_first(
     same.then_some((authority, again))
 }
 
-/// The narrowing and the token with its block, when that is what was signed.
+/// The block and the token that ends with it, when that is what was signed. A signature of a holder's and a redeem key
+/// belong together: neither is taken without the other.
 fn stated_later(
     context: &str,
     signed: &schema::SignedBlock,
     parent: &Biscuit,
     patterns: &mut Patterns,
-) -> Option<(Narrowing, Biscuit)> {
-    let narrowing = Narrowing::from_context(context, patterns).ok()?;
-    let again = later_block(parent, context, &narrowing, &SCRATCH_SEED).ok()?;
+) -> Option<(Block, Biscuit)> {
+    let (narrowing, redeem_key) = Narrowing::from_context(context, patterns).ok()?;
+    let (handed_on, seeds) = match (&signed.external_signature, redeem_key) {
+        (None, None) => (None, SCRATCH),
+        (Some(signature), Some(redeem_key)) => {
+            let by = signature.public_key.key.as_slice().try_into().ok()?;
+            (Some(HandedOn { by, redeem_key }), SCRATCH_HANDED_ON)
+        }
+        (Some(_), None) | (None, Some(_)) => return None,
+    };
+    let again = later_block(parent, context, &narrowing, &seeds).ok()?;
     let same = again.container().to_proto().blocks.last()?.block == signed.block;
-    same.then_some((narrowing, again))
+    same.then_some((Block { narrowing, handed_on }, again))
 }
 
-/// Each scope a subset of its parent's, each end no later, depth never growing.
+/// Each scope a subset of its parent's, each end no later, depth never growing and counted down by whoever hands on.
 fn check_chain(authority: &Authority, blocks: &[Block]) -> Result<(), PassportFault> {
     let mut parent =
         Bounds { scope: &authority.scope, not_after: authority.not_after, depth: authority.depth };
-    for (index, Block(child)) in blocks.iter().enumerate() {
-        let bounds = Bounds { scope: &child.scope, not_after: child.not_after, depth: child.depth };
+    let mut redeem_keys = BTreeSet::from([authority.redeem_key]);
+    for (index, Block { narrowing, handed_on }) in blocks.iter().enumerate() {
+        let Narrowing { scope, not_after, depth, reason: _ } = narrowing;
+        let bounds = Bounds { scope, not_after: *not_after, depth: *depth };
         if !bounds.lie_within(&parent) {
             return Err(PassportFault::Widened(index + 1));
+        }
+        if let Some(HandedOn { redeem_key, .. }) = handed_on {
+            if bounds.depth >= parent.depth {
+                return Err(PassportFault::TooDeep(index + 1));
+            }
+            if !redeem_keys.insert(*redeem_key) {
+                return Err(PassportFault::SameRedeemKey(index + 1));
+            }
         }
         parent = bounds;
     }
@@ -169,56 +213,10 @@ impl Bounds<'_> {
     }
 }
 
-fn first_block(
-    context: &str,
-    authority: &Authority,
-    root: &[u8; 32],
-    next: &[u8; 32],
-) -> Result<Biscuit, MintFault> {
-    let block = datalog::block(context.to_owned(), authority.not_after, &authority.scope);
-    BiscuitBuilder::new()
-        .merge(block)
-        .build_with_key_pair(&key_pair(root)?, SymbolTable::new(), &key_pair(next)?)
-        .map_err(|fault| token_fault(&fault))
-}
-
-fn later_block(
-    parent: &Biscuit,
-    context: &str,
-    narrowing: &Narrowing,
-    next: &[u8; 32],
-) -> Result<Biscuit, MintFault> {
-    let block = datalog::block(context.to_owned(), narrowing.not_after, &narrowing.scope);
-    parent.append_with_keypair(&key_pair(next)?, block).map_err(|fault| token_fault(&fault))
-}
-
 fn within_size(token: &Biscuit) -> Result<Vec<u8>, MintFault> {
     let bytes = token.to_vec().map_err(|fault| token_fault(&fault))?;
     if bytes.len() > MAX_PASSPORT_BYTES {
         return Err(MintFault::TooLarge(bytes.len()));
     }
     Ok(bytes)
-}
-
-fn derived_seed(label: &[u8], secret: &[u8; 32], context: &str) -> Zeroizing<[u8; 32]> {
-    let mut hash = Zeroizing::new([0; 64]);
-    let whole = Sha512::new().chain_update(label).chain_update(secret).chain_update(context);
-    hash.copy_from_slice(&whole.finalize());
-    let mut seed = Zeroizing::new([0; 32]);
-    seed.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
-    seed
-}
-
-fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, MintFault> {
-    PrivateKey::from_bytes(seed, Algorithm::Ed25519)
-        .map(|key| KeyPair::from(&key))
-        .map_err(|fault| MintFault::Token(fault.to_string()))
-}
-
-fn public_key(root: &VerifyingKey) -> Result<PublicKey, biscuit_auth::error::Format> {
-    PublicKey::from_bytes(root.as_bytes(), Algorithm::Ed25519)
-}
-
-fn token_fault(fault: &biscuit_auth::error::Token) -> MintFault {
-    MintFault::Token(fault.to_string())
 }

@@ -111,22 +111,37 @@ impl Authority {
 }
 
 impl Narrowing {
-    pub(super) fn to_context(&self) -> Result<String, MintFault> {
+    /// With the new redeem key where the block hands on.
+    pub(super) fn to_context(&self, redeem_key: Option<&[u8; 32]>) -> Result<String, MintFault> {
         check_scope(&self.scope)?;
         if self.reason.len() > MAX_REASON_BYTES {
             return Err(MintFault::Field("reason"));
         }
-        context(vec![
+        let mut fields = vec![
             Cbor::Integer(VERSION),
             Cbor::Integer(self.not_after.0.into()),
             Cbor::Integer(self.depth.into()),
             scope_out(&self.scope),
             text(&self.reason),
-        ])
+        ];
+        fields.extend(redeem_key.map(|key| Cbor::Bytes(key.to_vec())));
+        context(fields)
     }
 
-    pub(super) fn from_context(context: &str, patterns: &mut Patterns) -> Result<Self, Unreadable> {
-        let [version, not_after, depth, scope, reason] = fields(context)?;
+    pub(super) fn from_context(
+        context: &str,
+        patterns: &mut Patterns,
+    ) -> Result<(Self, Option<[u8; 32]>), Unreadable> {
+        let mut fields = parts(context)?;
+        let redeem_key = fields.drain(5.min(fields.len())..).map(bytes);
+        let redeem_key: Vec<[u8; 32]> = redeem_key.collect::<Result<_, Unreadable>>()?;
+        let redeem_key = match redeem_key.as_slice() {
+            [] => None,
+            [one] => Some(*one),
+            _ => return Err(Unreadable),
+        };
+        let [version, not_after, depth, scope, reason] =
+            <[Cbor; 5]>::try_from(fields).map_err(|_| Unreadable)?;
         if version != Cbor::Integer(VERSION) {
             return Err(Unreadable);
         }
@@ -136,7 +151,8 @@ impl Narrowing {
             scope: scope_in(scope, patterns)?,
             reason: string(reason)?,
         };
-        one_spelling(narrowing.to_context(), context).map(|()| narrowing)
+        one_spelling(narrowing.to_context(redeem_key.as_ref()), context)
+            .map(|()| (narrowing, redeem_key))
     }
 }
 
@@ -185,12 +201,15 @@ fn context(fields: Vec<Cbor>) -> Result<String, MintFault> {
 }
 
 fn fields<const N: usize>(context: &str) -> Result<[Cbor; N], Unreadable> {
+    parts(context)?.try_into().map_err(|_| Unreadable)
+}
+
+fn parts(context: &str) -> Result<Vec<Cbor>, Unreadable> {
     if context.len() > MAX_PASSPORT_BYTES {
         return Err(Unreadable);
     }
     let bytes = URL_SAFE_NO_PAD.decode(context).map_err(|_| Unreadable)?;
-    let fields = array(serde_cbor::from_slice(&bytes).map_err(|_| Unreadable)?)?;
-    fields.try_into().map_err(|_| Unreadable)
+    array(serde_cbor::from_slice(&bytes).map_err(|_| Unreadable)?)
 }
 
 fn scope_out(scope: &Scope) -> Cbor {

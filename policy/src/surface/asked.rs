@@ -25,7 +25,7 @@ impl Wanted {
     }
 }
 
-fn cells_of(limit: &Constraint) -> Vec<Constraint> {
+pub(super) fn cells_of(limit: &Constraint) -> Vec<Constraint> {
     if let Constraint::OneOf(values) = limit {
         return values.iter().cloned().map(Constraint::exact).collect();
     }
@@ -52,7 +52,7 @@ fn bound(limit: &Constraint) -> Option<i64> {
 }
 
 /// Whether a limit only bounds what is held otherwise: a length asks for nothing of its own.
-fn is_measure(limit: &Constraint) -> bool {
+pub(super) fn is_measure(limit: &Constraint) -> bool {
     limit.item_parts().iter().all(|part| matches!(part, Constraint::Length { .. }))
 }
 
@@ -188,7 +188,7 @@ fn settle_pin(
 }
 
 /// Listed values become one list, so that the scope stays as short as the request.
-fn grouped(limits: Vec<Constraint>) -> BTreeSet<Constraint> {
+pub(super) fn grouped(limits: Vec<Constraint>) -> BTreeSet<Constraint> {
     let mut listed = BTreeSet::new();
     let mut grouped = BTreeSet::new();
     for limit in limits {

@@ -308,7 +308,7 @@ proptest! {
     /// Each child is what its maker asked for, if the parent takes it, else what is left of it. No child
     /// ever permits what one of its ancestors refuses.
     #[test]
-    fn pp10_a_child_never_permits_what_an_ancestor_refuses(first in scopes(), asked in proptest::collection::vec(scopes(), 1..4), call in calls()) {
+    fn pp10_a_child_never_permits_what_an_ancestor_refuses(first in scopes(), asked in proptest::collection::vec(scopes(), 1..8), call in calls()) {
         let mut chain = vec![first];
         for wish in asked {
             let parent = chain.last().unwrap();

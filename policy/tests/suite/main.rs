@@ -6,6 +6,8 @@ mod conformance;
 mod consent;
 #[cfg(test)]
 mod delegates;
+#[cfg(test)]
+mod handing;
 mod language;
 #[cfg(test)]
 mod laws;
@@ -15,5 +17,7 @@ mod passport;
 mod selectors;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod within;
 #[cfg(test)]
 mod world;
