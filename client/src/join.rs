@@ -110,7 +110,8 @@ async fn ask(
     let question = Frame::Join(Join {
         version: VERSION,
         passport: seat.handle().passport.clone(),
-        redemption: Some(redemption(seat, holder)?),
+        ancestors: seat.handle().ancestors.clone(),
+        redemption: redemption(seat, holder)?,
         nonce,
     });
     let (mut send, receive) = connection.open_bi().await.map_err(ChannelFault::from)?;
@@ -146,15 +147,11 @@ pub(crate) async fn say_end_seen(send: &mut SendStream) {
     }
 }
 
-fn redemption(seat: &Seat, holder: &HolderKey) -> Result<Signed, StatementFault> {
-    let redeem = SigningKey::from_bytes(seat.handle().redeem.expose());
-    let statement = Redemption {
-        daemon: seat.handle().daemon_key,
-        share: seat.authority().share,
-        seat: seat.authority().seat,
-        holder: holder.public(),
-    };
-    Signed::new(&statement, &redeem)
+/// The redeem key's word for the holder; none from a narrowed handle, whose holder the daemon knows.
+fn redemption(seat: &Seat, holder: &HolderKey) -> Result<Option<Signed>, StatementFault> {
+    let Some(redeem) = &seat.handle().redeem else { return Ok(None) };
+    let statement = Redemption::of(seat.handle().daemon_key, seat.passport(), holder.public());
+    Signed::new(&statement, &SigningKey::from_bytes(redeem.expose())).map(Some)
 }
 
 /// The daemon's clock, when it is signed over our nonce: else a broker could keep our calls for later.
@@ -170,13 +167,15 @@ fn clock(seat: &Seat, nonce: [u8; 16], joined: &Joined) -> Result<Clock, JoinFau
     Ok(Clock { daemon: statement.now, at: Instant::now() })
 }
 
-/// What the daemon says now. A passport in it must be for this seat; without one the last stays.
+/// What the daemon says now. A passport in it must be for this seat; without one the last stays. Whose handle was narrowed
+/// or handed on keeps to it, whatever comes: what widens the seat is its own holder's.
 pub(crate) fn standing(
     seat: &Seat,
     last: Arc<Passport>,
     update: Update,
 ) -> Result<Standing, JoinFault> {
     let passport = match &update.passport {
+        Some(_) if !seat.passport().blocks().is_empty() => last,
         Some(bytes) => Arc::new(widened(seat, bytes).ok_or(JoinFault::Forged(None))?),
         None => last,
     };

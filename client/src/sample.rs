@@ -31,9 +31,10 @@ pub(crate) fn handle(daemon: u8, authority: &Authority) -> Handle {
     let key = SigningKey::from_bytes(&[daemon; 32]);
     Handle {
         rendezvous: Secret::new([1; 32]),
-        redeem: Secret::new([2; 32]),
+        redeem: Some(Secret::new([2; 32])),
         daemon_key: key.verifying_key().to_bytes(),
         passport: passport::mint(&key, authority).unwrap(),
+        ancestors: Vec::new(),
     }
 }
 

@@ -75,7 +75,8 @@ mod tests {
         fn handle(authority: &Authority) -> Handle {
             Handle {
                 rendezvous: Secret::new([1; 32]),
-                redeem: Secret::new([2; 32]),
+                redeem: Some(Secret::new([2; 32])),
+                ancestors: Vec::new(),
                 daemon_key: daemon_key().verifying_key().to_bytes(),
                 passport: passport::mint(&daemon_key(), authority).unwrap(),
             }

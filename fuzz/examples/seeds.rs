@@ -110,7 +110,8 @@ fn passports() {
 fn handles() {
     let handle = Handle {
         rendezvous: Secret::new([1; 32]),
-        redeem: Secret::new(REDEEM),
+        redeem: Some(Secret::new(REDEEM)),
+            ancestors: Vec::new(),
         daemon_key: root().verifying_key().to_bytes(),
         passport: minted(),
     };
@@ -230,7 +231,13 @@ fn labelled<S: Statement>(statement: &S) -> Vec<u8> {
 
 fn join() -> Join {
     let redemption = Signed::new(&redemption(), &SigningKey::from_bytes(&REDEEM)).expect("small");
-    Join { version: VERSION, passport: minted(), redemption: Some(redemption), nonce: [5; 16] }
+    Join {
+        version: VERSION,
+        passport: minted(),
+        ancestors: Vec::new(),
+        redemption: Some(redemption),
+        nonce: [5; 16],
+    }
 }
 
 fn signed_call() -> Signed {

@@ -4,7 +4,7 @@
 //! over one can never be shown as a signature over another.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use policy::{Arguments, SeatId, ShareId, Timestamp, VerbName};
+use policy::{Arguments, Passport, SeatId, ShareId, Timestamp, VerbName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -135,6 +135,36 @@ pub struct Redemption {
 
 impl Statement for Redemption {
     const LABEL: &'static str = "openscope redeem v1";
+}
+
+/// The signature under a [`Redemption`] whose words the reader knows already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Proof(#[serde(with = "serde_bytes")] pub [u8; 64]);
+
+impl Redemption {
+    /// That `holder` holds what the daemon with this key states in `passport`.
+    #[must_use]
+    pub fn of(daemon: [u8; 32], passport: &Passport, holder: [u8; 32]) -> Self {
+        let authority = passport.authority();
+        Self { daemon, share: authority.share, seat: authority.seat, holder }
+    }
+
+    /// Signs it with the redeem key, and keeps the signature alone.
+    ///
+    /// # Errors
+    /// Never in fact: a redemption is small.
+    pub fn prove(&self, redeem: &SigningKey) -> Result<Proof, StatementFault> {
+        Signed::new(self, redeem).map(|signed| Proof(signed.signature))
+    }
+
+    /// Whether the signature is the redeem key's under this very redemption.
+    #[must_use]
+    pub fn is_proven_by(&self, proof: &Proof, redeem_key: &[u8; 32]) -> bool {
+        let bytes = to_canonical(&(Self::LABEL, self));
+        let signed = bytes.map(|bytes| Signed { bytes, signature: proof.0 });
+        signed.is_ok_and(|signed| signed.verify_signature(redeem_key).is_ok())
+    }
 }
 
 /// One use of a verb, signed by the holder's key.
@@ -310,6 +340,23 @@ pub(crate) mod tests {
                 "byte {at} of the signature"
             );
         }
+    }
+
+    #[test]
+    fn a_redemption_is_proven_by_its_redeem_key_for_its_holder_alone() {
+        let redemption = |holder| Redemption {
+            daemon: [1; 32],
+            share: ShareId::from_random([2; 8]),
+            seat: SeatId(0),
+            holder: [holder; 32],
+        };
+        let proof = redemption(5).prove(&key(9)).unwrap();
+        let redeem_key = |seed| key(seed).verifying_key().to_bytes();
+        assert!(redemption(5).is_proven_by(&proof, &redeem_key(9)));
+        assert!(!redemption(6).is_proven_by(&proof, &redeem_key(9)));
+        assert!(!redemption(5).is_proven_by(&proof, &redeem_key(8)));
+        let whole = Signed::new(&redemption(5), &key(9)).unwrap();
+        assert_eq!(whole.signature, proof.0);
     }
 
     #[test]

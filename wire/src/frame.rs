@@ -8,7 +8,7 @@ use policy::{MenuEntry, PublicRefusal, RequestId, SeatId, ShareId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::call::Signed;
+use crate::call::{Proof, Signed};
 use crate::cbor::{CborFault, from_canonical, to_canonical};
 
 /// The largest control frame.
@@ -78,7 +78,11 @@ pub struct Join {
     /// The passport as it came in the handle.
     #[serde(with = "serde_bytes")]
     pub passport: Vec<u8>,
-    /// A signed [`crate::call::Redemption`]; none under a narrowed handle, which works only where the key is bound already.
+    /// For each time that the passport was handed on: that whoever did so held it, proven by the redeem key named before.
+    /// Nothing where the client does not know, as the daemon then must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Option<Proof>>,
+    /// A [`crate::call::Redemption`] signed by the redeem key that the passport names last; none under a narrowed handle, which works only where the key is bound already.
     pub redemption: Option<Signed>,
     /// For the daemon's clock.
     #[serde(with = "serde_bytes")]
@@ -356,10 +360,17 @@ mod tests {
             clock: signed.clone(),
             standing: update.clone(),
         };
-        let join =
-            Join { version: VERSION, passport: vec![1, 2], redemption: None, nonce: [5; 16] };
+        let join = Join {
+            version: VERSION,
+            passport: vec![1, 2],
+            ancestors: Vec::new(),
+            redemption: None,
+            nonce: [5; 16],
+        };
+        let ancestors = vec![Some(Proof([8; 64])), None];
         vec![
-            Frame::Join(join),
+            Frame::Join(join.clone()),
+            Frame::Join(Join { ancestors, ..join }),
             Frame::Joined(Box::new(joined)),
             Frame::Update(Box::new(update)),
             Frame::Ended(ShareEnd::Expired),
@@ -442,7 +453,7 @@ mod tests {
     proptest! {
         #[test]
         fn perturbed_frames_never_panic(
-            which in 0..13usize,
+            which in 0..14usize,
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
             cut in any::<usize>(),
         ) {

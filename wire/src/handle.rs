@@ -18,8 +18,10 @@ pub use secret::{BearerSecret, Secret};
 use std::fmt;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use policy::passport::HandedOn;
 use policy::{Passport, PassportFault, Timestamp};
 
+use crate::call::{Proof, Redemption};
 use crate::cbor::CborFault;
 use crate::fingerprint::Fingerprint;
 
@@ -31,12 +33,14 @@ pub const MAX_HANDLE: usize = 16 * 1024;
 pub struct Handle {
     /// Seed of the key that proves to the relay a right to meet the daemon.
     pub rendezvous: Secret,
-    /// Seed of the key that takes the seat, once.
-    pub redeem: Secret,
+    /// Seed of the key that takes the seat, once; none in a narrowed handle, which works for whoever holds the seat already.
+    pub redeem: Option<Secret>,
     /// The daemon's identity key.
     pub daemon_key: [u8; 32],
     /// The passport, signed by that key.
     pub passport: Vec<u8>,
+    /// For each time that the passport was handed on: that whoever did so held it; nothing where they could not show it.
+    pub ancestors: Vec<Option<Proof>>,
 }
 
 impl fmt::Debug for Handle {
@@ -162,17 +166,37 @@ impl Handle {
     /// Verifies that the parts are whole and belong together. Only the fingerprint shows whose they are.
     ///
     /// # Errors
-    /// The passport is not signed by the daemon's key, or names another redeem key.
+    /// The passport is not signed by the daemon's key, or names another redeem key or other holders.
     pub fn verify(&self) -> Result<Passport, HandleFault> {
         let root =
             VerifyingKey::from_bytes(&self.daemon_key).map_err(|_| HandleFault::DaemonKey)?;
         let passport =
             policy::passport::verify(&self.passport, &root).map_err(HandleFault::Passport)?;
-        let redeem = SigningKey::from_bytes(self.redeem.expose()).verifying_key();
-        if passport.authority().redeem_key != redeem.to_bytes() {
-            return Err(HandleFault::Mixed);
+        if self.redeems(&passport) && self.proves_ancestors(&passport) {
+            Ok(passport)
+        } else {
+            Err(HandleFault::Mixed)
         }
-        Ok(passport)
+    }
+
+    /// Only who narrows for themselves may leave the secret out.
+    fn redeems(&self, passport: &Passport) -> bool {
+        match &self.redeem {
+            Some(secret) => {
+                let redeem = SigningKey::from_bytes(secret.expose()).verifying_key();
+                passport.redeem_key() == redeem.to_bytes()
+            }
+            None => passport.blocks().last().is_some_and(|block| block.handed_on().is_none()),
+        }
+    }
+
+    fn proves_ancestors(&self, passport: &Passport) -> bool {
+        let hops: Vec<_> = passport.hops().zip(passport.redeem_keys()).collect();
+        let proven = |(proof, (hop, redeem_key)): (&Option<Proof>, &(&HandedOn, [u8; 32]))| {
+            let redemption = Redemption::of(self.daemon_key, passport, hop.by);
+            proof.as_ref().is_none_or(|proof| redemption.is_proven_by(proof, redeem_key))
+        };
+        self.ancestors.len() == hops.len() && self.ancestors.iter().zip(&hops).all(proven)
     }
 
     /// [`Self::verify`], and that it has not expired by `now`.

@@ -63,12 +63,10 @@ pub enum ToBroker {
         /// What it is told.
         refusal: Refusal,
     },
-    /// A seat changed; for every channel of it.
+    /// What the client of one channel holds has changed.
     Update {
-        /// The share.
-        share: ShareId,
-        /// The seat.
-        seat: SeatId,
+        /// The channel.
+        channel: ChannelId,
         /// How it stands.
         update: Box<Update>,
     },

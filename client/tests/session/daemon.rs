@@ -148,7 +148,8 @@ impl Daemon {
     pub(crate) fn open_handle(&self) -> Handle {
         Handle {
             rendezvous: Secret::new(RENDEZVOUS),
-            redeem: Secret::new(REDEEM),
+            redeem: Some(Secret::new(REDEEM)),
+            ancestors: Vec::new(),
             daemon_key: key().verifying_key().to_bytes(),
             passport: passport::mint(&key(), &self.authority()).unwrap(),
         }

@@ -1,7 +1,7 @@
 use age::secrecy::SecretString;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use policy::passport::mint;
+use policy::passport::{Narrowing, hand_on, mint, narrow};
 use policy::{Authority, Capability, Constraint, Kind, Scope, SeatId, ShareId, Value};
 use proptest::prelude::*;
 use std::io::Write as _;
@@ -48,14 +48,15 @@ fn handle() -> Handle {
         not_after: NOT_AFTER,
         channel_key: [4; 32],
         redeem_key: redeem.verifying_key().to_bytes(),
-        depth: 0,
+        depth: 1,
         scope: scope(),
     };
     Handle {
         rendezvous: Secret::new([2; 32]),
-        redeem: Secret::new([3; 32]),
+        redeem: Some(Secret::new([3; 32])),
         daemon_key: daemon().verifying_key().to_bytes(),
         passport: mint(&daemon(), &authority).unwrap(),
+        ancestors: Vec::new(),
     }
 }
 
@@ -71,9 +72,14 @@ fn opened(text: &str, identity: &Identity) -> Result<Handle, HandleFault> {
     Sealed::parse(text)?.open(std::slice::from_ref(identity))
 }
 
+fn redeem_of(handle: &Handle) -> Option<&[u8; 32]> {
+    handle.redeem.as_ref().map(Secret::expose)
+}
+
 fn assert_same(one: &Handle, other: &Handle) {
     assert_eq!(one.rendezvous.expose(), other.rendezvous.expose());
-    assert_eq!(one.redeem.expose(), other.redeem.expose());
+    assert_eq!(redeem_of(one), redeem_of(other));
+    assert_eq!(one.ancestors, other.ancestors);
     assert_eq!(one.daemon_key, other.daemon_key);
     assert_eq!(one.passport, other.passport);
 }
@@ -92,7 +98,7 @@ fn pp1_a_handle_opens_with_each_kind_of_key_and_is_what_was_sealed() {
 #[test]
 fn a_handle_that_was_given_away_once_opens_with_every_later_version() {
     let handle = opened(GOLDEN, &identity(GOLDEN_IDENTITY)).unwrap();
-    assert_eq!((handle.rendezvous.expose(), handle.redeem.expose()), (&[1; 32], &[2; 32]));
+    assert_eq!((handle.rendezvous.expose(), redeem_of(&handle)), (&[1; 32], Some(&[2; 32])));
     assert_eq!((handle.daemon_key, handle.passport), ([3; 32], vec![4; 400]));
 }
 
@@ -123,7 +129,7 @@ fn pp3_the_fingerprint_is_that_of_the_daemon_s_key() {
 fn pp4_every_field_that_is_tampered_with_is_found() {
     let good = handle();
     assert!(good.verify().is_ok());
-    let redeem = Handle { redeem: Secret::new([8; 32]), ..good.clone() };
+    let redeem = Handle { redeem: Some(Secret::new([8; 32])), ..good.clone() };
     assert!(matches!(redeem.verify(), Err(HandleFault::Mixed)));
     for byte in 0..32 {
         let mut other = good.clone();
@@ -374,4 +380,65 @@ proptest! {
         let text = handle.seal(Identity::generate().recipient()).unwrap();
         prop_assert_eq!((text.len() - 5) % 64, 0);
     }
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn public(seed: u8) -> [u8; 32] {
+    key(seed).verifying_key().to_bytes()
+}
+
+fn narrowing(depth: u8) -> Narrowing {
+    Narrowing { not_after: NOT_AFTER, depth, scope: scope(), reason: String::new() }
+}
+
+/// The handle, handed on by the holder 20 to redeem key 21.
+fn handed_on() -> Handle {
+    let parent = handle();
+    let root = daemon().verifying_key();
+    let passport = hand_on(&parent.passport, &root, &key(20), &narrowing(0), public(21)).unwrap();
+    let redemption = Redemption::of(parent.daemon_key, &parent.verify().unwrap(), public(20));
+    let ancestors = vec![Some(redemption.prove(&key(3)).unwrap())];
+    Handle { redeem: Some(Secret::new([21; 32])), passport, ancestors, ..parent }
+}
+
+#[test]
+fn a_handle_that_was_handed_on_is_what_was_sealed_and_about_as_long_again() {
+    let identity = Identity::generate();
+    let text = handed_on().seal(identity.recipient()).unwrap();
+    let opened = opened(&text, &identity).unwrap();
+    assert_same(&opened, &handed_on());
+    assert_eq!(opened.verify().unwrap().redeem_key(), public(21));
+    assert!(text.len() <= 2400, "{}", text.len());
+}
+
+#[test]
+fn pp4_the_parts_of_a_handle_that_was_handed_on_belong_together() {
+    let good = handed_on();
+    assert!(good.verify().is_ok());
+    let mixed = |handle: Handle| matches!(handle.verify(), Err(HandleFault::Mixed));
+    assert!(mixed(Handle { redeem: Some(Secret::new([3; 32])), ..good.clone() }), "the parent's");
+    assert!(mixed(Handle { redeem: None, ..good.clone() }), "none at all");
+    assert!(mixed(Handle { ancestors: vec![], ..good.clone() }));
+    assert!(mixed(Handle { ancestors: vec![None, None], ..good.clone() }));
+    assert!(mixed(Handle { ancestors: vec![Some(Proof([1; 64]))], ..good.clone() }));
+    let of_another = Redemption::of(good.daemon_key, &good.verify().unwrap(), public(22));
+    let of_another = vec![Some(of_another.prove(&key(3)).unwrap())];
+    assert!(mixed(Handle { ancestors: of_another, ..good.clone() }));
+    assert!(Handle { ancestors: vec![None], ..good }.verify().is_ok(), "the daemon may know them");
+}
+
+#[test]
+fn a_narrowed_handle_has_no_redeem_secret_and_no_other_goes_without() {
+    let whole = handle();
+    let root = daemon().verifying_key();
+    let passport = narrow(&whole.passport, &root, &narrowing(1)).unwrap();
+    let narrowed = Handle { redeem: None, passport, ..whole.clone() };
+    assert!(narrowed.verify().is_ok());
+    let identity = Identity::generate();
+    let text = narrowed.seal(identity.recipient()).unwrap();
+    assert_same(&opened(&text, &identity).unwrap(), &narrowed);
+    assert!(matches!(Handle { redeem: None, ..whole }.verify(), Err(HandleFault::Mixed)));
 }
