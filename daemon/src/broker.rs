@@ -230,7 +230,7 @@ impl Broker {
             ToBroker::Retire { share, end } => self.retire(share, &end),
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
-            ToBroker::Update { share, seat, update } => self.update(share, seat, &update),
+            ToBroker::Update { channel, update } => self.update(channel, *update),
             ToBroker::Started { call, output_max } => {
                 lock(&self.calls).started(call, descriptors, output_max);
             }

@@ -9,6 +9,7 @@ pub mod contacts;
 mod ends;
 mod extend;
 mod failure;
+mod holders;
 pub(crate) mod identity;
 mod leases;
 mod meter;
@@ -179,5 +180,6 @@ impl Monitor {
     }
 }
 
-/// Channels that one seat may have at once: an agent, a prompt and a script, and their reconnects.
+/// Channels that one seat may have at once: an agent, a prompt and a script, their reconnects, and those to whom it was
+/// handed on.
 const CHANNELS_PER_SEAT: u32 = 16;

@@ -123,9 +123,23 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
 }
 
+/// The seed of the key that redeems the handle.
+///
+/// # Panics
+/// When it has none.
+pub fn redeem_seed(handle: &Handle) -> &[u8; 32] {
+    handle.redeem.as_ref().expect("a redeem secret").expose()
+}
+
 /// A join with this redemption.
 pub fn join(handle: &Handle, redemption: Option<Signed>) -> Join {
-    Join { version: VERSION, passport: handle.passport.clone(), redemption, nonce: [7; 16] }
+    Join {
+        version: VERSION,
+        passport: handle.passport.clone(),
+        ancestors: handle.ancestors.clone(),
+        redemption,
+        nonce: [7; 16],
+    }
 }
 
 /// "The seat is held by `holder`", signed with `signer`.

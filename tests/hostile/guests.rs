@@ -7,7 +7,7 @@ use tests::owner::Share;
 use tests::wait::until;
 use tests::world::World;
 use wire::channel::HolderKey;
-use wire::frame::{Frame, Join, Refusal, VERSION};
+use wire::frame::{Frame, Join, Refusal};
 use wire::handle::{Handle, Secret};
 
 fn bearer(world: &World) -> (Share, Handle) {
@@ -74,7 +74,7 @@ fn se9_a_wrong_seat_secret_decides_nothing_and_is_on_record() {
         guest.leave().await;
         // A redemption for another's key.
         let guest = Guest::arrive(&handle, &own).await;
-        let others = forge::redemption(&handle, &holder(2), handle.redeem.expose());
+        let others = forge::redemption(&handle, &holder(2), forge::redeem_seed(&handle));
         let answer = guest.join(forge::join(&handle, Some(others))).await;
         assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
         guest.leave().await;
@@ -88,9 +88,8 @@ fn se9_a_wrong_seat_secret_decides_nothing_and_is_on_record() {
         if let Some(byte) = passport.last_mut() {
             *byte ^= 1;
         }
-        let redemption = forge::redemption(&handle, &own, handle.redeem.expose());
-        let join =
-            Join { version: VERSION, passport, redemption: Some(redemption), nonce: [1; 16] };
+        let redemption = forge::redemption(&handle, &own, forge::redeem_seed(&handle));
+        let join = Join { passport, ..forge::join(&handle, Some(redemption)) };
         assert_eq!(guest.join(join).await, Some(Frame::Refused(Refusal::NoSeat)));
         guest.leave().await;
     });
@@ -113,7 +112,7 @@ fn se14_a_seat_secret_stolen_after_binding_gets_nothing() {
     run(async {
         let thief = holder(3);
         let guest = Guest::arrive(&handle, &thief).await;
-        let genuine = forge::redemption(&handle, &thief, handle.redeem.expose());
+        let genuine = forge::redemption(&handle, &thief, forge::redeem_seed(&handle));
         let answer = guest.join(forge::join(&handle, Some(genuine))).await;
         assert_eq!(answer, Some(Frame::Refused(Refusal::NoSeat)));
         guest.leave().await;
@@ -129,7 +128,7 @@ fn p08_a_handle_changed_by_whoever_opened_it_is_worth_no_more() {
     let world = World::start();
     let (_, handle) = bearer(&world);
     let stranger = SigningKey::from_bytes(&[5; 32]);
-    let swapped = Handle { redeem: Secret::new(stranger.to_bytes()), ..handle.clone() };
+    let swapped = Handle { redeem: Some(Secret::new(stranger.to_bytes())), ..handle.clone() };
     assert!(swapped.verify().is_err(), "the passport names the redeem key");
     let other = Handle { daemon_key: stranger.verifying_key().to_bytes(), ..handle };
     assert!(other.verify().is_err(), "the passport names the daemon by its signature");
@@ -153,7 +152,7 @@ fn se18_a_call_under_a_narrowed_passport_with_the_same_key_stays_narrow() {
     run(async {
         let own = holder(1);
         let guest = Guest::arrive(&handle, &own).await;
-        let redemption = forge::redemption(&handle, &own, handle.redeem.expose());
+        let redemption = forge::redemption(&handle, &own, forge::redeem_seed(&handle));
         let join = forge::join(&handle, Some(redemption));
         let (answer, _seat) = guest.sit(Join { passport: narrow.clone(), ..join }).await;
         assert!(matches!(answer, Some(Frame::Joined(_))), "{answer:?}");

@@ -37,7 +37,7 @@ fn p12_no_secret_is_in_an_argument_an_environment_or_a_core_dump() {
     let mut needles = Needles::default();
     needles.add("second value", second.as_bytes());
     needles.add("rendezvous secret", handle.rendezvous.expose());
-    needles.add("redeem secret", handle.redeem.expose());
+    needles.add("redeem secret", forge::redeem_seed(&handle));
     let token = fs::read_to_string(world.etc().join("relay.token")).expect("read the token");
     needles.add_parts("deployment token", token.trim().as_bytes(), 24);
     let secrets = secret_files(&world);
@@ -95,7 +95,7 @@ fn p12_no_secret_is_in_a_log_however_much_is_logged() {
     let mut needles = Needles::default();
     needles.add("second value", second.as_bytes());
     needles.add("rendezvous secret", handle.rendezvous.expose());
-    needles.add("redeem secret", handle.redeem.expose());
+    needles.add("redeem secret", forge::redeem_seed(&handle));
     needles.add_parts("handle", &share.handle.as_bytes()["osp1_".len()..], 24);
     let token = fs::read_to_string(world.etc().join("relay.token")).expect("read the token");
     needles.add_parts("deployment token", token.trim().as_bytes(), 24);

@@ -95,8 +95,8 @@ fn open() -> Opened {
         .collect();
     needles.add("share id's bytes", &id);
     needles.add("rendezvous secret", handle.rendezvous.expose());
-    needles.add("redeem secret", handle.redeem.expose());
-    let redeem = SigningKey::from_bytes(handle.redeem.expose()).verifying_key().to_bytes();
+    needles.add("redeem secret", forge::redeem_seed(&handle));
+    let redeem = SigningKey::from_bytes(forge::redeem_seed(&handle)).verifying_key().to_bytes();
     needles.add("redeem key", &redeem);
     needles.add("daemon's key", &handle.daemon_key);
     needles.add("passport's digest", &passport.digest());

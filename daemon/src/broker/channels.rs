@@ -9,7 +9,6 @@ mod session;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use policy::{SeatId, ShareId};
 use tokio::sync::oneshot;
 use wire::channel::{Connection, Route, route_of};
 use wire::frame::{Farewell, Joined, Refusal, Update};
@@ -32,6 +31,7 @@ enum Answer {
 /// One who has asked the monitor for a seat.
 struct Asking {
     door: Door,
+    holder: [u8; 32],
     connection: Connection,
     answer: oneshot::Sender<Answer>,
 }
@@ -53,14 +53,27 @@ impl Channels {
         ChannelId(self.last)
     }
 
-    /// Adds a joined channel. The one that must go for it, when the seat has too many: the oldest, since whoever comes
-    /// back after losing the network has not noticed yet that the old one is dead.
+    /// Adds a joined channel. The one that must go for it, when the seat has too many: the oldest of the key that has most,
+    /// so that none to whom the seat was handed on crowds another out; whoever comes back after losing the network has
+    /// not noticed yet that the old one is dead.
     fn add(&mut self, channel: Arc<Channel>, limit: usize) -> Option<Arc<Channel>> {
-        let of_seat = self.by_door.entry(channel.door).or_default();
-        of_seat.push_back(channel.id);
-        let oldest = if of_seat.len() > limit { of_seat.pop_front() } else { None };
+        let door = channel.door;
+        self.by_door.entry(door).or_default().push_back(channel.id);
         self.joined.insert(channel.id, channel);
-        oldest.and_then(|id| self.joined.get(&id).cloned())
+        let of_seat = self.by_door.get(&door)?;
+        if of_seat.len() <= limit {
+            return None;
+        }
+        let holder = |id: &ChannelId| self.joined.get(id).map(|channel| channel.holder);
+        let channels_of = |key| of_seat.iter().filter(|id| holder(id) == key).count();
+        // Of several, the last that the search meets is kept: it is to be the oldest.
+        let crowding = of_seat.iter().rev().max_by_key(|id| channels_of(holder(id))).copied();
+        let most = crowding.and_then(|id| holder(&id));
+        let oldest = of_seat.iter().copied().find(|id| holder(id) == most)?;
+        if let Some(of_seat) = self.by_door.get_mut(&door) {
+            of_seat.retain(|id| *id != oldest);
+        }
+        self.joined.get(&oldest).cloned()
     }
 
     fn remove(&mut self, channel: &Channel) {
@@ -81,11 +94,12 @@ impl Broker {
     /// Gives a seat. From here on the channel is among those that hear what the monitor says next, be it the share's end.
     pub(super) fn seated(&self, id: ChannelId, joined: Box<Joined>) {
         let asking = lock(&self.channels).asking.remove(&id);
-        let Some(Asking { door, connection, answer }) = asking else {
+        let Some(Asking { door, holder, connection, answer }) = asking else {
             // Whoever left meanwhile must not stay in the monitor's books.
             return self.monitor.say(&FromBroker::ChannelGone { channel: id });
         };
-        let channel = Arc::new(Channel::new(id, door, connection, self.bounds.calls_in_flight));
+        let channel =
+            Arc::new(Channel::new((id, door, holder), connection, self.bounds.calls_in_flight));
         let limit = self.bounds.channels_per_seat;
         let oldest = lock(&self.channels).add(Arc::clone(&channel), limit);
         if let Some(oldest) = oldest {
@@ -110,11 +124,10 @@ impl Broker {
         self.monitor.say(&FromBroker::ChannelGone { channel: channel.id });
     }
 
-    /// Tells every channel of a seat how it stands now.
-    pub(super) fn update(&self, share: ShareId, seat: SeatId, update: &Update) {
-        let channels = lock(&self.channels).of(|door| door == Door { share, seat });
-        for channel in channels {
-            channel.news.update(update.clone());
+    /// Tells a channel how what its client holds stands now.
+    pub(super) fn update(&self, id: ChannelId, update: Update) {
+        if let Some(channel) = lock(&self.channels).joined.get(&id) {
+            channel.news.update(update);
         }
     }
 

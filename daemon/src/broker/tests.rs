@@ -21,7 +21,9 @@ use ::relay::protocol::RendezvousKey;
 use policy::{SeatId, ShareId};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::channel::ChannelKey;
-use wire::privsep::{Admission, Configuration, FromBroker, RelaySetting, SeatAdmission, ToBroker};
+use wire::privsep::{
+    Admission, ChannelId, Configuration, FromBroker, RelaySetting, SeatAdmission, ToBroker,
+};
 
 use super::sandbox::Confinement;
 use super::{Failure, serve};
@@ -137,12 +139,16 @@ impl World {
     }
 
     async fn holder_with(&mut self, key: u8) -> Guest {
+        self.seated_with(key).await.1
+    }
+
+    async fn seated_with(&mut self, key: u8) -> (ChannelId, Guest) {
         let mut guest = self.guest(key).await;
         guest.ask().await;
         let (channel, _) = self.monitor.asked().await;
         self.monitor.seat(channel);
         guest.is_joined().await;
-        guest
+        (channel, guest)
     }
 
     /// Takes the monitor away, and waits for the broker to end.

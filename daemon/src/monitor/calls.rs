@@ -10,10 +10,10 @@ use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 
 use super::Monitor;
-use super::audit::{Durability, Hex, Holder};
+use super::audit::Durability;
 use super::consents::HeldCall;
 use super::permit::{Asked, Verdict};
-use super::share::Current;
+use super::share::{CallKey, Current};
 use super::spawn::{Ended, Running};
 use super::start_call::Start;
 use crate::clock::Instants;
@@ -75,8 +75,8 @@ pub(super) struct At {
 }
 
 impl At {
-    pub(super) fn holder(&self) -> Holder {
-        Holder { share: self.share, seat: self.seat, holder: Hex(self.holder) }
+    pub(super) fn key(&self) -> CallKey {
+        CallKey { seat: self.seat, holder: self.holder, id: self.id }
     }
 }
 
@@ -228,7 +228,7 @@ impl Monitor {
         let output_max = permit.verb().output_max.unwrap_or(self.config.limits.output_max);
         let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
         let output_max = share.reserve(run, output_max);
-        share.running.insert((at.seat, at.id), Current { content: at.content, run });
+        share.running.insert(at.key(), Current { content: at.content, run });
         batch.urgent |= permit.verb().effect == policy::Effect::Write;
         let start =
             Start { permit, run, at, to, channel, passport, asked_at, output_max, consents };

@@ -142,7 +142,7 @@ impl Monitor {
         let share = self.shares.get_mut(&at.share)?;
         let ended = share.now(now);
         let event = Event::CallEnded {
-            at: at.holder(),
+            at: share.named(&at),
             call: Hex(at.id.0),
             statement: Hex(at.content),
             ending: ending.clone(),
@@ -159,10 +159,10 @@ impl Monitor {
         let statement =
             OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
         let outcome = Signed::new(&statement, self.identity.signing_key());
-        if let Some(current) = share.running.remove(&(at.seat, at.id)) {
+        if let Some(current) = share.running.remove(&at.key()) {
             share.settle(current.run, stdout.saturating_add(stderr));
         }
-        share.past.insert((at.seat, at.id), statement);
+        share.past.insert(at.key(), statement);
         outcome.ok()
     }
 }

@@ -10,15 +10,15 @@ use policy::{
     Recipient, RuleSite, Scope, SeatId, ShareId, Subject, Timestamp, VerbName,
 };
 use wire::control::{Extend, Failure, Reply};
-use wire::privsep::ToBroker;
+use wire::privsep::{ChannelId, ToBroker};
 
 use super::Monitor;
 use super::audit::{Durability, Event, Recorded, Said};
 use super::failure::{refused, unavailable, usage};
-use super::leases::{Lease, Seat};
+use super::leases::Lease;
 use super::open::Opening;
 use super::resolver::Person;
-use super::share::Share;
+use super::share::{Place, Share};
 use crate::clock::Instants;
 
 /// What is to be shared, and how.
@@ -246,12 +246,17 @@ impl Monitor {
     /// Tells every holder of a share how it stands now.
     pub(super) fn tell_standing(&mut self, id: ShareId, now: Instants) {
         let Some(share) = self.shares.get(&id).filter(|share| share.over.is_none()) else { return };
-        let shown = |seat: &Seat| Some((seat.id, share.passport(&share.shown(seat.id)?, seat.id)?));
-        let shown: Vec<_> = share.lease.seats.iter().filter_map(shown).collect();
-        for (seat, passport) in shown {
+        // Each channel hears how its own passport stands: what one holder may do is not another's, and no wider passport is
+        // for who showed a narrowed one.
+        let shown = |(channel, place): (&ChannelId, &Place)| {
+            let passport = share.passport(&place.passport, (place.seat, place.holder))?;
+            Some((*channel, place.seat, passport))
+        };
+        let shown: Vec<_> = share.channels.iter().filter_map(shown).collect();
+        for (channel, seat, passport) in shown {
             if let Ok(update) = self.standing(id, seat, &passport, now) {
                 let update = Box::new(update);
-                self.broker.send(&ToBroker::Update { share: id, seat, update }, &[]);
+                self.broker.send(&ToBroker::Update { channel, update }, &[]);
             }
         }
     }

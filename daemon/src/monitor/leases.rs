@@ -62,7 +62,53 @@ pub(crate) struct Seat {
     pub(crate) holder: Option<[u8; 32]>,
     /// SHA-256 of the passport that it was given.
     pub(crate) passport: [u8; 32],
+    /// To whom it was handed on, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sub_holders: Vec<SubHolder>,
     pub(crate) ended: Option<Ended>,
+}
+
+/// A key to which a seat was handed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubHolder {
+    /// The redeem key that a passport named.
+    pub(crate) redeem: [u8; 32],
+    /// The key that redeemed it.
+    pub(crate) holder: [u8; 32],
+    /// The key that handed it on.
+    pub(crate) by: [u8; 32],
+}
+
+impl Seat {
+    /// The key that holds what this redeem key stands for.
+    pub(crate) fn holder_of(&self, redeem: &[u8; 32]) -> Option<[u8; 32]> {
+        if self.redeem == *redeem {
+            return self.holder;
+        }
+        self.sub_holders.iter().find(|sub| sub.redeem == *redeem).map(|sub| sub.holder)
+    }
+
+    /// Whether the key is one to which the seat was handed on.
+    pub(crate) fn is_sub_holder(&self, key: &[u8; 32]) -> bool {
+        self.sub_holders.iter().any(|sub| sub.holder == *key)
+    }
+
+    /// Whether the key has a place here, its own or one that was handed on.
+    pub(crate) fn is_held_by(&self, key: &[u8; 32]) -> bool {
+        self.holder == Some(*key) || self.is_sub_holder(key)
+    }
+
+    /// For whom `key` acts: the seat's own holder first, whoever handed on to it last.
+    pub(crate) fn acting_for(&self, key: &[u8; 32]) -> Vec<[u8; 32]> {
+        let parent = |key: &[u8; 32]| {
+            self.sub_holders.iter().find(|sub| sub.holder == *key).map(|sub| sub.by)
+        };
+        let above = std::iter::successors(parent(key), parent);
+        let mut above: Vec<_> = above.take(policy::passport::MAX_BLOCKS).collect();
+        above.reverse();
+        above
+    }
 }
 
 /// One share, as it has to survive a crash.
@@ -209,6 +255,15 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
                 seat.holder.get_or_insert(at.holder.0);
             }
         }
+        Event::SeatHandedOn { at, redeem, .. } => {
+            let seat = lease.seats.iter_mut().find(|known| known.id == at.seat);
+            if let (Some(seat), Some(by)) = (seat, at.acting_for.last())
+                && seat.holder_of(&redeem.0).is_none()
+            {
+                let (redeem, holder, by) = (redeem.0, at.holder.0, by.0);
+                seat.sub_holders.push(SubHolder { redeem, holder, by });
+            }
+        }
         Event::DaemonStarted { .. }
         | Event::DaemonStopped { .. }
         | Event::BrokerRestarted { .. }
@@ -237,7 +292,7 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::audit::{Expiry, Hex, Holder, Said, Who};
+    use crate::monitor::audit::{Expiry, Hex, Holder, Recorded, Said, Who};
     use std::time::Duration;
 
     fn seat(id: u8) -> Seat {
@@ -248,6 +303,7 @@ mod tests {
             redeem: [2; 32],
             holder: None,
             passport: [3; 32],
+            sub_holders: vec![],
             ended: None,
         }
     }
@@ -358,7 +414,7 @@ mod tests {
     #[test]
     fn p11_a_kick_and_a_redemption_on_record_count_for_their_seat_alone() {
         let kicked = Event::SeatKicked { by: who(), share: lease(1).id, seat: SeatId(1), calls: 0 };
-        let at = Holder { share: lease(1).id, seat: SeatId(0), holder: Hex([8; 32]) };
+        let at = Holder::new(lease(1).id, SeatId(0), [8; 32]);
         let redeemed = Event::SeatRedeemed { at, recipient: Recipient::Bearer };
         let mut lease = lease(1);
         overrule(&mut lease, &record(kicked));
@@ -368,5 +424,41 @@ mod tests {
         assert_eq!(second.holder, None);
         assert!(matches!(second.ended, Some(Ended { how: How::Kicked, .. })));
         assert_eq!(lease.ended, None);
+    }
+
+    #[test]
+    fn p11_who_was_handed_a_seat_is_read_from_the_record_and_bound_once() {
+        let handed_on = |redeem, holder, above: &[u8]| {
+            let acting_for = above.iter().map(|key| Hex([*key; 32])).collect();
+            let at = Holder { acting_for, ..Holder::new(lease(1).id, SeatId(0), [holder; 32]) };
+            record(Event::SeatHandedOn {
+                at,
+                recipient: Recipient::Bearer,
+                redeem: Hex([redeem; 32]),
+                until: Timestamp(9),
+                scope: Recorded::of(&Scope::default()),
+                reason: Said::default(),
+            })
+        };
+        let mut lease = lease(1);
+        lease.seats[0].holder = Some([8; 32]);
+        overrule(&mut lease, &handed_on(20, 10, &[8]));
+        overrule(&mut lease, &handed_on(20, 11, &[8]));
+        overrule(&mut lease, &handed_on(21, 12, &[8, 10]));
+        let seat = &lease.seats[0];
+        assert_eq!(seat.holder_of(&[20; 32]), Some([10; 32]));
+        assert_eq!(seat.acting_for(&[12; 32]), [[8; 32], [10; 32]]);
+        assert_eq!(seat.acting_for(&[8; 32]), Vec::<[u8; 32]>::new());
+        assert!(seat.is_held_by(&[8; 32]) && seat.is_held_by(&[12; 32]));
+        assert!(!seat.is_held_by(&[11; 32]) && !seat.is_sub_holder(&[8; 32]));
+        assert_eq!(lease.seats[1].sub_holders, []);
+    }
+
+    #[test]
+    fn a_lease_of_before_seats_were_handed_on_is_read() {
+        let bytes = serde_cbor::to_vec(&lease(1)).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("sub_holders"), "as it was written then");
+        assert_eq!(serde_cbor::from_slice::<Lease>(&bytes).unwrap(), lease(1));
     }
 }

@@ -220,7 +220,8 @@ impl Monitor {
             .map_err(|fault| unavailable(&fault.to_string(), "this is a defect: report it"))?
             .digest();
         let daemon_key = self.identity.public_key().to_bytes();
-        let handle = Handle { rendezvous, redeem, daemon_key, passport };
+        let (redeem, ancestors) = (Some(redeem), Vec::new());
+        let handle = Handle { rendezvous, redeem, daemon_key, passport, ancestors };
         let sealed = match &to.key {
             Some(key) => handle.seal(key).map(|handle| (handle, None)),
             None => handle
@@ -236,6 +237,7 @@ impl Monitor {
             redeem: redeem_key,
             holder: None,
             passport: digest,
+            sub_holders: Vec::new(),
             ended: None,
         };
         Ok((seat, SeatHandle { seat: id, handle, second }))

@@ -51,7 +51,7 @@ impl Monitor {
         match self.decision(share, asked, given, (*asked_at, now)) {
             Decision::Permit(permit) => {
                 let event = Event::CallStarted {
-                    at: at.holder(),
+                    at: share.named(&at),
                     owner,
                     recipient: recipient.clone(),
                     call: Hex(at.id.0),
@@ -114,14 +114,13 @@ impl Monitor {
         let claimed = signed.read_unverified::<CallStatement>().map_err(|_| Refusal::BadCall)?;
         let share = self.shares.get_mut(&claimed.share).filter(|share| share.over.is_none());
         let share = share.ok_or(Refusal::NoSeat)?;
-        if share.channels.get(&channel) != Some(&claimed.seat) {
-            return Err(Refusal::NoSeat);
-        }
+        let place = share.channels.get(&channel).filter(|place| place.seat == claimed.seat);
+        let holder = place.ok_or(Refusal::NoSeat)?.holder;
         if !share.admits(claimed.seat, &self.config.limits, now.boot) {
             return Err(busy("calls_per_second_per_seat"));
         }
-        let seat = share.seat(claimed.seat).ok_or(Refusal::NoSeat)?;
-        let (holder, recipient) = (seat.holder.ok_or(Refusal::NoSeat)?, seat.recipient.clone());
+        let seat = share.seat(claimed.seat).filter(|seat| seat.ended.is_none());
+        let recipient = seat.ok_or(Refusal::NoSeat)?.recipient.clone();
         if signed.verify_signature(&holder).is_err() {
             self.count_stranger(claimed.share, 1);
             return Err(Refusal::BadCall);
@@ -146,13 +145,13 @@ impl Monitor {
         let share = self.shares.get_mut(&share).ok_or(Refusal::NoSeat)?;
         let share_now = share.now(now);
         let latest = Timestamp(share_now.0.saturating_add(CALL_LIFE_MS));
-        let passport = share.passport(&passport, seat);
+        let passport = share.passport(&passport, (seat, holder));
         let wrong = match passport {
             _ if daemon != ours => "made for another daemon",
             _ if not_after <= share_now => "too late: its not-after has passed",
             _ if not_after > latest => "its not-after is too far ahead",
             _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
-            None => "names a passport that was not shown",
+            None => "names a passport that its key has not shown",
             Some(passport) => {
                 return Ok(Asked { at, passport, now: share_now, call, recipient });
             }
@@ -169,7 +168,7 @@ impl Monitor {
         to: CallRef,
         now: Instants,
     ) -> Result<Option<ToBroker>, Refusal> {
-        let (at, key) = (asked.at, (asked.at.seat, asked.at.id));
+        let (at, key) = (asked.at, asked.at.key());
         if let Some((request, content)) = self.waiting_call(at) {
             return self.repeat_waiting(asked, request, content, (channel, to), now);
         }
@@ -258,8 +257,9 @@ impl Monitor {
     }
 
     fn record_refusal(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
+        let Some(share) = self.shares.get(&at.share) else { return };
         let event = Event::CallRefused {
-            at: at.holder(),
+            at: share.named(&at),
             call: Hex(at.id.0),
             statement: Hex(at.content),
             verb: call.verb.clone(),

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use policy::{SeatId, ShareId, Timestamp};
+use policy::{ShareId, Timestamp};
 use wire::call::{CallId, Ending, OutcomeStatement};
 
 use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record};
 use super::ends::told;
 use super::leases::{self, Lease, LeaseFault, Leases};
 use super::permit::CROWDED;
-use super::share::Share;
+use super::share::{CallKey, Share};
 use crate::clock::{BootId, Instants};
 use crate::config::Config;
 
@@ -77,7 +77,7 @@ fn take_up(
     let ended_before = share.lease.ended.is_some();
     let rebooted = share.lease.boot != *boot;
     let over = ended_before || rebooted || share.is_due(now);
-    for ((_, call), (at, begun)) in open {
+    for (CallKey { id: call, .. }, (at, begun)) in open {
         resumed.interrupted = resumed.interrupted.saturating_add(1);
         interrupt(&mut share, at, call, &begun, audit, now);
     }
@@ -108,7 +108,7 @@ struct Begun {
 struct Earlier {
     share: Share,
     /// Calls without an end on record so far.
-    open: BTreeMap<(SeatId, CallId), (Holder, Begun)>,
+    open: BTreeMap<CallKey, (Holder, Begun)>,
     end_on_record: bool,
 }
 
@@ -123,14 +123,14 @@ impl Earlier {
             Event::CallStarted { at, call, statement, .. } => {
                 self.share.made = self.share.made.saturating_add(1);
                 let begun = Begun { content: statement.0, started: record.time };
-                self.open.insert((at.seat, CallId(call.0)), (at.clone(), begun));
+                self.open.insert(key(at, CallId(call.0)), (at.clone(), begun));
             }
             Event::CallEnded { at, call, statement, ending, stdout, stderr, started, ended } => {
-                let key = (at.seat, CallId(call.0));
+                let key = key(at, CallId(call.0));
                 self.open.remove(&key);
                 let outcome = OutcomeStatement {
                     share: at.share,
-                    id: key.1,
+                    id: key.id,
                     call: statement.0,
                     ending: told(ending.clone()),
                     stdout: *stdout,
@@ -156,6 +156,7 @@ impl Earlier {
             | Event::ShareExtended { .. }
             | Event::SeatKicked { .. }
             | Event::SeatRedeemed { .. }
+            | Event::SeatHandedOn { .. }
             | Event::RedeemRefused { .. }
             | Event::ConsentRequested { .. }
             | Event::ConsentGiven { .. }
@@ -169,6 +170,10 @@ impl Earlier {
             | Event::UnsignedFailures { .. } => {}
         }
     }
+}
+
+fn key(at: &Holder, id: CallId) -> CallKey {
+    CallKey { seat: at.seat, holder: at.holder.0, id }
 }
 
 fn interrupt(
@@ -190,7 +195,7 @@ fn interrupt(
         started: begun.started,
         ended,
     };
-    let seat = at.seat;
+    let key = key(&at, id);
     let event = Event::CallEnded {
         at,
         call: Hex(id.0),
@@ -204,5 +209,5 @@ fn interrupt(
     if let Err(fault) = audit.record(event, now) {
         tracing::error!(%fault, call = %id, "an interrupted call has no end on record");
     }
-    share.past.insert((seat, id), outcome);
+    share.past.insert(key, outcome);
 }

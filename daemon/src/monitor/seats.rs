@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use policy::{Passport, Recipient, SeatId, ShareId};
+use policy::{Passport, SeatId, ShareId};
 use sha2::{Digest as _, Sha256};
-use wire::call::{ClockStatement, Redemption, Signed};
+use wire::call::{ClockStatement, Signed};
 use wire::frame::{Join, Joined, Refusal, Update, VERSION};
 use wire::privsep::{ChannelId, ToBroker};
 
 use super::Monitor;
-use super::audit::{Durability, Event, Hex, Holder, Said};
+use super::audit::{Event, Holder, Said};
 use super::calls::Batch;
 use super::permit::busy;
-use super::share::Share;
+use super::share::{Place, Share};
 use crate::clock::Instants;
 
 /// Somebody at the door, as the broker tells it.
@@ -50,14 +50,16 @@ impl Monitor {
         }
         let passport = self.check_passport(visitor, join)?;
         let share = self.shares.get(&visitor.share).ok_or(Refusal::NoSeat)?;
-        if !share.has_room_for(visitor.seat, &passport.digest()) {
+        if !share.has_room_for((visitor.seat, visitor.holder), &passport.digest()) {
             return Err(Refusal::Busy { limit: "passports shown for one seat".into() });
         }
-        self.check_holder(visitor, join, now)?;
+        self.check_holder(visitor, join, &passport, now)?;
         let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
-        share.remember(visitor.seat, Arc::clone(&passport));
-        share.bound_channels(visitor.seat);
-        share.channels.insert(visitor.channel, visitor.seat);
+        let place =
+            Place { seat: visitor.seat, holder: visitor.holder, passport: passport.digest() };
+        share.remember(&place, Arc::clone(&passport));
+        share.bound_channels(&place);
+        share.channels.insert(visitor.channel, place);
         let clock = ClockStatement { nonce: join.nonce, now: share.now(now) };
         let clock =
             Signed::new(&clock, self.identity.signing_key()).map_err(|_| Refusal::Failed)?;
@@ -68,7 +70,7 @@ impl Monitor {
     fn check_passport(&mut self, visitor: &Visitor, join: &Join) -> Result<Arc<Passport>, Refusal> {
         let shown = Sha256::digest(&join.passport).into();
         let known = self.shares.get(&visitor.share);
-        if let Some(passport) = known.and_then(|share| share.passport(&shown, visitor.seat)) {
+        if let Some(passport) = known.and_then(|share| share.verified(&shown, visitor.seat)) {
             return Ok(passport);
         }
         let root = self.identity.public_key();
@@ -85,80 +87,8 @@ impl Monitor {
         genuine.map(Arc::new).ok_or(Refusal::NoSeat)
     }
 
-    fn check_holder(
-        &mut self,
-        visitor: &Visitor,
-        join: &Join,
-        now: Instants,
-    ) -> Result<(), Refusal> {
-        let share = self.shares.get(&visitor.share).ok_or(Refusal::NoSeat)?;
-        let seat = share.seat(visitor.seat).filter(|seat| seat.ended.is_none());
-        let seat = seat.ok_or(Refusal::NoSeat)?;
-        let (redeem, bound, recipient) = (seat.redeem, seat.holder, seat.recipient.clone());
-        let wanted = Redemption {
-            daemon: self.identity.public_key().to_bytes(),
-            share: visitor.share,
-            seat: visitor.seat,
-            holder: visitor.holder,
-        };
-        let shown = join.redemption.as_ref().map(|signed| signed.verify::<Redemption>(&redeem));
-        match (shown, bound) {
-            (Some(Ok(redemption)), None) if redemption == wanted => {
-                self.bind(visitor, recipient, now)
-            }
-            (Some(Ok(redemption)), Some(holder))
-                if redemption == wanted && holder == visitor.holder =>
-            {
-                Ok(())
-            }
-            (None, Some(holder)) if holder == visitor.holder => Ok(()),
-            (Some(Ok(redemption)), Some(_)) if redemption == wanted => {
-                self.turn_away(visitor, "the seat is held by another key", now);
-                if let Some(share) = self.shares.get_mut(&visitor.share) {
-                    share.second_redeemers = share.second_redeemers.saturating_add(1);
-                }
-                Err(Refusal::NoSeat)
-            }
-            (Some(_), _) => {
-                self.turn_away(visitor, "the redemption is not the redeem key's", now);
-                Err(Refusal::NoSeat)
-            }
-            (None, _) => {
-                self.turn_away(visitor, "nothing shows that the seat is theirs", now);
-                Err(Refusal::NoSeat)
-            }
-        }
-    }
-
-    /// Binds the seat to its holder's key. What cannot be kept is not given.
-    fn bind(
-        &mut self,
-        visitor: &Visitor,
-        recipient: Recipient,
-        now: Instants,
-    ) -> Result<(), Refusal> {
-        let at = visitor.holder();
-        self.audit
-            .record(Event::SeatRedeemed { at, recipient }, now)
-            .map_err(|_| Refusal::Unrecorded)?;
-        // First the record: a start reads the holder from it where the lease does not know them yet.
-        self.commit(Durability::Now, now).map_err(|_| Refusal::Unrecorded)?;
-        let share = self.shares.get_mut(&visitor.share).ok_or(Refusal::NoSeat)?;
-        let mut lease = share.lease.clone();
-        for seat in lease.seats.iter_mut().filter(|seat| seat.id == visitor.seat) {
-            seat.holder = Some(visitor.holder);
-        }
-        if let Err(fault) = self.leases.put(&lease) {
-            tracing::error!(%fault, "a seat cannot be bound");
-            return Err(Refusal::Unrecorded);
-        }
-        share.lease = lease;
-        tracing::info!(share = %visitor.share, seat = %visitor.seat, "a seat was redeemed");
-        Ok(())
-    }
-
     /// Puts on record that somebody was turned away: a few times a minute, then as a count.
-    fn turn_away(&mut self, visitor: &Visitor, reason: &str, now: Instants) {
+    pub(super) fn turn_away(&mut self, visitor: &Visitor, reason: &str, now: Instants) {
         let Some(share) = self.shares.get_mut(&visitor.share) else { return };
         if !share.turned_away.admits(now.boot) {
             return self.count_stranger(visitor.share, 1);
@@ -192,7 +122,7 @@ impl Monitor {
 
 impl Visitor {
     fn holder(&self) -> Holder {
-        Holder { share: self.share, seat: self.seat, holder: Hex(self.holder) }
+        Holder::new(self.share, self.seat, self.holder)
     }
 }
 

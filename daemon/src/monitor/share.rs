@@ -11,17 +11,21 @@ use wire::call::{CallId, OutcomeStatement};
 use wire::control::Told;
 use wire::privsep::ChannelId;
 
-use super::calls::Run;
+use super::audit::{Hex, Holder};
+use super::calls::{At, Run};
 use super::leases::{Lease, Seat};
 use super::meter::Meter;
 use crate::clock::{Instants, ShareClock};
 use crate::config::Limits;
 
-/// Passports that one seat may show: a holder may narrow as often, and no stranger's are kept.
+/// Passports that the holder of a seat may show: they may narrow as often, and no stranger's are kept.
 const PASSPORTS_MAX: usize = 32;
 
 /// Passports of a widened share that one seat may still call under.
 const WIDENED_MAX: usize = 4;
+
+/// The same for each to whom it was handed on, so that none of them uses up another's.
+const SUB_PASSPORTS_MAX: usize = 8;
 
 /// Channels of one seat that may make calls at once.
 const CHANNELS_MAX: usize = 64;
@@ -33,10 +37,10 @@ const TURNED_AWAY: u32 = 2;
 pub(super) struct Share {
     pub(super) lease: Lease,
     pub(super) clock: ShareClock,
-    pub(super) running: BTreeMap<(SeatId, CallId), Current>,
+    pub(super) running: BTreeMap<CallKey, Current>,
     /// Calls that have ended, each with what is signed of it whenever it is asked for: their ids do not run again.
-    pub(super) past: BTreeMap<(SeatId, CallId), OutcomeStatement>,
-    pub(super) channels: BTreeMap<ChannelId, SeatId>,
+    pub(super) past: BTreeMap<CallKey, OutcomeStatement>,
+    pub(super) channels: BTreeMap<ChannelId, Place>,
     pub(super) made: u64,
     pub(super) refused: u64,
     pub(super) refused_in_a_row: u32,
@@ -52,9 +56,26 @@ pub(super) struct Share {
     pub(super) bytes: u64,
     /// What each running call may write.
     reserved: BTreeMap<Run, u64>,
-    passports: BTreeMap<[u8; 32], (SeatId, Arc<Passport>)>,
+    passports: BTreeMap<[u8; 32], (Place, Arc<Passport>)>,
     widened: BTreeMap<SeatId, VecDeque<[u8; 32]>>,
     meters: BTreeMap<SeatId, Meter>,
+}
+
+/// A key's place in a share, and a passport that it showed for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    pub(super) seat: SeatId,
+    pub(super) holder: [u8; 32],
+    /// SHA-256 of the passport.
+    pub(super) passport: [u8; 32],
+}
+
+/// A call's name: its id belongs to the key that signs it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct CallKey {
+    pub(super) seat: SeatId,
+    pub(super) holder: [u8; 32],
+    pub(super) id: CallId,
 }
 
 /// A call that runs.
@@ -162,46 +183,64 @@ impl Share {
         Principal { user: owner.user.clone(), agent: owner.agent.clone() }
     }
 
-    /// A passport that was shown on a channel of `seat`.
-    pub(super) fn passport(&self, digest: &[u8; 32], seat: SeatId) -> Option<Arc<Passport>> {
-        let (of, passport) = self.passports.get(digest)?;
-        (*of == seat).then(|| Arc::clone(passport))
+    /// A passport of `seat` that was verified before, whoever showed it.
+    pub(super) fn verified(&self, digest: &[u8; 32], seat: SeatId) -> Option<Arc<Passport>> {
+        let (place, passport) = self.passports.get(digest)?;
+        (place.seat == seat).then(|| Arc::clone(passport))
     }
 
-    /// The passport that the holder of `seat` showed when they joined, the widest if several were.
-    pub(super) fn shown(&self, seat: SeatId) -> Option<[u8; 32]> {
-        let given = self.widened.get(&seat);
-        let own = |digest: &[u8; 32]| !given.is_some_and(|given| given.contains(digest));
-        let of_seat = self.passports.iter().filter(|(digest, (of, _))| *of == seat && own(digest));
-        of_seat.min_by_key(|(_, (_, passport))| passport.blocks().len()).map(|(digest, _)| *digest)
+    /// A passport that this key showed, and holds.
+    pub(super) fn passport(
+        &self,
+        digest: &[u8; 32],
+        (seat, holder): (SeatId, [u8; 32]),
+    ) -> Option<Arc<Passport>> {
+        let (place, passport) = self.passports.get(digest)?;
+        ((place.seat, place.holder) == (seat, holder)).then(|| Arc::clone(passport))
     }
 
-    /// Makes room for one more channel of a seat: the broker that keeps to the bound never needs it.
-    pub(super) fn bound_channels(&mut self, seat: SeatId) {
-        let theirs = |(_, of): &(&ChannelId, &SeatId)| **of == seat;
-        while self.channels.iter().filter(theirs).count() >= CHANNELS_MAX {
-            let oldest = self.channels.iter().find(theirs).map(|(channel, _)| *channel);
-            if let Some(oldest) = oldest {
-                self.channels.remove(&oldest);
-            }
+    /// Makes room for one more channel of a seat, its own holder's first: the broker that keeps to the bound never needs it.
+    pub(super) fn bound_channels(&mut self, newest: &Place) {
+        let of_seat = |(_, of): &(&ChannelId, &Place)| of.seat == newest.seat;
+        while self.channels.iter().filter(of_seat).count() >= CHANNELS_MAX {
+            let theirs = |at: &(&ChannelId, &Place)| of_seat(at) && at.1.holder == newest.holder;
+            let oldest = self.channels.iter().find(theirs);
+            let oldest = oldest.or_else(|| self.channels.iter().find(of_seat));
+            let Some(oldest) = oldest.map(|(channel, _)| *channel) else { return };
+            self.channels.remove(&oldest);
         }
     }
 
-    /// Whether a seat may show one more passport: its own always, narrowed ones up to a bound.
-    pub(super) fn has_room_for(&self, seat: SeatId, digest: &[u8; 32]) -> bool {
+    /// Whether a key may show one more passport for its seat: the seat's own always, others up to a bound.
+    pub(super) fn has_room_for(
+        &self,
+        (seat, holder): (SeatId, [u8; 32]),
+        digest: &[u8; 32],
+    ) -> bool {
         let own = self.seat(seat).is_some_and(|seat| seat.passport == *digest);
-        let shown = self.passports.values().filter(|(of, _)| *of == seat).count();
-        own || shown < PASSPORTS_MAX + WIDENED_MAX || self.passports.contains_key(digest)
+        let of_seat = self.seat(seat).is_some_and(|seat| !seat.is_sub_holder(&holder));
+        let limit = if of_seat { PASSPORTS_MAX + WIDENED_MAX } else { SUB_PASSPORTS_MAX };
+        let theirs = |place: &Place| (place.seat, place.holder) == (seat, holder);
+        let shown = self.passports.values().filter(|(place, _)| theirs(place)).count();
+        own || shown < limit || self.passports.contains_key(digest)
     }
 
-    /// Remembers a verified passport.
-    pub(super) fn remember(&mut self, seat: SeatId, passport: Arc<Passport>) {
-        self.passports.insert(passport.digest(), (seat, passport));
+    /// Remembers a verified passport of whoever holds it.
+    pub(super) fn remember(&mut self, place: &Place, passport: Arc<Passport>) {
+        self.passports.insert(place.passport, (*place, passport));
+    }
+
+    /// Who makes a call, and for whom, as the record names them.
+    pub(super) fn named(&self, at: &At) -> Holder {
+        let above = self.seat(at.seat).map(|seat| seat.acting_for(&at.holder)).unwrap_or_default();
+        let acting_for = above.into_iter().map(Hex).collect();
+        Holder { acting_for, ..Holder::new(at.share, at.seat, at.holder) }
     }
 
     /// Remembers what a share that was widened gave a seat in the place of its own. Of those the last few
     /// count: calls under an earlier one may be on their way.
     pub(super) fn remember_widened(&mut self, seat: SeatId, passport: Arc<Passport>) {
+        let Some(holder) = self.seat(seat).and_then(|seat| seat.holder) else { return };
         let digest = passport.digest();
         let given = self.widened.entry(seat).or_default();
         if !given.contains(&digest) {
@@ -210,12 +249,12 @@ impl Share {
         while given.len() > WIDENED_MAX {
             given.pop_front().and_then(|old| self.passports.remove(&old));
         }
-        self.passports.insert(digest, (seat, passport));
+        self.passports.insert(digest, (Place { seat, holder, passport: digest }, passport));
     }
 
     /// Calls of `seat` that run now.
     pub(super) fn in_flight(&self, seat: SeatId) -> usize {
-        self.running.keys().filter(|(of, _)| *of == seat).count()
+        self.running.keys().filter(|call| call.seat == seat).count()
     }
 
     /// Whether a seat of it is for `alias`; an owner's own contact may be named without `own/`.

@@ -148,6 +148,6 @@ fn seat_view(share: &Share, seat: &Seat) -> SeatView {
             Recipient::Bearer => None,
         },
         holder: seat.holder.map(|key| Fingerprint::of(&key).to_string()),
-        connected: share.channels.values().any(|connected| *connected == seat.id),
+        connected: share.channels.values().any(|place| place.seat == seat.id),
     }
 }

@@ -49,7 +49,7 @@ impl Default for Limits {
             waiting_per_address: 64,
             wait: Duration::from_secs(10),
             legs_per_token: 4,
-            flows_per_seat: 4,
+            flows_per_seat: 16,
             seat_bandwidth: 512 << 20,
             queue: 4 << 20,
             memory: 256 << 20,

@@ -124,7 +124,8 @@ impl Broker {
         {
             let mut channels = lock(&self.channels);
             channels.places.settle(place.door, place.id);
-            let asking = Asking { door: place.door, connection: connection.clone(), answer };
+            let (door, connection) = (place.door, connection.clone());
+            let asking = Asking { door, holder, connection, answer };
             channels.asking.insert(place.id, asking);
         }
         self.monitor.say(&FromBroker::Join { channel: place.id, share, seat, holder, join });

@@ -18,6 +18,8 @@ use super::super::shares::Door;
 pub(in super::super) struct Channel {
     pub(in super::super) id: ChannelId,
     pub(in super::super) door: Door,
+    /// The key that its client proved.
+    pub(super) holder: [u8; 32],
     pub(in super::super) connection: Connection,
     /// What the client is still to be told.
     pub(in super::super) news: News,
@@ -39,11 +41,16 @@ impl std::fmt::Debug for Channel {
 
 impl Channel {
     /// A channel that may have `calls` in flight.
-    pub(super) fn new(id: ChannelId, door: Door, connection: Connection, calls: u32) -> Self {
+    pub(super) fn new(
+        (id, door, holder): (ChannelId, Door, [u8; 32]),
+        connection: Connection,
+        calls: u32,
+    ) -> Self {
         let calls = usize::try_from(calls).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             id,
             door,
+            holder,
             connection,
             news: News::default(),
             end_seen: CancellationToken::new(),

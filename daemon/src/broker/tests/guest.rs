@@ -128,6 +128,7 @@ pub(super) fn join() -> Frame {
     Frame::Join(Join {
         version: VERSION,
         passport: vec![1; 300],
+        ancestors: Vec::new(),
         redemption: Some(a_signed()),
         nonce: [7; 16],
     })

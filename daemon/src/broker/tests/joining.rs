@@ -122,15 +122,33 @@ async fn a_guest_who_left_before_the_answer_is_not_kept_in_the_monitor_s_books()
 }
 
 #[tokio::test]
-async fn a_change_reaches_every_channel_of_the_seat_at_once() {
+async fn whoever_comes_back_often_replaces_their_own_channels_and_nobody_elses() {
+    let settings = Settings { channels_per_seat: 3, ..Settings::default() };
+    let mut world = World::open_with(settings).await;
+    let parent = world.holder_with(1).await;
+    let first = world.holder_with(2).await;
+    let _second = world.holder_with(2).await;
+    let third = world.holder_with(2).await;
+    assert_eq!(first.farewell().await, Farewell::Replaced);
+    world.monitor.gone().await;
+    let _other = world.holder_with(3).await;
+    let _call = parent.call().await;
+    world.monitor.called().await;
+    drop(third);
+}
+
+#[tokio::test]
+async fn a_change_reaches_the_channel_that_it_is_for_at_once_and_no_other() {
     let mut world = World::open().await;
-    let mut first = world.holder().await;
-    let mut second = world.holder().await;
-    let change = ToBroker::Update { share: share(), seat: SEAT, update: Box::new(update(77)) };
-    world.monitor.say(&change);
-    for guest in [&mut first, &mut second] {
-        assert_eq!(guest.hear().await, Frame::Update(Box::new(update(77))));
-    }
+    let (first_channel, mut first) = world.seated_with(1).await;
+    let (second_channel, mut second) = world.seated_with(2).await;
+    let change = |channel, deadline| {
+        world.monitor.say(&ToBroker::Update { channel, update: Box::new(update(deadline)) });
+    };
+    change(first_channel, 77);
+    change(second_channel, 78);
+    assert_eq!(first.hear().await, Frame::Update(Box::new(update(77))));
+    assert_eq!(second.hear().await, Frame::Update(Box::new(update(78))));
 }
 
 #[tokio::test]

@@ -32,6 +32,17 @@ pub struct Holder {
     pub seat: SeatId,
     /// The holder's public key.
     pub holder: Hex<32>,
+    /// The keys for which they act: the seat's own holder first, whoever handed on to them last. None where the seat is theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acting_for: Vec<Hex<32>>,
+}
+
+impl Holder {
+    /// One who acts for nobody else.
+    #[must_use]
+    pub fn new(share: ShareId, seat: SeatId, holder: [u8; 32]) -> Self {
+        Self { share, seat, holder: Hex(holder), acting_for: Vec::new() }
+    }
 }
 
 /// Why a share ended by itself.
@@ -194,6 +205,23 @@ pub enum Event {
         at: Holder,
         /// For whom the seat was made.
         recipient: Recipient,
+    },
+    /// Part of a seat is held from here by this key as well, to which a holder handed it on.
+    SeatHandedOn {
+        /// The seat, the new holder, and for whom they act.
+        #[serde(flatten)]
+        at: Holder,
+        /// For whom the seat was made.
+        recipient: Recipient,
+        /// The redeem key that the passport named for them.
+        redeem: Hex<32>,
+        /// When what they hold ends.
+        #[serde(with = "rfc3339_text")]
+        until: Timestamp,
+        /// What they hold.
+        scope: Recorded<Scope>,
+        /// What the one who handed it on said.
+        reason: Said,
     },
     /// A seat was not given.
     RedeemRefused {
@@ -387,6 +415,7 @@ impl Event {
             Self::ShareOpened { .. }
             | Self::ShareExtended { .. }
             | Self::SeatRedeemed { .. }
+            | Self::SeatHandedOn { .. }
             | Self::CallStarted { .. }
             | Self::ConsentGiven { .. }
             | Self::ContactAdded { .. } => Weight::Start,
@@ -423,6 +452,7 @@ impl Event {
             | Self::ShareExpired { share, .. }
             | Self::SeatKicked { share, .. } => Some(*share),
             Self::SeatRedeemed { at, .. }
+            | Self::SeatHandedOn { at, .. }
             | Self::RedeemRefused { at, .. }
             | Self::CallStarted { at, .. }
             | Self::CallRefused { at, .. }

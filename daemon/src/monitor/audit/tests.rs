@@ -38,7 +38,7 @@ fn who() -> Who {
 }
 
 fn holder() -> Holder {
-    Holder { share: ShareId::from_random([1; 8]), seat: SeatId(0), holder: Hex([2; 32]) }
+    Holder::new(ShareId::from_random([1; 8]), SeatId(0), [2; 32])
 }
 
 fn start(call: u8) -> Event {
@@ -133,6 +133,14 @@ fn every_event_is_read_back_as_it_was_written() {
         Event::DaemonStopped { why: Said::new("SIGTERM") },
         Event::ShareExpired { share: holder().share, why: Expiry::HardStop, calls: 1 },
         Event::SeatRedeemed { at: holder(), recipient: Recipient::Bearer },
+        Event::SeatHandedOn {
+            at: Holder { acting_for: vec![Hex([3; 32]), Hex([4; 32])], ..holder() },
+            recipient: Recipient::Bearer,
+            redeem: Hex([5; 32]),
+            until: Timestamp(9),
+            scope: Recorded::of(&policy::Scope::default()),
+            reason: Said::new("for the night"),
+        },
         Event::RedeemRefused { at: holder(), reason: Said::new("held by another key") },
         Event::AdminUsed { by: who(), what: Said::new("list"), share: None },
         Event::PolicyReloaded { by: None, digest: Hex([1; 32]), verbs: 5 },
