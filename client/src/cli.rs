@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -11,6 +12,7 @@ Examples:
   openscope-reflect-client --passport @handle call log.tail service=web lines=50
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
   openscope-reflect-client inspect --passport @handle
+  openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
   openscope-reflect-client keygen
 
 Exit status: that of the verb's program, else 2 usage, 124 timed out, 125 failed before the verb ran,
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Call(CallArguments),
     /// Show what the handle holds, without talking to anybody
     Inspect,
+    /// Make a smaller handle, without asking anybody: for yourself, or to hand on
+    Narrow(NarrowArguments),
     /// Make a key for others to share with, and print its public part
     Keygen {
         /// Where to put it [default: where this program looks for it]
@@ -93,6 +97,38 @@ pub(crate) struct CallArguments {
     #[arg(long)]
     pub(crate) unlisted: bool,
 }
+
+/// A smaller handle.
+#[derive(Args, Debug)]
+#[command(after_help = NARROW_EXAMPLES)]
+pub(crate) struct NarrowArguments {
+    /// A verb to keep, with its pins: `log.tail:service=web,lines<=100` [default: all that the handle permits]
+    #[arg(long, value_name = "VERB[:PINS]")]
+    pub(crate) verb: Vec<String>,
+    /// How long from now, as in `5m` or `90s` [default: as long as the handle]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// Hand it on: to whom, as an `age1…`, `ssh-ed25519 …` or `ssh-rsa …` key, or `@FILE` with one [default: for whoever holds the seat already]
+    #[arg(long, value_name = "KEY|@FILE")]
+    pub(crate) to: Option<String>,
+    /// How often it may be handed on further [default: not at all; for yourself: as often as the handle]
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<u8>,
+    /// Why, for the owner's record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Write the handle to this new file, and name the file in the command
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+const NARROW_EXAMPLES: &str = "\
+Without `--to` the new handle works only with the key that holds the seat already, on this machine. With `--to` it is
+for another key, an agent's or a colleague's, if the owner lets the seat be handed on; the owner's record names all of you.
+
+Examples:
+  openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --output agent.handle
+  openscope-reflect-client narrow --passport @handle --verb disk.use --to @colleague.pub --reason 'on call tonight'";
 
 #[cfg(test)]
 mod tests {

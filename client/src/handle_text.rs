@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use wire::handle::{Handle, HandleFault, Identity, IdentityFault, MAX_HANDLE, Sealed};
+use wire::handle::{
+    Handle, HandleFault, Identity, IdentityFault, MAX_HANDLE, RecipientKey, Sealed,
+};
 use zeroize::Zeroizing;
 
 use crate::cli::Options;
@@ -52,7 +54,7 @@ fn from(source: &OsStr, options: &Options) -> Result<Zeroizing<String>, Failure>
     }
 }
 
-fn file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let shown = path.display().to_string();
     let opened = fs::File::open(path).map_err(|fault| unreadable(&shown, &fault))?;
     bounded(opened, &shown)
@@ -75,13 +77,16 @@ fn unreadable(name: &str, fault: &io::Error) -> Failure {
     Failure::new(Exit::USAGE, "usage", format!("cannot read `{name}`: {fault}"))
 }
 
+/// A handle, and the key that it was sealed to.
+pub(crate) type Opened = (Handle, RecipientKey);
+
 /// Opens a handle with the keys that were named, or else with those in their usual places.
 pub(crate) fn open(
     text: &str,
     options: &Options,
     environment: &Environment,
     person: Option<&mut dyn Person>,
-) -> Result<Handle, Failure> {
+) -> Result<Opened, Failure> {
     let sealed = Sealed::parse(text).map_err(|fault| refused(&fault))?;
     if let Some(path) = &options.secret_file {
         let text = if path == Path::new("-") {
@@ -91,7 +96,7 @@ pub(crate) fn open(
         };
         let identities =
             Identity::parse(&text, || None).map_err(|fault| not_a_key(path, &fault))?;
-        return sealed.open(&identities).map_err(|fault| refused(&fault));
+        return sealed.open_by(&identities).map_err(|fault| refused(&fault));
     }
     if options.identity.is_empty() {
         open_with_usual(&sealed, environment, person)
@@ -104,14 +109,14 @@ fn open_with_named(
     sealed: &Sealed,
     paths: &[PathBuf],
     mut person: Option<&mut dyn Person>,
-) -> Result<Handle, Failure> {
+) -> Result<Opened, Failure> {
     let mut identities = Vec::new();
     for path in paths {
         let text = file(path)?;
         let parsed = Identity::parse(&text, || passphrase(path, reborrow(&mut person)));
         identities.extend(parsed.map_err(|fault| not_a_key(path, &fault))?);
     }
-    sealed.open(&identities).map_err(|fault| refused(&fault))
+    sealed.open_by(&identities).map_err(|fault| refused(&fault))
 }
 
 /// Each key alone and in order: an encrypted ssh key costs its passphrase only when nothing else opens the handle.
@@ -119,19 +124,19 @@ fn open_with_usual(
     sealed: &Sealed,
     environment: &Environment,
     mut person: Option<&mut dyn Person>,
-) -> Result<Handle, Failure> {
+) -> Result<Opened, Failure> {
     let own = environment.config.as_ref().map(|config| config.join("identity.txt"));
     let ssh = environment.home.as_ref().map(|home| home.join(".ssh/id_ed25519"));
     let mut tried = Vec::new();
     for path in [own, ssh].into_iter().flatten().filter(|path| path.exists()) {
         let text = file(&path)?;
         match Identity::parse(&text, || passphrase(&path, reborrow(&mut person))) {
-            Ok(identities) => match sealed.open(&identities) {
+            Ok(identities) => match sealed.open_by(&identities) {
                 Err(HandleFault::NotForYou) => {
                     tried.push(format!("`{}` does not open it", path.display()));
                 }
                 Err(fault) => return Err(refused(&fault)),
-                Ok(handle) => return Ok(handle),
+                Ok(opened) => return Ok(opened),
             },
             Err(fault) => tried.push(format!("`{}`: {}", path.display(), chain(&fault))),
         }
@@ -146,7 +151,7 @@ fn open_with_second_value(
     sealed: &Sealed,
     person: &mut dyn Person,
     tried: &[String],
-) -> Result<Handle, Failure> {
+) -> Result<Opened, Failure> {
     let question = "No key of yours opens this handle. If it came with a second value, paste that (it is not shown): ";
     let value = person.ask_hidden(question).map_err(|_| none_opens(tried))?;
     if value.is_empty() {
@@ -154,7 +159,7 @@ fn open_with_second_value(
     }
     let identities = Identity::parse(&value, || None)
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "identity", &fault))?;
-    sealed.open(&identities).map_err(|fault| refused(&fault))
+    sealed.open_by(&identities).map_err(|fault| refused(&fault))
 }
 
 fn none_opens(tried: &[String]) -> Failure {
@@ -178,6 +183,11 @@ fn reborrow<'a>(person: &'a mut Option<&mut dyn Person>) -> Option<&'a mut dyn P
 
 fn not_a_key(path: &Path, fault: &IdentityFault) -> Failure {
     Failure::new(Exit::NOT_RUN, "identity", format!("`{}`: {}", path.display(), chain(fault)))
+}
+
+/// A handle that cannot be made, as it is told.
+pub(crate) fn not_sealed(fault: &HandleFault) -> Failure {
+    Failure::of(Exit::NOT_RUN, "handle", fault)
 }
 
 /// A handle that cannot be used, as it is told.

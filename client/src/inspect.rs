@@ -1,7 +1,9 @@
 //! `inspect`: what a handle holds, said without talking to anybody.
 
+use policy::passport::Block;
 use policy::{Passport, Scope, Timestamp};
 use serde_json::{Value, json};
+use wire::fingerprint::Fingerprint;
 use wire::handle::Handle;
 
 use crate::clock::{told, until};
@@ -13,6 +15,7 @@ pub(crate) fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> V
     let blocks = passport.blocks().iter().map(|block| {
         let said = block.narrowing();
         json!({
+            "handed_on_by": block.handed_on().map(|hop| Fingerprint::of(&hop.by).to_string()),
             "not_after": told(said.not_after),
             "depth": said.depth,
             "reason": one_line(&said.reason, 300),
@@ -31,7 +34,12 @@ pub(crate) fn as_json(handle: &Handle, passport: &Passport, now: Timestamp) -> V
         "not_after": told(passport.not_after()),
         "expired": now >= passport.not_after(),
         "depth": passport.depth(),
-        "authority": { "not_after": told(authority.not_after), "scope": capabilities(&authority.scope) },
+        "redeems": handle.redeem.is_some(),
+        "authority": {
+            "not_after": told(authority.not_after),
+            "depth": authority.depth,
+            "scope": capabilities(&authority.scope),
+        },
         "blocks": blocks.collect::<Vec<_>>(),
         "scope": capabilities(passport.scope()),
         "passport_bytes": handle.passport.len(),
@@ -59,18 +67,34 @@ pub(crate) fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> S
             passport.depth()
         ),
     ];
+    if handle.redeem.is_none() {
+        lines.push("holder       only whoever holds the seat already: it was narrowed".to_owned());
+    }
     lines.extend(scope_lines("scope", &authority.scope));
     for (at, block) in passport.blocks().iter().enumerate() {
-        let said = block.narrowing();
-        lines.push(format!(
-            "block {}      until {}: {}",
-            at + 1,
-            told(said.not_after),
-            one_line(&said.reason, 300)
-        ));
-        lines.extend(scope_lines("narrowed to", &said.scope));
+        lines.extend(block_lines(at + 1, block));
+    }
+    if !passport.blocks().is_empty() {
+        lines.extend(scope_lines("in force", passport.scope()));
     }
     lines.join("\n")
+}
+
+/// Who made a block, until when, how often it may be handed on from there, why, and what it leaves.
+fn block_lines(number: usize, block: &Block) -> Vec<String> {
+    let said = block.narrowing();
+    let title = format!("block {number}");
+    let by = match block.handed_on() {
+        Some(hop) => format!("handed on by {}", Fingerprint::of(&hop.by)),
+        None => "narrowed by its holder".to_owned(),
+    };
+    let (end, depth) = (told(said.not_after), said.depth);
+    let mut lines = vec![format!("{title:<13}{by}, until {end}, may be handed on {depth} times")];
+    if !said.reason.is_empty() {
+        lines.push(format!("{:<13}{}", "reason", one_line(&said.reason, 300)));
+    }
+    lines.extend(scope_lines("narrowed to", &said.scope));
+    lines
 }
 
 fn capabilities(scope: &Scope) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
-use policy::{SeatId, ShareId, Timestamp};
+use policy::Timestamp;
 use wire::channel::HolderKey;
 use zeroize::Zeroizing;
 
@@ -73,18 +73,28 @@ impl Seats {
         make_directory(&self.directory).map_err(|source| self.storage(source))?;
         let lock = Lock::on(&self.directory).map_err(|source| self.storage(source))?;
         self.sweep(now);
-        let path = self.path(seat.authority().share, seat.authority().seat);
+        match self.known(seat)? {
+            Some(key) => Ok(key),
+            None => make(&lock, self.path(seat), seat),
+        }
+    }
+
+    /// The key that this user's processes hold already, if there is one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or is another daemon's.
+    pub(crate) fn known(&self, seat: &Seat) -> Result<Option<HolderKey>, KeyFault> {
+        let path = self.path(seat);
         match read(&path)? {
-            Some(kept) if kept.daemon == seat.handle().daemon_key => Ok(kept.key),
+            Some(kept) if kept.daemon == seat.handle().daemon_key => Ok(Some(kept.key)),
             Some(_) => Err(KeyFault::OtherSeat { path }),
-            None => make(&lock, path, seat),
+            None => Ok(None),
         }
     }
 
     /// Removes a seat's key, since its share is over.
     pub(crate) fn forget(&self, seat: &Seat) {
-        let _gone_already =
-            fs::remove_file(self.path(seat.authority().share, seat.authority().seat));
+        let _gone_already = fs::remove_file(self.path(seat));
     }
 
     /// Removes the keys of shares that are past their hard stop.
@@ -98,8 +108,18 @@ impl Seats {
         }
     }
 
-    fn path(&self, share: ShareId, seat: SeatId) -> PathBuf {
-        self.directory.join(format!("{share}-{seat}"))
+    /// A place of its own for each holder: who hands a seat on to an agent of the same user is not to share the key.
+    fn path(&self, seat: &Seat) -> PathBuf {
+        let authority = seat.authority();
+        let (share, number) = (authority.share, authority.seat);
+        let name = match seat.passport().hops().next_back() {
+            None => format!("{share}-{number}"),
+            Some(hop) => {
+                let digits = hop.redeem_key.iter().take(8).map(|byte| format!("{byte:02x}"));
+                format!("{share}-{number}-{}", digits.collect::<String>())
+            }
+        };
+        self.directory.join(name)
     }
 
     fn storage(&self, source: io::Error) -> KeyFault {
@@ -167,7 +187,7 @@ mod tests {
         let first = seats.holder(&seat, NOW).unwrap();
         let second = seats.holder(&seat, NOW).unwrap();
         assert_eq!(first.public(), second.public());
-        let path = seats.path(seat.authority().share, seat.authority().seat);
+        let path = seats.path(&seat);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -203,7 +223,7 @@ mod tests {
         let seats = Seats::within(home.path());
         let seat = sample::seat();
         seats.holder(&seat, NOW).unwrap();
-        let path = seats.path(seat.authority().share, seat.authority().seat);
+        let path = seats.path(&seat);
         fs::write(&path, "cut").unwrap();
         assert!(matches!(seats.holder(&seat, NOW), Err(KeyFault::Damaged { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "cut");
@@ -216,5 +236,18 @@ mod tests {
         seats.holder(&sample::seat(), NOW).unwrap();
         let other = sample::seat_of_daemon(99);
         assert!(matches!(seats.holder(&other, NOW), Err(KeyFault::OtherSeat { .. })));
+    }
+
+    #[test]
+    fn who_was_handed_a_seat_has_a_key_of_their_own_and_who_narrowed_it_the_holders() {
+        let home = tempfile::tempdir().unwrap();
+        let seats = Seats::within(home.path());
+        let own = seats.holder(&sample::seat(), NOW).unwrap().public();
+        assert_eq!(seats.known(&sample::narrowed()).unwrap().unwrap().public(), own);
+        assert!(seats.known(&sample::handed_on(20)).unwrap().is_none());
+        let first = seats.holder(&sample::handed_on(20), NOW).unwrap().public();
+        let second = seats.holder(&sample::handed_on(21), NOW).unwrap().public();
+        assert!(first != own && second != own && first != second);
+        assert_eq!(seats.holder(&sample::handed_on(20), NOW).unwrap().public(), first);
     }
 }

@@ -17,6 +17,7 @@ mod keygen;
 mod keys;
 mod known_daemons;
 mod list;
+mod narrow;
 mod neutral;
 mod output;
 mod private_file;

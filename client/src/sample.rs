@@ -1,7 +1,8 @@
 //! Handles that tests are made with.
 
 use ed25519_dalek::SigningKey;
-use policy::{Authority, Capability, Scope, SeatId, ShareId, Timestamp, passport};
+use policy::passport::{self, Narrowing};
+use policy::{Authority, Capability, Scope, SeatId, ShareId, Timestamp};
 use wire::handle::{Handle, Secret};
 
 use crate::seat::Seat;
@@ -21,7 +22,7 @@ pub(crate) fn authority() -> Authority {
         not_after: NOT_AFTER,
         channel_key: [3; 32],
         redeem_key: SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes(),
-        depth: 0,
+        depth: 1,
         scope: Scope::new([verb("log.tail"), verb("disk.use")]),
     }
 }
@@ -44,4 +45,28 @@ pub(crate) fn seat_of_daemon(daemon: u8) -> Seat {
 
 pub(crate) fn seat() -> Seat {
     seat_of_daemon(4)
+}
+
+fn narrowing() -> Narrowing {
+    Narrowing { not_after: NOT_AFTER, depth: 0, scope: authority().scope, reason: String::new() }
+}
+
+/// The seat, narrowed for its own holder.
+pub(crate) fn narrowed() -> Seat {
+    let whole = handle(4, &authority());
+    let root = SigningKey::from_bytes(&[4; 32]).verifying_key();
+    let passport = passport::narrow(&whole.passport, &root, &narrowing()).unwrap();
+    Seat::verified(Handle { redeem: None, passport, ..whole }, Timestamp(0)).unwrap()
+}
+
+/// The seat, handed on to whoever has this redeem secret.
+pub(crate) fn handed_on(redeem: u8) -> Seat {
+    let whole = handle(4, &authority());
+    let key = |seed| SigningKey::from_bytes(&[seed; 32]);
+    let (root, redeem_key) = (key(4).verifying_key(), key(redeem).verifying_key().to_bytes());
+    let passport =
+        passport::hand_on(&whole.passport, &root, &key(9), &narrowing(), redeem_key).unwrap();
+    let redeem = Some(Secret::new([redeem; 32]));
+    let handle = Handle { redeem, passport, ancestors: vec![None], ..whole };
+    Seat::verified(handle, Timestamp(0)).unwrap()
 }

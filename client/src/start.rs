@@ -12,6 +12,7 @@ use wire::call::CallId;
 use wire::channel::HolderKey;
 use wire::fingerprint::Claim;
 use wire::frame::Refusal;
+use wire::handle::RecipientKey;
 
 use crate::arguments::{ArgumentFault, nearest, read, read_unlisted};
 use crate::call::Call;
@@ -25,7 +26,7 @@ use crate::failure::Failure;
 use crate::handle_text::{given, open, refused};
 use crate::join::JoinFault;
 use crate::keygen::keygen;
-use crate::keys::Seats;
+use crate::keys::{KeyFault, Seats};
 use crate::known_daemons::KnownDaemons;
 use crate::output::{Output, Style};
 use crate::relays::RelayFault;
@@ -33,7 +34,7 @@ use crate::report::{self, Report};
 use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::tty::{Person, Tty};
-use crate::{inspect, list, prompt};
+use crate::{inspect, list, narrow, prompt};
 
 /// A lost channel is made again for so long under a single call.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
@@ -86,6 +87,10 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             .map(|()| Exit::DONE)
             .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
         Some(Command::Inspect) => inspect_handle(options, environment),
+        Some(Command::Narrow(what)) => {
+            let (seat, own) = confirmed_seat(options, environment)?;
+            narrow::run(&seat, &own, what, options, (environment, now()))
+        }
         Some(Command::List) => with_session(options, environment, CALL_PATIENCE, async |session| {
             let (seat, view) = (session.seat(), session.view());
             let text = if options.json {
@@ -130,7 +135,7 @@ fn with_session(
     patience: Duration,
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
-    let seat = confirmed_seat(options, environment)?;
+    let (seat, _) = confirmed_seat(options, environment)?;
     let (seats, holder) = holder(&seat, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -142,7 +147,10 @@ fn with_session(
             Ok(session) => session,
             Err(fault) => {
                 // A seat that is not there, or is another's, is so for good: its key opens nothing.
-                if matches!(fault, JoinFault::Ended(_) | JoinFault::Refused(Refusal::NoSeat)) {
+                // A narrowed handle says nothing of the seat: the key is its holder's, who may well go on.
+                let for_good =
+                    matches!(fault, JoinFault::Ended(_) | JoinFault::Refused(Refusal::NoSeat));
+                if for_good && seat.handle().redeem.is_some() {
                     seats.forget(&seat);
                 }
                 return Err(not_joined(&fault));
@@ -158,17 +166,20 @@ fn with_session(
 }
 
 /// Everything that is checked before anything is sent to anybody.
-fn confirmed_seat(options: &Options, environment: &Environment) -> Result<Seat, Failure> {
+fn confirmed_seat(
+    options: &Options,
+    environment: &Environment,
+) -> Result<(Seat, RecipientKey), Failure> {
     let pin = options.fingerprint.as_deref().map(str::parse::<Claim>).transpose();
     let pin = pin.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
     let mut tty = Tty::open();
     let text = given(options, environment, as_person(&mut tty))?;
-    let handle = open(&text, options, environment, as_person(&mut tty))?;
+    let (handle, own) = open(&text, options, environment, as_person(&mut tty))?;
     let seat = Seat::verified(handle, now()).map_err(|fault| refused(&fault))?;
     let known = environment.config.as_deref().map(KnownDaemons::within);
     confirm(&seat, pin.as_ref(), known.as_ref(), as_person(&mut tty))
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "fingerprint", &fault).hint(fault.remedy()))?;
-    Ok(seat)
+    Ok((seat, own))
 }
 
 fn as_person(tty: &mut Option<Tty>) -> Option<&mut dyn Person> {
@@ -176,20 +187,32 @@ fn as_person(tty: &mut Option<Tty>) -> Option<&mut dyn Person> {
 }
 
 fn holder(seat: &Seat, environment: &Environment) -> Result<(Seats, HolderKey), Failure> {
-    let state = environment.state.as_deref().ok_or_else(|| {
+    let seats = Seats::within(environment.state.as_deref().ok_or_else(no_state)?);
+    if seat.handle().redeem.is_some() {
+        let holder = seats.holder(seat, now()).map_err(|fault| no_key(&fault))?;
+        return Ok((seats, holder));
+    }
+    let known = seats.known(seat).map_err(|fault| no_key(&fault))?;
+    let holder = known.ok_or_else(|| {
         Failure::new(
             Exit::NOT_RUN,
-            "machine",
-            "neither XDG_STATE_HOME nor HOME says where keys belong",
+            "holder_key",
+            "this handle was narrowed for whoever holds the seat already, and that key is not here",
         )
-        .hint("set HOME")
-    })?;
-    let seats = Seats::within(state);
-    let holder = seats.holder(seat, now()).map_err(|fault| {
-        Failure::of(Exit::NOT_RUN, "holder_key", &fault)
-            .hint("the seat can be used only with its key: mend the file, or ask the owner to share again")
+        .hint("use it as the same user on the same machine, or ask for a handle that is handed on to your key")
     })?;
     Ok((seats, holder))
+}
+
+pub(crate) fn no_state() -> Failure {
+    Failure::new(Exit::NOT_RUN, "machine", "neither XDG_STATE_HOME nor HOME says where keys belong")
+        .hint("set HOME")
+}
+
+pub(crate) fn no_key(fault: &KeyFault) -> Failure {
+    Failure::of(Exit::NOT_RUN, "holder_key", fault).hint(
+        "the seat can be used only with its key: mend the file, or ask the owner to share again",
+    )
 }
 
 fn not_joined(fault: &JoinFault) -> Failure {
@@ -226,7 +249,7 @@ fn not_joined(fault: &JoinFault) -> Failure {
 fn inspect_handle(options: &Options, environment: &Environment) -> Result<Exit, Failure> {
     let mut tty = Tty::open();
     let text = given(options, environment, as_person(&mut tty))?;
-    let handle = open(&text, options, environment, as_person(&mut tty))?;
+    let (handle, _) = open(&text, options, environment, as_person(&mut tty))?;
     let passport = handle.verify().map_err(|fault| refused(&fault))?;
     let now = now();
     if options.json {

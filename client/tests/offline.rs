@@ -17,7 +17,7 @@ mod tests {
     };
     use tempfile::TempDir;
     use wire::fingerprint::Fingerprint;
-    use wire::handle::{Handle, Identity, Secret};
+    use wire::handle::{Handle, Identity, Sealed, Secret};
 
     /// One recipient's home, and a relay address at which every packet would be seen.
     struct World {
@@ -84,10 +84,14 @@ mod tests {
 
         /// A handle for this home's own key.
         fn sealed(&self, authority: &Authority) -> String {
-            let identity = Identity::generate();
             let config = self.path("config/openscope");
             fs::create_dir_all(&config).unwrap();
-            fs::write(config.join("identity.txt"), identity.to_file().unwrap().as_bytes()).unwrap();
+            let file = config.join("identity.txt");
+            if !file.exists() {
+                fs::write(&file, Identity::generate().to_file().unwrap().as_bytes()).unwrap();
+            }
+            let text = fs::read_to_string(file).unwrap();
+            let identity = Identity::parse(&text, || None).unwrap().remove(0);
             Self::handle(authority).seal(identity.recipient()).unwrap()
         }
 
@@ -395,5 +399,138 @@ mod tests {
             assert!(ran.status == 0 && ran.stdout.contains("openscope-reflect-client"), "{shell}");
         }
         assert!(world.run(&["man"]).stdout.contains(".TH openscope"));
+    }
+
+    impl World {
+        /// `narrow` of a handle that may be handed on so often.
+        fn narrow(&self, depth: u8, arguments: &[&str]) -> Ran {
+            let handle = self.sealed(&Authority { depth, ..self.authority() });
+            let pin = fingerprint().to_string();
+            let whole = ["narrow", "--passport", &handle, "--fingerprint", &pin];
+            let ran = self.run(&[&whole, arguments].concat());
+            assert!(self.relay.recv(&mut [0; 2048]).is_err(), "nothing is sent to anybody");
+            ran
+        }
+    }
+
+    fn opened(handle: &str, identity: &Identity) -> Handle {
+        Sealed::parse(handle).unwrap().open(std::slice::from_ref(identity)).unwrap()
+    }
+
+    #[test]
+    fn a_handle_is_handed_on_to_another_key_with_the_complete_command() {
+        let world = World::new();
+        let agent = Identity::generate();
+        let to = agent.recipient().to_string();
+        let wish = [
+            "--verb",
+            "log.tail:service=web,lines<=50",
+            "--ttl",
+            "5m",
+            "--to",
+            &to,
+            "--reason",
+            "night\u{1b}[2J",
+        ];
+        let ran = world.narrow(2, &[&wish[..], &["--depth", "1"]].concat());
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let words: Vec<_> = ran.stdout.split_whitespace().collect();
+        let pin = fingerprint().to_string();
+        assert_eq!(words[..2], ["openscope-reflect-client", "--passport"]);
+        assert_eq!(words[3..], ["--fingerprint", &pin]);
+        let handle = opened(words[2], &agent);
+        let passport = handle.verify().unwrap();
+        let [block] = passport.blocks() else { panic!("one block") };
+        assert_eq!(passport.scope().to_string(), "log.tail:lines<=50,service=web");
+        assert_eq!(block.narrowing().depth, 1);
+        assert!(passport.not_after().0 <= now() + 300_000);
+        assert!(block.handed_on().is_some() && handle.ancestors[0].is_some());
+        assert_ne!(handle.redeem.unwrap().expose(), &[2; 32], "a secret of its own");
+        assert!(ran.stderr.contains("may be handed on 1 times more"), "{}", ran.stderr);
+
+        let seen = World::new();
+        fs::create_dir_all(seen.path("config/openscope")).unwrap();
+        let file = seen.path("config/openscope/identity.txt");
+        fs::write(file, agent.to_file().unwrap().as_bytes()).unwrap();
+        let inspected = seen.run(&["inspect", "--passport", words[2]]);
+        assert!(
+            inspected.stdout.contains("block 1      handed on by SHA256:"),
+            "{}",
+            inspected.stdout
+        );
+        assert!(inspected.stdout.contains("in force     log.tail:lines<=50,service=web"));
+        assert!(inspected.stdout.contains("reason       night"));
+        assert!(!inspected.stdout.contains('\u{1b}'), "neutralised");
+        let json = seen.run(&["inspect", "--json", "--passport", words[2]]);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert!(json["blocks"][0]["handed_on_by"].as_str().unwrap().starts_with("SHA256:"));
+        assert_eq!((&json["depth"], &json["redeems"]), (&1.into(), &true.into()));
+    }
+
+    #[test]
+    fn what_the_daemon_would_refuse_is_refused_before_it_is_handed_on() {
+        let world = World::new();
+        let to = Identity::generate().recipient().to_string();
+        let refused = |depth, arguments: &[&str], words: &str| {
+            let ran = world.narrow(depth, &[arguments, &["--to", &to]].concat());
+            assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+            assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+            ran.stderr
+        };
+        let wider = refused(1, &["--verb", "log.tail:service=web|vault"], "not with all of");
+        let (text, mark) = (wider.lines().nth(1).unwrap(), wider.lines().nth(2).unwrap());
+        assert_eq!(text.find("vault"), mark.find('^'), "{wider}");
+        refused(1, &["--verb", "log.tial"], "did you mean `log.tail`");
+        refused(1, &["--verb", "log.tail:"], "");
+        refused(1, &["--ttl", "30m"], "the handle ends at");
+        refused(1, &["--ttl", "0s"], "no time");
+        refused(1, &["--ttl", "-5m"], "--ttl");
+        refused(0, &[], "may not be handed on");
+        refused(1, &["--depth", "1"], "at most `--depth 0`");
+        refused(1, &["--reason", &"x".repeat(257)], "257 bytes");
+        assert_eq!(world.narrow(1, &["--reason", &"x".repeat(256), "--to", &to]).status, 0);
+        let secret = world.narrow(1, &["--to", "AGE-SECRET-KEY-1QQQ"]);
+        assert!(secret.stderr.contains("secret key"), "{}", secret.stderr);
+    }
+
+    #[test]
+    fn a_handle_is_narrowed_for_the_same_holder_once_the_seat_is_theirs() {
+        let world = World::new();
+        let unknown = world.narrow(0, &["--verb", "log.tail"]);
+        assert_eq!(unknown.status, 2);
+        assert!(
+            unknown.stderr.contains("this seat's key is not on this machine"),
+            "{}",
+            unknown.stderr
+        );
+        // The key that an earlier call left.
+        let to = Identity::generate().recipient().to_string();
+        assert_eq!(world.narrow(1, &["--to", &to]).status, 0);
+        let out = world.path("agent.handle");
+        let ran =
+            world.narrow(0, &["--verb", "log.tail:lines<=5", "--output", out.to_str().unwrap()]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains(&format!("--passport @{} ", out.display())), "{}", ran.stdout);
+        let own = fs::read_to_string(world.path("config/openscope/identity.txt")).unwrap();
+        let own = Identity::parse(&own, || None).unwrap().remove(0);
+        let handle = opened(fs::read_to_string(&out).unwrap().trim(), &own);
+        assert!(handle.redeem.is_none());
+        let passport = handle.verify().unwrap();
+        assert_eq!(passport.scope().to_string(), "log.tail:lines<=5,service=web");
+        assert!(passport.blocks()[0].handed_on().is_none());
+        let again = world.narrow(0, &["--output", out.to_str().unwrap()]);
+        assert_eq!(again.status, 2, "a file that is there is not overwritten");
+    }
+
+    #[test]
+    fn a_narrowed_handle_is_of_no_use_where_the_seats_key_is_not() {
+        let world = World::new();
+        let to = Identity::generate().recipient().to_string();
+        assert_eq!(world.narrow(1, &["--to", &to]).status, 0);
+        let ran = world.narrow(0, &["--json"]);
+        let made: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(made["schema"], "openscope.narrow/1");
+        fs::remove_dir_all(world.path("state")).unwrap();
+        world.refuses(made["handle"].as_str().unwrap(), 125, "that key is not here");
     }
 }

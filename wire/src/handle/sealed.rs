@@ -71,13 +71,30 @@ impl Sealed {
     /// # Errors
     /// None fits, the handle was changed, or it does not hold what a handle holds.
     pub fn open(&self, identities: &[Identity]) -> Result<Handle, HandleFault> {
-        if identities.is_empty() {
-            return Err(HandleFault::NoIdentity);
+        self.open_by(identities).map(|(handle, _)| handle)
+    }
+
+    /// The same, and to which key it was sealed.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_by(&self, identities: &[Identity]) -> Result<(Handle, RecipientKey), HandleFault> {
+        for identity in identities {
+            match self.open_with(identity) {
+                Err(HandleFault::NotForYou) => {}
+                opened => return opened.map(|handle| (handle, identity.recipient().clone())),
+            }
         }
+        let none = identities.is_empty();
+        Err(if none { HandleFault::NoIdentity } else { HandleFault::NotForYou })
+    }
+
+    fn open_with(&self, identity: &Identity) -> Result<Handle, HandleFault> {
         let decryptor =
             Decryptor::new_buffered(self.0.as_slice()).map_err(|fault| header_fault(&fault))?;
-        let keys = identities.iter().map(Identity::as_age);
-        let mut stream = decryptor.decrypt(keys).map_err(|fault| open_fault(&fault))?;
+        let mut stream = decryptor
+            .decrypt(std::iter::once(identity.as_age()))
+            .map_err(|fault| open_fault(&fault))?;
         // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
         let mut plain = Zeroizing::new(Vec::with_capacity(self.0.len()));
         stream.read_to_end(&mut plain).map_err(|_| HandleFault::Damaged)?;
