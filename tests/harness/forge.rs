@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use policy::{Arguments, Timestamp, Value};
+use policy::passport::Narrowing;
+use policy::{Arguments, Authority, Timestamp, Value};
 use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
 use wire::call::{CallId, CallStatement, Redemption, Signed};
 use wire::channel::{ClientEndpoint, Connection, HolderKey, Limits, RecvStream};
 use wire::frame::{Frame, Frames, Join, VERSION};
-use wire::handle::{Handle, Identity, Sealed};
+use wire::handle::{Handle, Identity, Sealed, Secret};
+
+use crate::world::World;
 
 /// The longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -121,6 +124,46 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
         not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
     };
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
+}
+
+/// The same handle, as the daemon would have made it had it let the seat be handed on so often.
+///
+/// # Panics
+/// When the daemon's identity key cannot be read, or the handle is broken.
+pub fn deepened(world: &World, handle: &Handle, depth: u8) -> Handle {
+    let seed = std::fs::read(world.state().join("identity.key")).expect("read the identity key");
+    let root = SigningKey::from_bytes(&seed.try_into().expect("32 bytes"));
+    let stated = handle.verify().expect("a whole handle").authority().clone();
+    let passport = policy::passport::mint(&root, &Authority { depth, ..stated });
+    Handle { passport: passport.expect("a passport"), ..handle.clone() }
+}
+
+/// The handle, handed on by `holder` to the redeem secret of this seed, with all that it permits.
+///
+/// # Panics
+/// When it may not be.
+pub fn handed_on(handle: &Handle, holder: &HolderKey, redeem: u8) -> Handle {
+    let passport = handle.verify().expect("a whole handle");
+    let root = VerifyingKey::from_bytes(&handle.daemon_key).expect("a key");
+    let narrowing = Narrowing {
+        not_after: passport.not_after(),
+        depth: passport.depth().checked_sub(1).expect("it may be handed on"),
+        scope: passport.scope().clone(),
+        reason: String::new(),
+    };
+    let redeem = [redeem; 32];
+    let redeem_key = SigningKey::from_bytes(&redeem).verifying_key().to_bytes();
+    let signer = SigningKey::from_bytes(holder.seed());
+    let longer =
+        policy::passport::hand_on(&handle.passport, &root, &signer, &narrowing, redeem_key);
+    let own = Redemption::of(handle.daemon_key, &passport, holder.public());
+    let own = own.prove(&SigningKey::from_bytes(redeem_seed(handle))).expect("a proof");
+    Handle {
+        redeem: Some(Secret::new(redeem)),
+        passport: longer.expect("a passport"),
+        ancestors: [handle.ancestors.as_slice(), &[Some(own)]].concat(),
+        ..handle.clone()
+    }
 }
 
 /// The seed of the key that redeems the handle.

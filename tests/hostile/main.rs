@@ -2,6 +2,7 @@
 
 mod broker;
 mod guests;
+mod handing;
 mod junk;
 mod remains;
 mod repeats;

@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use crate::passport::{appended, biscuit, bytes_of, checked, last_block, narrowed, scopes, seeded};
 use crate::world::{END, authority, root, scope};
 
-fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
-fn public(seed: u8) -> [u8; 32] {
+pub(crate) fn public(seed: u8) -> [u8; 32] {
     key(seed).verifying_key().to_bytes()
 }
 
@@ -28,11 +28,16 @@ fn web_only() -> Scope {
     scope(&["ssh.tail_logs:service=web,lines<=100"])
 }
 
-fn to(depth: u8, scope: Scope) -> Narrowing {
+pub(crate) fn to(depth: u8, scope: Scope) -> Narrowing {
     Narrowing { not_after: END, depth, scope, reason: String::new() }
 }
 
-fn handed(bytes: &[u8], by: u8, narrowing: &Narrowing, redeem: u8) -> Result<Vec<u8>, MintFault> {
+pub(crate) fn handed(
+    bytes: &[u8],
+    by: u8,
+    narrowing: &Narrowing,
+    redeem: u8,
+) -> Result<Vec<u8>, MintFault> {
     hand_on(bytes, &root().verifying_key(), &key(by), narrowing, public(redeem))
 }
 
@@ -41,7 +46,7 @@ fn refused(fault: PassportFault) -> Result<Vec<u8>, MintFault> {
 }
 
 /// A third-party block as any Biscuit library would make it.
-fn third_party(to: &[u8], by: &KeyPair, block: BlockBuilder) -> Vec<u8> {
+pub(crate) fn third_party(to: &[u8], by: &KeyPair, block: BlockBuilder) -> Vec<u8> {
     let signed = biscuit(to).third_party_request().unwrap().create_block(&by.private(), block);
     let token = biscuit(to).append_third_party(by.public(), signed.unwrap()).unwrap();
     token.to_vec().unwrap()

@@ -18,6 +18,8 @@ mod selectors;
 #[cfg(test)]
 mod text;
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod within;
 #[cfg(test)]
 mod world;

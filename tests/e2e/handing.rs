@@ -1,0 +1,143 @@
+//! A recipient narrows what they hold: for an agent with a key of its own, and for themselves.
+
+use serde_json::Value;
+use tests::client::Vendor;
+use tests::forge;
+use tests::owner::Share;
+use tests::wait::until;
+use tests::world::World;
+
+/// A share to `vendor-b` that may be handed on so often.
+fn shared(world: &World, verbs: &[&str], depth: u8) -> Share {
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(verbs);
+    let handle = forge::open(&share.handle, &world.vendor().identity_text());
+    let handle = forge::deepened(world, &handle, depth);
+    let to = world.vendor().public_key().parse().expect("a key");
+    Share { handle: handle.seal(&to).expect("sealed"), ..share }
+}
+
+/// `narrow` by whoever holds `share`; what was made, or what was said.
+fn narrowed(by: &Vendor<'_>, share: &Share, arguments: &[&str]) -> Share {
+    let said = by.run(share, &[&["narrow", "--json"], arguments].concat());
+    assert_eq!(said.status, 0, "{said:?}");
+    let made: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    let handle = made["handle"].as_str().expect("a handle").to_owned();
+    Share { handle, second: None, ..share.clone() }
+}
+
+#[test]
+fn a_vendor_hands_on_to_an_agent_who_can_do_that_and_nothing_more() {
+    let world = World::start();
+    let (vendor, agent) = (world.vendor(), world.mallory());
+    let share = shared(&world, &["log.tail:service=web|db", "test.append"], 1);
+    let to = agent.public_key();
+    let wish = ["--verb", "log.tail:service=web", "--ttl", "10m", "--to", &to];
+    let sub =
+        narrowed(&vendor, &share, &[&wish[..], &["--reason", "night\u{1b}[2J watch"]].concat());
+
+    // Nobody has redeemed the seat yet: the handle shows the daemon the vendor's own redemption.
+    assert_eq!(agent.call(&sub, &["log.tail", "service=web"]).status, 0);
+    assert_eq!(agent.call(&sub, &["log.tail", "service=db"]).status, 126);
+    assert_eq!(agent.call(&sub, &["test.append", "name=agent"]).status, 127);
+    assert_eq!(agent.call(&sub, &["--unlisted", "test.append", "name=agent"]).status, 126);
+    assert_eq!(vendor.call(&share, &["test.append", "name=vendor"]).status, 0);
+    assert_eq!(vendor.call(&share, &["log.tail", "service=db"]).status, 0);
+    assert_eq!(world.ran(), ["vendor"]);
+    assert_eq!(vendor.call(&sub, &["log.tail", "service=web"]).status, 125, "not sealed to them");
+
+    let redeemed = world.events("seat_redeemed");
+    let handed_on = world.events("seat_handed_on");
+    let ([redeemed], [handed_on]) = (redeemed.as_slice(), handed_on.as_slice()) else {
+        panic!("{redeemed:?} {handed_on:?}")
+    };
+    assert_eq!(handed_on["acting_for"], Value::from(vec![redeemed["holder"].clone()]));
+    assert_eq!(handed_on["reason"], "night\u{fffd}[2J watch");
+    let started = world.events("call_started");
+    let of_agent = |call: &&Value| call["holder"] == handed_on["holder"];
+    let by_agent: Vec<_> = started.iter().filter(of_agent).collect();
+    assert_eq!((started.len(), by_agent.len()), (3, 1));
+    assert_eq!(by_agent[0]["acting_for"], handed_on["acting_for"]);
+    let by_vendor = |call: &&Value| call["holder"] == redeemed["holder"];
+    assert!(started.iter().filter(by_vendor).all(|call| call.get("acting_for").is_none()));
+    assert_eq!(world.events("call_refused").len(), 2);
+}
+
+#[test]
+fn p06_revoking_a_share_ends_whoever_it_was_handed_on_to() {
+    let world = World::start();
+    world.script("slow", "echo ready\nwhile :; do sleep 1; done\n");
+    let (vendor, agent) = (world.vendor(), world.mallory());
+    let share = shared(&world, &["test.sh:name=slow"], 1);
+    let sub = narrowed(&vendor, &share, &["--to", &agent.public_key()]);
+    let mut calls = [(&vendor, &share), (&agent, &sub)]
+        .map(|(who, share)| who.start(share, &["test.sh", "name=slow"]));
+    for call in &calls {
+        call.stdout.line_with("ready");
+    }
+    let revoked = world.alice().json(&["share", "revoke", &share.id]).expect("revoke");
+    assert_eq!(revoked["revoked"][0]["ended_calls"], 2, "{revoked}");
+    for call in &mut calls {
+        assert_eq!(call.wait().code(), Some(255));
+    }
+    assert_eq!(agent.call(&sub, &["test.sh", "name=slow"]).status, 255);
+    assert_eq!(world.events("call_ended").len(), 2);
+}
+
+#[test]
+fn p11_whoever_a_seat_was_handed_on_to_holds_it_after_a_restart() {
+    let mut world = World::start();
+    let share = shared(&world, &["test.true", "test.append"], 1);
+    let sub = {
+        let (vendor, agent) = (world.vendor(), world.mallory());
+        let to = agent.public_key();
+        let sub = narrowed(&vendor, &share, &["--verb", "test.true", "--to", &to]);
+        assert_eq!(agent.call(&sub, &["test.true"]).status, 0);
+        sub
+    };
+    let monitor = world.process("monitor").expect("it runs");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(monitor).expect("a pid"));
+    rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL)
+        .expect("kill");
+    until("another monitor", || world.process("monitor").filter(|next| *next != monitor));
+    world.await_relay();
+    let (vendor, agent) = (world.vendor(), world.mallory());
+    assert_eq!(agent.call(&sub, &["test.true"]).status, 0);
+    assert_eq!(agent.call(&sub, &["--unlisted", "test.append", "name=x"]).status, 126);
+    assert_eq!(vendor.call(&share, &["test.append", "name=vendor"]).status, 0);
+    assert_eq!(world.events("seat_handed_on").len(), 1, "bound once");
+    let last = world.events("call_started").into_iter().rfind(|call| call["verb"] == "test.true");
+    assert_eq!(last.expect("a call")["acting_for"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_seat_is_handed_on_twice_and_the_record_names_all_three() {
+    let world = World::start();
+    let (vendor, agent) = (world.vendor(), world.mallory());
+    let share = shared(&world, &["test.true", "test.append"], 2);
+    let own = vendor.public_key();
+    let first = narrowed(&vendor, &share, &["--to", &agent.public_key(), "--depth", "1"]);
+    let second = narrowed(&agent, &first, &["--to", &own, "--verb", "test.true"]);
+    assert_eq!(vendor.call(&second, &["test.true"]).status, 0);
+    let started = world.events("call_started");
+    assert_eq!(started[0]["acting_for"].as_array().map(Vec::len), Some(2), "{started:?}");
+    assert_eq!(world.events("seat_handed_on").len(), 2);
+    let said = vendor.run(&second, &["narrow", "--to", &own]);
+    assert_eq!(said.status, 2);
+    assert!(said.stderr.contains("may not be handed on"), "{said:?}");
+}
+
+#[test]
+fn se18_a_handle_that_its_holder_narrowed_stays_narrow() {
+    let world = World::start();
+    let vendor = world.vendor();
+    let share = shared(&world, &["test.true", "test.append"], 0);
+    assert_eq!(vendor.call(&share, &["test.true"]).status, 0);
+    let narrow = narrowed(&vendor, &share, &["--verb", "test.true"]);
+    assert_eq!(vendor.call(&narrow, &["test.true"]).status, 0);
+    assert_eq!(vendor.call(&narrow, &["--unlisted", "test.append", "name=x"]).status, 126);
+    assert_eq!(vendor.call(&share, &["test.append", "name=wide"]).status, 0);
+    assert_eq!(world.ran(), ["wide"]);
+    assert!(world.events("seat_handed_on").is_empty());
+    assert_eq!(world.events("seat_redeemed").len(), 1);
+}
