@@ -5,7 +5,7 @@ use tests::client::Vendor;
 use tests::forge;
 use tests::owner::Share;
 use tests::wait::until;
-use tests::world::World;
+use tests::world::{Setup, World};
 
 /// A share to `vendor-b` that may be handed on so often.
 fn shared(world: &World, verbs: &[&str], depth: u8) -> Share {
@@ -140,4 +140,26 @@ fn se18_a_handle_that_its_holder_narrowed_stays_narrow() {
     assert_eq!(world.ran(), ["wide"]);
     assert!(world.events("seat_handed_on").is_empty());
     assert_eq!(world.events("seat_redeemed").len(), 1);
+}
+
+#[test]
+fn lo8_a_seat_is_handed_on_as_often_as_the_owners_rule_and_share_let_it() {
+    let mut setup = Setup::default();
+    setup.policy = setup.policy.replace("bearer  = true", "bearer  = true\nredelegate = 1");
+    let world = setup.start();
+    let (alice, vendor, agent) = (world.alice(), world.vendor(), world.mallory());
+    alice.add_contact("vendor-b", &vendor);
+    let open =
+        |more: &[&str]| alice.try_open(&["test.true"], &[&["--to", "vendor-b"], more].concat());
+    let refused = open(&["--redelegate", "2"]).expect_err("the rule says once");
+    assert_eq!(refused.status, 126, "{refused:?}");
+    let to = agent.public_key();
+    let plain = open(&[]).expect("open");
+    let said = vendor.run(&plain, &["narrow", "--to", &to]);
+    assert!(said.stderr.contains("may not be handed on"), "{said:?}");
+    let share = open(&["--redelegate", "1"]).expect("open");
+    let sub = narrowed(&vendor, &share, &["--to", &to]);
+    assert_eq!(agent.call(&sub, &["test.true"]).status, 0);
+    let seat = alice.show(&share)["share"]["seats"][0].clone();
+    assert_eq!(seat["handed_on"][0]["by"], seat["holder"], "{seat}");
 }

@@ -287,7 +287,22 @@ pub struct SeatView {
     pub alias: Option<Alias>,
     /// `SHA256:…` of the holder key, once the seat is redeemed.
     pub holder: Option<String>,
-    /// Whether a channel is live now.
+    /// Whether a channel of the holder's is live now.
+    pub connected: bool,
+    /// To whom it was handed on, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed_on: Vec<SubHolderView>,
+}
+
+/// A key to which a seat was handed on.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubHolderView {
+    /// `SHA256:…` of the key.
+    pub holder: String,
+    /// The same of the key that handed it on.
+    pub by: String,
+    /// Whether a channel of theirs is live now.
     pub connected: bool,
 }
 

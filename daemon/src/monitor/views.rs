@@ -3,7 +3,7 @@
 use policy::{AgentName, Groups, Recipient, Subject, VerbName};
 use wire::control::{
     CapabilitiesView, CapabilityView, Failure, RelayView, Reply, RunningView, SeatView, ShareView,
-    StatusView,
+    StatusView, SubHolderView,
 };
 use wire::fingerprint::Fingerprint;
 
@@ -141,6 +141,8 @@ pub(super) fn shown(call: &policy::Call) -> String {
 }
 
 fn seat_view(share: &Share, seat: &Seat) -> SeatView {
+    let connected =
+        |key| share.channels.values().any(|place| (place.seat, place.holder) == (seat.id, key));
     SeatView {
         id: seat.id,
         alias: match &seat.recipient {
@@ -148,6 +150,15 @@ fn seat_view(share: &Share, seat: &Seat) -> SeatView {
             Recipient::Bearer => None,
         },
         holder: seat.holder.map(|key| Fingerprint::of(&key).to_string()),
-        connected: share.channels.values().any(|place| place.seat == seat.id),
+        connected: seat.holder.is_some_and(connected),
+        handed_on: seat
+            .sub_holders
+            .iter()
+            .map(|sub| SubHolderView {
+                holder: Fingerprint::of(&sub.holder).to_string(),
+                by: Fingerprint::of(&sub.by).to_string(),
+                connected: connected(sub.holder),
+            })
+            .collect(),
     }
 }

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use policy::{Approve, Budget};
 use serde_json::{Value, json};
-use wire::control::{RunningView, SeatView, ShareView};
+use wire::control::{RunningView, SeatView, ShareView, SubHolderView};
 
 use super::plan;
 use crate::cli::{shown, when};
@@ -39,7 +39,12 @@ fn seat_json(seat: &SeatView) -> Value {
         "to": seat.alias.as_ref().map(ToString::to_string),
         "holder": seat.holder,
         "connected": seat.connected,
+        "handed_on": seat.handed_on.iter().map(sub_holder_json).collect::<Vec<_>>(),
     })
+}
+
+fn sub_holder_json(sub: &SubHolderView) -> Value {
+    json!({ "holder": sub.holder, "by": sub.by, "connected": sub.connected })
 }
 
 fn running_json(call: &RunningView) -> Value {
@@ -96,7 +101,10 @@ pub(super) fn text(share: &ShareView) -> String {
     }
     lines.extend(warning(share).map(|warning| fact("WARNING", &warning)));
     lines.extend(verbs(share).iter().map(|verb| fact("may", &shown::line(verb))));
-    lines.extend(share.seats.iter().map(|seat| fact("to", &seat_text(seat))));
+    for seat in &share.seats {
+        lines.push(fact("to", &seat_text(seat)));
+        lines.extend(seat.handed_on.iter().map(|sub| fact("handed on", &sub_holder_text(sub))));
+    }
     lines.extend(share.running.iter().map(|call| fact("running", &running_text(call, share))));
     lines.join("\n")
 }
@@ -112,6 +120,11 @@ fn seat_text(seat: &SeatView) -> String {
         (Some(holder), false) => format!("redeemed, not connected, holder {}", shown::line(holder)),
     };
     format!("{}: {state}", recipient(seat))
+}
+
+fn sub_holder_text(sub: &SubHolderView) -> String {
+    let state = if sub.connected { "connected now" } else { "not connected" };
+    format!("to holder {} by {}: {state}", shown::line(&sub.holder), shown::line(&sub.by))
 }
 
 fn running_text(call: &RunningView, share: &ShareView) -> String {
@@ -148,6 +161,7 @@ pub(super) mod tests {
                 alias: Some("vendor-b".parse().unwrap()),
                 holder: None,
                 connected: false,
+                handed_on: Vec::new(),
             }],
             calls: 3,
             refused: 1,
@@ -189,5 +203,18 @@ pub(super) mod tests {
         let text = text(&share);
         assert!(!text.contains('\u{1b}'), "{text}");
         assert_eq!(text.lines().count(), 9, "{text}");
+    }
+
+    #[test]
+    fn whoever_a_seat_was_handed_on_to_is_shown_beneath_it() {
+        let mut share = share();
+        share.seats[0].handed_on = vec![SubHolderView {
+            holder: "SHA256:agent".to_owned(),
+            by: "SHA256:vendor".to_owned(),
+            connected: true,
+        }];
+        let told = text(&share);
+        assert!(told.contains("handed on  to holder SHA256:agent by SHA256:vendor: connected now"));
+        assert_eq!(json(&share)["seats"][0]["handed_on"][0]["holder"], "SHA256:agent");
     }
 }
