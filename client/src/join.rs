@@ -190,3 +190,38 @@ fn widened(seat: &Seat, bytes: &[u8]) -> Option<Passport> {
         == (held.share, held.seat, held.channel_key, held.redeem_key);
     same.then_some(passport)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use policy::passport;
+
+    /// What the daemon sends when the owner has widened the share.
+    fn widening() -> Update {
+        let root = SigningKey::from_bytes(&[4; 32]);
+        let passport = passport::mint(&root, &sample::authority()).unwrap();
+        Update { deadline: Timestamp(7), passport: Some(passport), menu: Vec::new() }
+    }
+
+    fn now(seat: &Seat) -> Result<Standing, JoinFault> {
+        standing(seat, seat.passport().clone().into(), widening())
+    }
+
+    #[test]
+    fn se12_a_wider_passport_is_taken_for_the_seat_itself() {
+        let seat = sample::seat();
+        assert!(now(&seat).unwrap().passport.blocks().is_empty());
+        let other = sample::seat_of_daemon(99);
+        assert!(matches!(now(&other), Err(JoinFault::Forged(None))), "of another daemon");
+    }
+
+    #[test]
+    fn se18_what_was_narrowed_or_handed_on_stays_so_whatever_the_daemon_or_a_broker_sends() {
+        for seat in [sample::narrowed(), sample::handed_on(20)] {
+            let standing = now(&seat).unwrap();
+            assert_eq!(standing.passport.digest(), seat.passport().digest());
+            assert_eq!(standing.deadline, Timestamp(7));
+        }
+    }
+}

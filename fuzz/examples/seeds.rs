@@ -100,8 +100,23 @@ fn narrowed() -> Vec<u8> {
     passport::narrow(&minted(), &root().verifying_key(), &narrowing).expect("a passport")
 }
 
+/// Handed on by the holder to another redeem key.
+fn handed_on() -> Vec<u8> {
+    let narrowing = Narrowing {
+        not_after: END,
+        depth: 1,
+        scope: scope(&["log.tail:service=web"]),
+        reason: "the night watch".to_owned(),
+    };
+    let holder = SigningKey::from_bytes(&[20; 32]);
+    let redeem_key = SigningKey::from_bytes(&[21; 32]).verifying_key().to_bytes();
+    let root = root().verifying_key();
+    passport::hand_on(&minted(), &root, &holder, &narrowing, redeem_key).expect("a passport")
+}
+
 fn passports() {
     write("passport", "good", minted());
+    write("passport", "good-handed-on", handed_on());
     write("passport", "good-narrowed", narrowed());
     let other = passport::mint(&SigningKey::from_bytes(&[8; 32]), &authority());
     write("passport", "bad-other-root", other.expect("a passport"));
@@ -111,9 +126,9 @@ fn handles() {
     let handle = Handle {
         rendezvous: Secret::new([1; 32]),
         redeem: Some(Secret::new(REDEEM)),
-            ancestors: Vec::new(),
         daemon_key: root().verifying_key().to_bytes(),
         passport: minted(),
+        ancestors: Vec::new(),
     };
     let keys = Identity::parse(IDENTITY, || None).expect("a key");
     let text = handle.seal(keys[0].recipient()).expect("a handle");
@@ -124,6 +139,10 @@ fn handles() {
     let contents = opened(&text);
     write("handle_contents", "good", &contents);
     write("handle_contents", "bad-cut", &contents[..contents.len() - 1]);
+    let redeem = Some(Secret::new([21; 32]));
+    let handed_on = Handle { redeem, passport: handed_on(), ancestors: vec![None], ..handle };
+    let text = handed_on.seal(keys[0].recipient()).expect("a handle");
+    write("handle_contents", "good-handed-on", opened(&text));
 }
 
 /// What is inside a handle.
