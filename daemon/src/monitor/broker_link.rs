@@ -53,7 +53,7 @@ struct Waiting {
 /// What a look at the socket gave.
 pub(super) enum Heard {
     /// A message.
-    Message(FromBroker),
+    Message(Box<FromBroker>),
     /// Nothing more now.
     Quiet,
     /// The broker is gone, or talks nonsense.
@@ -136,7 +136,7 @@ impl BrokerLink {
     pub(super) fn hear(&mut self) -> Heard {
         let State::Up { socket, .. } = &self.state else { return Heard::Quiet };
         match privsep::receive::<FromBroker>(socket, &mut self.buffer) {
-            Ok(Some(Packet { message, .. })) => Heard::Message(message),
+            Ok(Some(Packet { message, .. })) => Heard::Message(Box::new(message)),
             Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => Heard::Quiet,
             Err(fault) if fault.kind() == io::ErrorKind::Interrupted => Heard::Quiet,
             Ok(None) | Err(_) => Heard::Gone,

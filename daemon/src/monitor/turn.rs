@@ -138,7 +138,7 @@ impl Monitor {
                 return;
             }
             match self.broker.hear() {
-                Heard::Message(message) => self.take_message(message, batch, now),
+                Heard::Message(message) => self.take_message(*message, batch, now),
                 Heard::Quiet => return,
                 Heard::Gone => {
                     batch.lose_addresses();
