@@ -296,7 +296,10 @@ fn sockets() {
         verbs: vec!["log.tail:service=web".to_owned()],
         to: To::Contacts(vec!["vendor-b".parse().expect("a name")]),
         ttl_ms: Some(60_000),
-        redelegate: Some(1),
+        redelegate: 1,
+        approve: policy::Approve::Never,
+        budget: policy::Budget::default(),
+        expect: None,
     };
     owner("good-open", control::encode(&control::Request::Open(open)));
     owner("good-status", control::encode(&control::Request::Status));
