@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 use tests::client::Vendor;
-use tests::forge;
 use tests::owner::Share;
 use tests::wait::until;
 use tests::world::{Setup, World};
@@ -10,11 +9,8 @@ use tests::world::{Setup, World};
 /// A share to `vendor-b` that may be handed on so often.
 fn shared(world: &World, verbs: &[&str], depth: u8) -> Share {
     world.alice().add_contact("vendor-b", &world.vendor());
-    let share = world.alice().open(verbs);
-    let handle = forge::open(&share.handle, &world.vendor().identity_text());
-    let handle = forge::deepened(world, &handle, depth);
-    let to = world.vendor().public_key().parse().expect("a key");
-    Share { handle: handle.seal(&to).expect("sealed"), ..share }
+    let more = ["--to", "vendor-b", "--redelegate", &depth.to_string()];
+    world.alice().try_open(verbs, &more).unwrap_or_else(|said| panic!("{said:?}"))
 }
 
 /// `narrow` by whoever holds `share`; what was made, or what was said.
@@ -145,7 +141,7 @@ fn se18_a_handle_that_its_holder_narrowed_stays_narrow() {
 #[test]
 fn lo8_a_seat_is_handed_on_as_often_as_the_owners_rule_and_share_let_it() {
     let mut setup = Setup::default();
-    setup.policy = setup.policy.replace("bearer  = true", "bearer  = true\nredelegate = 1");
+    setup.policy = setup.policy.replace("redelegate = 7", "redelegate = 1");
     let world = setup.start();
     let (alice, vendor, agent) = (world.alice(), world.vendor(), world.mallory());
     alice.add_contact("vendor-b", &vendor);

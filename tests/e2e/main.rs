@@ -10,4 +10,5 @@ mod session;
 mod sharing;
 mod story;
 mod terms;
+mod together;
 mod tour;

@@ -67,8 +67,8 @@ fn a_call_writes_no_more_than_its_share_has_left() {
 #[test]
 fn p04_a_rules_own_budget_and_depth_bind_what_its_owner_asks_for() {
     let setup = Setup::default();
-    let rule = "max_calls = 1\nredelegate = 1\nbearer  = true\n";
-    let policy = setup.policy.replace("bearer  = true\n", rule);
+    let rule = "max_calls = 1\nredelegate = 1\n";
+    let policy = setup.policy.replace("redelegate = 7\n", rule);
     let world = Setup { policy, ..setup }.start();
     let share = shared(&world, &["test.true"], &["--max-calls", "5", "--redelegate", "1"]);
     let shown = world.alice().show(&share);

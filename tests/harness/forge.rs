@@ -5,14 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use policy::passport::Narrowing;
-use policy::{Arguments, Authority, Timestamp, Value};
+use policy::{Arguments, Timestamp, Value};
 use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
 use wire::call::{CallId, CallStatement, Redemption, Signed};
 use wire::channel::{ClientEndpoint, Connection, HolderKey, Limits, RecvStream};
 use wire::frame::{Frame, Frames, Join, VERSION};
 use wire::handle::{Handle, Identity, Sealed, Secret};
-
-use crate::world::World;
 
 /// The longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -124,18 +122,6 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
         not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
     };
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
-}
-
-/// The same handle, as the daemon would have made it had it let the seat be handed on so often.
-///
-/// # Panics
-/// When the daemon's identity key cannot be read, or the handle is broken.
-pub fn deepened(world: &World, handle: &Handle, depth: u8) -> Handle {
-    let seed = std::fs::read(world.state().join("identity.key")).expect("read the identity key");
-    let root = SigningKey::from_bytes(&seed.try_into().expect("32 bytes"));
-    let stated = handle.verify().expect("a whole handle").authority().clone();
-    let passport = policy::passport::mint(&root, &Authority { depth, ..stated });
-    Handle { passport: passport.expect("a passport"), ..handle.clone() }
 }
 
 /// The handle, handed on by `holder` to the redeem secret of this seed, with all that it permits.

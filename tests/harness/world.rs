@@ -116,6 +116,7 @@ agent   = "you"
 verbs   = ["log.*", "service.*", "test.*"]
 to      = ["vendor-*", "own/vendor-*"]
 max_ttl = "30m"
+redelegate = 7
 bearer  = true
 "#;
 

@@ -22,10 +22,10 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn shared(world: &World) -> (Share, Handle) {
-    let share = world.alice().try_open(&["test.append"], &["--bearer"]).expect("open");
+    let more = ["--bearer", "--redelegate", "2"];
+    let share = world.alice().try_open(&["test.append"], &more).expect("open");
     let second = share.second.clone().expect("a bearer's second value");
     let handle = forge::open(&share.handle, &second);
-    let handle = forge::deepened(world, &handle, 2);
     (share, handle)
 }
 
