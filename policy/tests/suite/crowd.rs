@@ -56,7 +56,7 @@ fn a_pinned_share_is_shown_by_the_rules_that_meet_its_pins() {
     };
     let rules: String = (0..3000).map(allow).collect();
     let delegate = "[[agent]]\nname = \"you\"\nuser = \"alice\"\n[[delegate]]\nuser = \"*\"\nverbs = [\"*\"]\nto = [\"*\"]\n";
-    let pinned = scope(&["ssh.restart_service:service=s7|web"]);
+    let pinned = scope(&["ssh.restart_service:service=a|s7"]);
     let shared = Shared::with_scope(&format!("{delegate}{rules}"), pinned);
     let refusal = shared.refusal("ssh.restart_service", [("service", text("db"))]);
     let PublicRefusal::Parameter { problem: ParameterProblem::Value { accepts }, .. } =
@@ -67,6 +67,6 @@ fn a_pinned_share_is_shown_by_the_rules_that_meet_its_pins() {
     assert_eq!(
         accepts,
         [Constraint::exact(text("s7"))],
-        "`web` is in the share, and allowed by none"
+        "`a` is in the share, and allowed by none"
     );
 }
