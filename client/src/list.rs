@@ -1,6 +1,6 @@
 //! `list`: what may be called.
 
-use policy::{MenuEntry, MenuParameter, ParameterName, Timestamp};
+use policy::{Approve, MenuEntry, MenuParameter, ParameterName, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::accepted;
@@ -51,7 +51,13 @@ pub(crate) fn standing_line(seat: &Seat, deadline: Timestamp, now: Timestamp) ->
 
 /// One verb with its parameters.
 pub(crate) fn entry_text(entry: &MenuEntry) -> String {
-    let head = format!("{}  [{}]  {}", entry.verb, entry.effect, one_line(&entry.summary, SUMMARY));
+    let asks = match entry.approve {
+        Approve::Never => "",
+        Approve::Once => ", the first call waits for consent",
+        Approve::Each => ", each call waits for consent",
+    };
+    let summary = one_line(&entry.summary, SUMMARY);
+    let head = format!("{}  [{}{asks}]  {summary}", entry.verb, entry.effect);
     let lines = entry.parameters.iter().map(|(name, one)| parameter_text(name, one));
     std::iter::once(head.trim_end().to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
@@ -70,6 +76,13 @@ fn parameter_text(name: &ParameterName, parameter: &MenuParameter) -> String {
 mod tests {
     use super::*;
     use crate::arguments::tests::entry;
+
+    #[test]
+    fn a_verb_that_waits_for_consent_says_so() {
+        let shown = |approve| entry_text(&MenuEntry { approve, ..entry() });
+        assert!(!shown(Approve::Never).contains("consent"));
+        assert!(shown(Approve::Each).contains(", each call waits for consent]"));
+    }
 
     #[test]
     fn a_verb_is_shown_with_what_each_parameter_takes() {
