@@ -114,11 +114,6 @@ impl Constraint {
         self.parts().into_iter().flat_map(Self::of_item).collect()
     }
 
-    /// Whether it is about the items of a list.
-    pub(crate) fn is_of_items(&self) -> bool {
-        matches!(self, Self::Each(_) | Self::Has(_))
-    }
-
     fn of_item(&self) -> Vec<&Self> {
         if let Self::Each(item) | Self::Has(item) = self { item.parts() } else { vec![self] }
     }

@@ -3,13 +3,12 @@
 mod settle;
 mod written;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::constraint::Constraint;
 use crate::name::{NameFault, ParameterName, VerbName, visible};
 
+pub(crate) use self::settle::Alternative;
 pub(crate) use self::written::write_pin;
 
 /// The most bytes that a request may have.
@@ -75,13 +74,6 @@ pub(crate) enum Form {
     Beneath,
     /// `~'web.*'`: what matches as a whole.
     Pattern,
-}
-
-/// One of the alternatives of a pin: what its text says as each kind that it can be; and where it stands.
-#[derive(Clone)]
-pub(crate) struct Alternative {
-    pub(crate) at: usize,
-    pub(crate) readings: BTreeSet<Constraint>,
 }
 
 /// The text of a request, to point into.

@@ -12,7 +12,7 @@ use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::nearest::nearest;
-use crate::passport::MAX_PATTERNS;
+use crate::passport::{MAX_HOLDER_PATTERNS, MAX_PATTERNS};
 use crate::principal::Principal;
 use crate::request::{Pointer, Request};
 use crate::rule::RuleSite;
@@ -149,6 +149,9 @@ pub enum DeriveProblem {
     /// More than [`MAX_PATTERNS`].
     #[error("at most {MAX_PATTERNS} patterns can be asked for at once")]
     TooManyPatterns,
+    /// More than [`MAX_HOLDER_PATTERNS`].
+    #[error("whoever narrows a passport may add at most {MAX_HOLDER_PATTERNS} patterns")]
+    TooManyAdded,
     /// More than [`MAX_REQUESTS`].
     #[error("at most {MAX_REQUESTS} requests can be met at once")]
     TooManyRequests,

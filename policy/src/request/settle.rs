@@ -2,13 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::{Alternative, Form, Limit, Measure, Word};
+use super::{Form, Limit, Measure, Word};
 use crate::constraint::Constraint;
 use crate::kind::{Kind, int};
 use crate::pattern::{Anchored, Budget};
 use crate::value::{Text, Value, ValueFault};
 
 const BENEATH: &str = "end what it lies beneath in `/`";
+
+/// One of the alternatives of a pin, where the parameter's kind is not known: what its text can mean, and where it stands.
+#[derive(Clone)]
+pub(crate) struct Alternative {
+    pub(crate) at: usize,
+    /// Of one value.
+    pub(crate) values: BTreeSet<Constraint>,
+    /// Of each item of a list, or of a list's length.
+    pub(crate) lists: BTreeSet<Constraint>,
+}
 
 /// The first star that is neither at the end, for any ending, nor a whole URL's first label.
 pub(super) fn stray_star(text: &str) -> Option<usize> {
@@ -71,24 +81,38 @@ impl Limit {
         })
     }
 
-    /// What each alternative of the pin can mean where the parameter's kind is not known, and where it stands.
+    /// What each alternative of the pin can mean where the parameter's kind is not known.
     pub(crate) fn readings(&self) -> Result<Vec<Alternative>, (ValueFault, usize)> {
-        match self {
-            Self::OneOf(words) => words
-                .iter()
-                .map(|word| Ok(Alternative { at: word.at, readings: word.readings()? }))
-                .collect(),
-            Self::AtMost(measure, word)
-            | Self::AtLeast(measure, word)
-            | Self::Between(measure, word) => {
-                let kind = if *measure == Measure::Number { Kind::Int } else { Kind::Text };
-                let limits = self.settle(kind)?.into_iter();
-                let readings = match measure {
-                    Measure::Number | Measure::Length => limits.collect(),
-                    Measure::ItemLength => limits.map(Constraint::each).collect(),
-                };
-                Ok(vec![Alternative { at: word.at, readings }])
+        let alone = |word: &Word| Self::OneOf(vec![word.clone()]);
+        let parts: Vec<(usize, Self)> = match self {
+            Self::OneOf(words) => words.iter().map(|word| (word.at, alone(word))).collect(),
+            Self::AtMost(_, word) | Self::AtLeast(_, word) | Self::Between(_, word) => {
+                vec![(word.at, self.clone())]
             }
+        };
+        parts.into_iter().map(|(at, part)| part.alternative(at)).collect()
+    }
+
+    fn alternative(&self, at: usize) -> Result<Alternative, (ValueFault, usize)> {
+        let (mut values, mut lists) = (BTreeSet::new(), BTreeSet::new());
+        let mut as_text = None;
+        for (_, kind) in Kind::ALL.into_iter().filter(|(_, kind)| self.fits(*kind)) {
+            match self.settle(kind) {
+                Ok(settled) if kind.item().is_some() && self.is_about_items() => {
+                    lists.extend(settled.into_iter().map(Constraint::each));
+                }
+                Ok(settled) if kind.item().is_some() => lists.extend(settled),
+                Ok(settled) => values.extend(settled),
+                Err(fault) => as_text = as_text.or(Some(fault)),
+            }
+        }
+        // A range of numbers is not taken for a text.
+        if values.iter().any(|value| matches!(value, Constraint::Range { .. })) {
+            values.retain(|value| !matches!(value, Constraint::OneOf(_)));
+        }
+        match as_text.filter(|_| values.is_empty() && lists.is_empty()) {
+            Some(fault) => Err(fault),
+            None => Ok(Alternative { at, values, lists }),
         }
     }
 
@@ -119,18 +143,6 @@ impl Word {
             Form::Pattern => pattern(each, &self.text),
         };
         settled.map_err(|fault| (fault, self.at))
-    }
-
-    /// What the word says as each kind that it can be of; a range of numbers is not taken for a text.
-    fn readings(&self) -> Result<BTreeSet<Constraint>, (ValueFault, usize)> {
-        let as_number = self.settle(Kind::Int);
-        let is_range = matches!(as_number, Ok(Constraint::Range { .. }));
-        let as_text = if is_range { as_number.clone() } else { self.settle(Kind::Text) };
-        let others = [Kind::Bool, Kind::Path, Kind::Address, Kind::Url];
-        let others = others.into_iter().map(|kind| self.settle(kind));
-        let readings = others.chain([as_number, as_text.clone()]);
-        let readings: BTreeSet<_> = readings.flatten().collect();
-        if readings.is_empty() { as_text.map(|text| BTreeSet::from([text])) } else { Ok(readings) }
     }
 
     fn bare(&self, kind: Kind) -> Result<Constraint, ValueFault> {

@@ -52,7 +52,7 @@ fn bound(limit: &Constraint) -> Option<i64> {
 }
 
 /// Whether a limit only bounds what is held otherwise: a length asks for nothing of its own.
-fn is_measure(limit: &Constraint) -> bool {
+pub(super) fn is_measure(limit: &Constraint) -> bool {
     limit.item_parts().iter().all(|part| matches!(part, Constraint::Length { .. }))
 }
 

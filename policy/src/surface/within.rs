@@ -1,12 +1,13 @@
 //! What a scope leaves of a request, without a catalog: whoever narrows a passport knows only what it permits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::asked::{cells_of, grouped};
+use super::asked::{cells_of, grouped, is_measure};
 use super::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, fault};
 use crate::constraint::Constraint;
 use crate::name::ParameterName;
 use crate::nearest::nearest;
+use crate::passport::MAX_HOLDER_PATTERNS;
 use crate::request::{Alternative, Request};
 use crate::scope::{Capability, Scope};
 
@@ -22,8 +23,13 @@ impl Scope {
         if let Some(over) = requests.get(MAX_REQUESTS) {
             return Err(fault(over, 0, DeriveProblem::TooManyRequests));
         }
+        let mut patterns: usize = 0;
         let mut derived = Vec::new();
         for request in requests {
+            patterns = request.pins.iter().fold(patterns, |sum, pin| sum + pin.limit.patterns());
+            if patterns > MAX_HOLDER_PATTERNS {
+                return Err(fault(request, 0, DeriveProblem::TooManyAdded));
+            }
             derived.extend(derive_one(self, request)?);
             if derived.len() > MAX_COMBINATIONS {
                 return Err(fault(request, 0, DeriveProblem::TooMany));
@@ -73,11 +79,20 @@ fn both(one: &[Alternative], two: &[Alternative]) -> Option<Vec<Alternative>> {
     if one.len().saturating_mul(two.len()) > MAX_COMBINATIONS {
         return None;
     }
-    let met = one.iter().flat_map(|a| two.iter().map(move |b| (a, b))).map(|(a, b)| {
-        let pairs = a.readings.iter().flat_map(|x| b.readings.iter().map(move |y| (x, y)));
-        Alternative { at: b.at, readings: pairs.filter_map(|(x, y)| x.intersect(y)).collect() }
+    let met = |a: &BTreeSet<Constraint>, b: &BTreeSet<Constraint>| {
+        let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x, y)));
+        pairs.filter_map(|(x, y)| x.intersect(y)).collect::<BTreeSet<_>>()
+    };
+    let pairs = one.iter().flat_map(|a| two.iter().map(move |b| (a, b)));
+    let words = pairs.map(|(a, b)| {
+        let (values, mut lists) = (met(&a.values, &b.values), met(&a.lists, &b.lists));
+        // What excludes each other as values leaves the empty list, which nobody means.
+        if values.is_empty() && !a.values.is_empty() && !b.values.is_empty() {
+            lists.clear();
+        }
+        Alternative { at: b.at, values, lists }
     });
-    Some(met.filter(|word| !word.readings.is_empty()).collect())
+    Some(words.filter(|word| !word.values.is_empty() || !word.lists.is_empty()).collect())
 }
 
 /// Each combination of alternatives must be held by a single capability.
@@ -108,7 +123,7 @@ fn outside(
 ) -> DeriveProblem {
     let held: Vec<String> = held.iter().map(|wide| format!("`{wide}`")).collect();
     let pins = combination.iter().filter_map(|(name, word)| {
-        word.readings.first().map(|reading| format!("{name}={reading}"))
+        word.values.first().or(word.lists.first()).map(|reading| format!("{name}={reading}"))
     });
     let asked = format!("`{}`", pins.collect::<Vec<_>>().join(","));
     DeriveProblem::Beyond { verb: request.verb().clone(), held: held.join(" or "), asked }
@@ -132,14 +147,17 @@ fn combinations<'a>(
     Ok(all)
 }
 
-/// The readings that one capability holds; of a bound on one side, that bound.
+/// The readings that one capability holds; of a bound on one side, that bound. What may be anything is taken for one
+/// value, not for a list.
 fn covered(wide: &Capability, name: &ParameterName, word: &Alternative) -> BTreeSet<Constraint> {
-    let limit = wide.constraint(name);
-    let holds = |cell: &Constraint| limit.covers(cell);
-    let held = |reading: &Constraint| cells_of(reading).iter().all(holds);
-    let of_items = limit.parts().iter().any(|part| part.is_of_items());
-    let items = word.readings.iter().cloned().map(Constraint::each).filter(|_| of_items);
-    word.readings.iter().cloned().chain(items).filter(held).collect()
+    let held = wide.constraint(name);
+    let holds = |cell: &Constraint| {
+        held.covers(cell) || (is_measure(cell) && held.intersect(cell).is_some())
+    };
+    let all = |reading: &&Constraint| cells_of(reading).iter().all(holds);
+    let lists =
+        if *held == Constraint::Any && !word.values.is_empty() { None } else { Some(&word.lists) };
+    word.values.iter().chain(lists.into_iter().flatten()).filter(all).cloned().collect()
 }
 
 /// What one capability leaves of the request; listed values stay one list.
@@ -150,8 +168,7 @@ fn left_of(
 ) -> Result<Vec<Capability>, DeriveFault> {
     let mut left = vec![wide.clone()];
     for (name, words) in asked {
-        let limits = words.iter().flat_map(|word| covered(wide, name, word)).collect();
-        let limits = by_kind(grouped(limits));
+        let limits = short(words.iter().flat_map(|word| covered(wide, name, word)));
         if left.len().saturating_mul(limits.len()) > MAX_COMBINATIONS {
             return Err(fault(request, 0, DeriveProblem::TooMany));
         }
@@ -166,16 +183,30 @@ fn left_of(
     Ok(left)
 }
 
-/// A list of values of one kind each: no list of Datalog's has two.
-fn by_kind(limits: BTreeSet<Constraint>) -> BTreeSet<Constraint> {
+/// Listed values as one list, and the items of lists as well: so the scope stays as short as the request. Values of one sort
+/// each: no list of Datalog's has two.
+fn short(limits: impl Iterator<Item = Constraint>) -> BTreeSet<Constraint> {
+    let (mut whole, mut items) = (Vec::new(), Vec::new());
+    for limit in limits {
+        if let Constraint::Each(item) = limit {
+            items.push(*item);
+        } else {
+            whole.push(limit);
+        }
+    }
+    let items = by_sort(grouped(items)).into_iter().map(Constraint::each);
+    by_sort(grouped(whole)).into_iter().chain(items).collect()
+}
+
+fn by_sort(limits: BTreeSet<Constraint>) -> BTreeSet<Constraint> {
     let mut apart = BTreeSet::new();
     for limit in limits {
         if let Constraint::OneOf(values) = limit {
-            let mut kinds = HashMap::<_, BTreeSet<_>>::new();
+            let mut sorts = BTreeMap::<_, BTreeSet<_>>::new();
             for value in values {
-                kinds.entry(std::mem::discriminant(&value)).or_default().insert(value);
+                sorts.entry(value.sort()).or_default().insert(value);
             }
-            apart.extend(kinds.into_values().map(Constraint::OneOf));
+            apart.extend(sorts.into_values().map(Constraint::OneOf));
         } else {
             apart.insert(limit);
         }

@@ -1,6 +1,6 @@
 //! Deriving from a scope alone, as whoever narrows a passport does.
 
-use policy::{DeriveProblem, Scope};
+use policy::{Capability, Constraint, DeriveProblem, Scope, Value};
 use proptest::prelude::*;
 
 use crate::world::{arguments, requests, scope, text};
@@ -45,6 +45,61 @@ fn a_value_of_unknown_kind_is_pinned_as_each_kind_that_it_can_be() {
         narrowed(&["ssh.restart_service:service=1..5"]).unwrap(),
         "ssh.restart_service:service=1..5"
     );
+}
+
+fn limited(limits: &[(&str, Constraint)]) -> Scope {
+    let limits = limits.iter().map(|(name, limit)| (name.parse().unwrap(), limit.clone()));
+    Scope::new([Capability::new("web.get".parse().unwrap(), limits)])
+}
+
+#[test]
+fn paths_networks_urls_lengths_and_lists_are_narrowed_by_what_is_held() {
+    let tags = Constraint::OneOf([text("a"), text("b"), text("c")].into());
+    let held = limited(&[
+        ("file", Constraint::Subtree("/var".parse().unwrap())),
+        ("from", Constraint::Cidr("10.0.0.0/8".parse().unwrap())),
+        ("name", Constraint::Length { min: 0, max: 20 }),
+        ("tags", Constraint::each(tags)),
+        ("to", Constraint::Url("https://*.example.com/".parse().unwrap())),
+    ]);
+    let derive = |pins: &str| held.derive(&requests(&[&format!("web.get:{pins}")]));
+    for pins in [
+        "file=/var/log/",
+        "file=/var/log/syslog",
+        "from=10.1.0.0/16",
+        "from=10.1.2.3",
+        "name#<=10",
+        "tags=a|b",
+        "tags#<=2",
+        "to=https://a.example.com/b/",
+    ] {
+        let derived = derive(pins).unwrap_or_else(|fault| panic!("{pins}: {fault}"));
+        assert!(derived.is_subset_of(&held) && derived != held, "{pins}: {derived}");
+        assert_eq!(derived.capabilities().len(), 1, "{pins}: {derived}");
+    }
+    for pins in [
+        "file=/etc/",
+        "file=/var/../etc/x",
+        "from=11.0.0.1",
+        "tags=a|d",
+        "to=https://a.example.org/",
+    ] {
+        assert!(derive(pins).is_err(), "{pins}");
+    }
+    let both = derive("tags=a|b").unwrap();
+    let list = Value::list([text("a"), text("b")]).unwrap();
+    assert!(both.capabilities()[0].constraint(&"tags".parse().unwrap()).permits(&list), "mixed");
+}
+
+#[test]
+fn whoever_narrows_adds_at_most_four_patterns() {
+    let several = |count: usize| {
+        let texts: Vec<_> = (0..count).map(|n| format!("file.read:x=~'a{{{n}}}'")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        narrowed(&texts).map(drop)
+    };
+    assert_eq!(several(4), Ok(()));
+    assert_eq!(several(5), Err(DeriveProblem::TooManyAdded));
 }
 
 #[test]
