@@ -161,7 +161,7 @@ fn stated_later(
     patterns: &mut Patterns,
 ) -> Option<(Block, Biscuit)> {
     let (narrowing, redeem_key) = Narrowing::from_context(context, patterns).ok()?;
-    let (handed_on, signer) = match (&signed.external_signature, redeem_key) {
+    let (handed_on, by_whom) = match (&signed.external_signature, redeem_key) {
         (None, None) => (None, None),
         (Some(signature), Some(redeem_key)) => {
             let by = signature.public_key.key.as_slice().try_into().ok()?;
@@ -169,7 +169,7 @@ fn stated_later(
         }
         (Some(_), None) | (None, Some(_)) => return None,
     };
-    let keys = Keys { next: scratch()?, signer };
+    let keys = Keys { next: scratch()?, signer: by_whom };
     let again = later_block(parent, context, &narrowing, &keys).ok()?;
     let same = again.container().to_proto().blocks.last()?.block == signed.block;
     same.then_some((Block { narrowing, handed_on }, again))

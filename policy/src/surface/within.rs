@@ -188,9 +188,10 @@ fn left_of(
 fn short(limits: impl Iterator<Item = Constraint>) -> BTreeSet<Constraint> {
     let (mut whole, mut items) = (Vec::new(), Vec::new());
     for limit in limits {
-        match limit {
-            Constraint::Each(item) => items.push(*item),
-            other => whole.push(other),
+        if let Constraint::Each(item) = limit {
+            items.push(*item);
+        } else {
+            whole.push(limit);
         }
     }
     let items = by_sort(grouped(items)).into_iter().map(Constraint::each);

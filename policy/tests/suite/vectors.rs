@@ -57,8 +57,24 @@ fn every_kind() -> Scope {
     let all = prefix.intersect(&Constraint::Pattern(policy::Anchored::new(".*[.]gz").unwrap()));
     let listed = Constraint::OneOf([text("/a \"b\\"), text("(c;")].into());
     let files = [limit(prefix), limit(all.unwrap()), limit(listed)];
+    let one = |name: &str, limit| {
+        policy::Capability::new("a.b".parse().unwrap(), [(name.parse().unwrap(), limit)])
+    };
+    let lists = Constraint::OneOf([Value::list([text("x"), text("y")]).unwrap()].into());
+    let some = Constraint::Has(Box::new(Constraint::exact(text("x"))));
+    let newer = [
+        one("address", Constraint::Cidr("10.0.0.0/8".parse().unwrap())),
+        one("file", Constraint::Subtree("/var/log".parse().unwrap())),
+        one("host", Constraint::Url("https://*.example.com/api/".parse().unwrap())),
+        one("url", Constraint::Url("https://example.com:8443/".parse().unwrap())),
+        one("length", Constraint::Length { min: 1, max: u32::MAX }),
+        one("lengths", Constraint::Length { min: 0, max: 0 }),
+        one("each", Constraint::each(Constraint::Range { min: 1, max: 9 })),
+        one("some", some),
+        one("list", lists),
+    ];
     let others = ranges.capabilities().iter().chain(pattern.capabilities()).cloned();
-    Scope::new(files.into_iter().chain(others))
+    Scope::new(files.into_iter().chain(others).chain(newer))
 }
 
 fn good() -> Vec<Case> {
