@@ -23,7 +23,7 @@ use crate::verb::{Effect, Verb};
 /// How many capabilities, two by two, are compared for one verb's entry. It is made for every call that
 /// names a value outside, on the one thread that decides: where passport, share and rules are so long
 /// that nobody reads what they leave, the entry says only what the shorter of them say.
-const MAX_PAIRS: usize = 2048;
+const MAX_PAIRS: usize = 512;
 /// Of how many capabilities those are left out that lie within another.
 const MAX_COMPARED: usize = 64;
 

@@ -26,19 +26,19 @@ fn entry(shared: &Shared) -> MenuEntry {
 }
 
 #[test]
-fn a_menu_lists_what_2048_rules_leave_and_of_more_what_passport_and_share_say() {
+fn a_menu_lists_what_512_rules_leave_and_of_more_what_passport_and_share_say() {
     let accepts = |many| {
         let entry = entry(&shared(many));
         entry.parameters.into_values().next().unwrap().accepts
     };
-    assert_eq!(accepts(2047).len(), 2047);
-    assert_eq!(accepts(2048).len(), 2048);
-    assert_eq!(accepts(2049), [Constraint::Any]);
+    assert_eq!(accepts(511).len(), 511);
+    assert_eq!(accepts(512).len(), 512);
+    assert_eq!(accepts(513), [Constraint::Any]);
 }
 
 #[test]
 fn however_many_rules_there_are_they_decide() {
-    for many in [2047, 2049] {
+    for many in [511, 513] {
         let shared = shared(many);
         let admits =
             |service: &str| shared.admits("ssh.restart_service", [("service", text(service))]);
