@@ -166,6 +166,17 @@ fn p01_what_policy_takes_back_while_it_waits_is_not_done_when_it_is_consented_to
 }
 
 #[test]
+fn p01_consent_to_a_call_of_somebody_who_is_no_contact_any_more_starts_nothing() {
+    let world = asking_bob();
+    let share = shared(&world, &["test.append"], &[]);
+    let (mut call, request) = pending(&world, &share, &["test.append", "name=one"]);
+    assert_eq!(world.alice().run(&["contact", "remove", "vendor-b"]).status, 0);
+    let _answered = world.bob().run(&["approve", &request]);
+    assert_ne!(call.wait().code(), Some(0));
+    assert!(world.ran().is_empty());
+}
+
+#[test]
 fn a_share_that_takes_consent_opens_when_it_is_given_and_its_time_begins_then() {
     let setup = Setup::default();
     let rule = "approve_open = true\napprovers = [\"@BOB@\"]\nbearer  = true\n";

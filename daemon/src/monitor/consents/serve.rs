@@ -7,6 +7,7 @@ use wire::privsep::{CallRef, ToBroker};
 use super::super::Monitor;
 use super::super::audit::{Event, Said};
 use super::super::calls::{Batch, Route};
+use super::super::permit::Asked;
 use super::{HeldCall, HeldOpen, Waiting, What};
 use crate::clock::Instants;
 
@@ -30,14 +31,30 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) {
-        let HeldCall { asked, question, channel, to } = held;
+        let HeldCall { mut asked, question, channel, to } = held;
         if question.approve == Approve::Once {
             self.remember_consents(asked.at.share, &consents);
         }
-        let decided = self.proceed(asked, Route { channel, to }, consents, batch, now);
+        let stands = self.still_stands(&mut asked, now);
+        let route = Route { channel, to };
+        let decided = stands.and_then(|()| self.proceed(asked, route, consents, batch, now));
         if let Err(refusal) = decided {
             batch.answer(ToBroker::Refused { call: to, refusal });
         }
+    }
+
+    /// What was true of a call when it came, asked again: it is another time, and the seat may be gone.
+    fn still_stands(&mut self, asked: &mut Asked, now: Instants) -> Result<(), Refusal> {
+        let at = asked.at;
+        let share = self.shares.get_mut(&at.share).filter(|share| share.over.is_none());
+        let share = share.ok_or(Refusal::NoSeat)?;
+        asked.now = share.now(now);
+        let ended = share.seat(at.seat).is_none_or(|seat| seat.ended.is_some());
+        if !ended && !share.unreachable.contains(&at.seat) {
+            return Ok(());
+        }
+        self.refused(at, &asked.call, "its recipient is no longer a contact", now);
+        Err(Refusal::BadCall)
     }
 
     /// A yes once is for the share's later calls of the verb, and for those that wait already.
