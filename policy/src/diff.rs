@@ -67,7 +67,9 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     changes.extend(delegates(new, old, Direction::Closes));
     changes.extend(terms::order(old, new));
     let mut changes = terms::paired(changes);
-    changes.iter_mut().for_each(|change| terms::compared(change, old, new));
+    for change in &mut changes {
+        terms::compared(change, old, new);
+    }
     changes
 }
 

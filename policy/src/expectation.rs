@@ -176,9 +176,9 @@ fn asked(wanted: &[String], verdict: &Verdict) -> Option<String> {
     if named == wanted {
         return None;
     }
-    let list = |names: &[&String]| {
-        let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-        if names.is_empty() { "nobody who is named".to_owned() } else { names.join(", ") }
+    let list = |people: &[&String]| {
+        let each: Vec<&str> = people.iter().map(|one| one.as_str()).collect();
+        if each.is_empty() { "nobody who is named".to_owned() } else { each.join(", ") }
     };
     Some(format!("expected that {} are asked, got {}", list(&wanted), list(&named)))
 }

@@ -157,29 +157,14 @@ impl Rehearsal<'_> {
         }
         let delegation = self.opened(&scope)?;
         let decided = self.decided(recipient, &scope, call, Some(&delegation))?;
-        Ok(self.verdict(recipient, decided))
+        Ok(verdict(recipient, decided))
     }
 
     fn within(&self, recipient: &Recipient, call: &Call) -> Result<Verdict, Verdict> {
         let scope = self.requested()?;
         let delegation = self.opened(&scope)?;
         let decided = self.decided(recipient, &scope, call, Some(&delegation))?;
-        Ok(self.verdict(recipient, decided))
-    }
-
-    fn verdict(&self, recipient: &Recipient, decided: Decision) -> Verdict {
-        match decided {
-            // Not spent: a rehearsal does nothing.
-            Decision::Permit(permit) => {
-                let basis = permit.basis();
-                let (allowed, shared) = (&basis.allowed_by, &basis.delegated_by);
-                let why = format!("allowed by {allowed}, shared with {recipient} by {shared}");
-                let by = vec![allowed.clone(), shared.clone()];
-                Verdict { answer: Answer::Permitted, by, approvers: vec![], why }
-            }
-            Decision::Ask(question) => asks(*question),
-            Decision::Refuse(refusal) => Verdict::reasoned(&refusal.reason),
-        }
+        Ok(verdict(recipient, decided))
     }
 
     /// Whether the owner may do it at all.
@@ -319,4 +304,19 @@ fn asks(question: Question) -> Verdict {
     };
     let why = format!("{when} {approvers}, by {rule}");
     Verdict { answer: Answer::Asks, by: vec![rule], approvers: vec![approvers], why }
+}
+
+/// What came of a decision. A permit is not spent: a rehearsal does nothing.
+fn verdict(recipient: &Recipient, decided: Decision) -> Verdict {
+    match decided {
+        Decision::Permit(permit) => {
+            let basis = permit.basis();
+            let (allowed, shared) = (&basis.allowed_by, &basis.delegated_by);
+            let why = format!("allowed by {allowed}, shared with {recipient} by {shared}");
+            let by = vec![allowed.clone(), shared.clone()];
+            Verdict { answer: Answer::Permitted, by, approvers: vec![], why }
+        }
+        Decision::Ask(question) => asks(*question),
+        Decision::Refuse(refusal) => Verdict::reasoned(&refusal.reason),
+    }
 }

@@ -74,10 +74,8 @@ impl Requests {
     }
 
     fn ask(&self, daemon: &Daemon) -> Result<Vec<RequestView>, Fault> {
-        match daemon.ask(&Request::Requests { all: self.all })? {
-            Reply::Requests(requests) => Ok(requests),
-            _ => Err(Fault::unfitting()),
-        }
+        let reply = daemon.ask(&Request::Requests { all: self.all })?;
+        if let Reply::Requests(requests) = reply { Ok(requests) } else { Err(Fault::unfitting()) }
     }
 }
 

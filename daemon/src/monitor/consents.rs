@@ -172,7 +172,7 @@ impl Monitor {
             what: What::Open(Box::new(held)),
         };
         let request = self.keep_waiting(waiting, now)?;
-        let view = self.request_view(request, &self.consents.waiting, None, now);
+        let view = answer::request_view(request, &self.consents.waiting, None, now);
         if let Some(view) = view {
             self.owners.tell(caller, &Reply::Pending(Box::new(view)), now.boot);
         }

@@ -51,7 +51,7 @@ impl Monitor {
         match self.decision(share, asked, given, (*asked_at, now)) {
             Decision::Permit(permit) => {
                 let event = Event::CallStarted {
-                    at: share.named(&at),
+                    at: share.named(at),
                     owner,
                     recipient: recipient.clone(),
                     call: Hex(at.id.0),

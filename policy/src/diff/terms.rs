@@ -34,7 +34,7 @@ pub(super) fn paired(changes: BTreeSet<Change>) -> Vec<Change> {
         let key = (change.about.clone(), change.sort, change.what.clone());
         alike.entry(key).or_default().push(change);
     }
-    alike.into_values().flat_map(|same| joined(same)).collect()
+    alike.into_values().flat_map(joined).collect()
 }
 
 fn joined(same: Vec<Change>) -> Vec<Change> {

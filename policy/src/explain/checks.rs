@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use crate::authorize::Call;
 use crate::consent::Approve;
-use crate::name::{VerbName, shown};
+use crate::name::{AgentName, VerbName, shown};
 use crate::principal::{Groups, Recipient, Subject};
 use crate::rehearsal::Rehearsal;
 use crate::rule::{Bearer, Delegate, Recipients};
@@ -43,7 +43,11 @@ pub(super) fn of_selector(selector: &Selector, subject: &Subject, doubt: Doubt) 
     let principal = &subject.principal;
     let mut checks = Vec::new();
     if let Selected::Only(agents) = &selector.agents {
-        checks.push(one_of("agent", principal.agent.as_str(), agents.iter().map(|a| a.as_str())));
+        checks.push(one_of(
+            "agent",
+            principal.agent.as_str(),
+            agents.iter().map(AgentName::as_str),
+        ));
     }
     if let Selected::Only(users) = &selector.users {
         checks.push(one_of("user", &principal.user, users.iter().map(String::as_str)));

@@ -125,7 +125,7 @@ fn undercut(policy: &Policy, rule: &Delegate, verb: &VerbName) -> Option<Finding
     let less = |other: &&Delegate| {
         let (open, calls) = asks(other);
         let (own_open, own_calls) = asks(rule);
-        open < own_open || calls < own_calls
+        (own_open && !open) || calls < own_calls
     };
     let wholly = |other: &&Delegate| {
         let covered = rule.scope.of(verb).all(|one| other.scope.covers(one));

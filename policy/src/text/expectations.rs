@@ -240,8 +240,8 @@ impl Policy {
             words.split_first().ok_or_else(|| ("no verb is named".to_owned(), None))?;
         let named: Option<VerbName> = name.parse().ok();
         let verb = named.and_then(|name| self.catalog().verb(&name)).ok_or_else(|| {
-            let names = self.catalog().verbs().map(|verb| verb.name.as_str());
-            let near = nearest(name, names).map(str::to_owned);
+            let known = self.catalog().verbs().map(|verb| verb.name.as_str());
+            let near = nearest(name, known).map(str::to_owned);
             (format!("`{}` is not in the catalog", shown(name)), near)
         })?;
         let mut arguments = Vec::new();

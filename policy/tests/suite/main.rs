@@ -16,6 +16,7 @@ mod expectations;
 mod explain;
 #[cfg(test)]
 mod handing;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod laws;

@@ -36,39 +36,9 @@ impl Monitor {
         let seen = |one: &Waiting| all || one.owner.uid == person.uid || one.counts(person);
         let seen = waiting.iter().filter(|(_, one)| seen(one)).map(|(id, _)| *id);
         let mut views: Vec<RequestView> =
-            seen.filter_map(|id| self.request_view(id, waiting, Some(person), now)).collect();
+            seen.filter_map(|id| request_view(id, waiting, Some(person), now)).collect();
         views.sort_by_key(|view| (view.asked, view.id));
         Ok(Reply::Requests(views))
-    }
-
-    pub(super) fn request_view(
-        &self,
-        id: RequestId,
-        waiting: &BTreeMap<RequestId, Waiting>,
-        person: Option<&Person>,
-        now: Instants,
-    ) -> Option<RequestView> {
-        let one = waiting.get(&id)?;
-        let words = |each: &dyn Fn(&(policy::RuleSite, policy::Approvers)) -> String| {
-            one.rules.iter().map(each).collect::<Vec<_>>().join(" and ")
-        };
-        let said_yes = |person: &Person| one.given.iter().any(|given| given.uid == person.uid);
-        Some(RequestView {
-            id,
-            what: one.asked_for(),
-            user: one.owner.user.clone(),
-            agent: one.owner.agent.clone(),
-            recipient: one.recipient.clone(),
-            rule: words(&|(rule, _)| rule.to_string()),
-            approvers: words(&|(_, approvers)| approvers.to_string()),
-            needs: one.rules.iter().map(|(_, approvers)| approvers.needs).max().unwrap_or(1),
-            given: one.given.iter().map(|given| given.consent.user.clone()).collect(),
-            hash: Hex(one.digest).to_string(),
-            asked: one.asked,
-            until: one.until.1,
-            now: now.wall,
-            yours: person.is_some_and(|person| one.counts(person) && !said_yes(person)),
-        })
     }
 
     /// Takes somebody's yes. On record before it counts.
@@ -182,6 +152,36 @@ impl Monitor {
             }
         }
     }
+}
+
+/// A request as it is shown, to this person if it is shown to somebody.
+pub(super) fn request_view(
+    id: RequestId,
+    waiting: &BTreeMap<RequestId, Waiting>,
+    person: Option<&Person>,
+    now: Instants,
+) -> Option<RequestView> {
+    let one = waiting.get(&id)?;
+    let words = |each: &dyn Fn(&(policy::RuleSite, policy::Approvers)) -> String| {
+        one.rules.iter().map(each).collect::<Vec<_>>().join(" and ")
+    };
+    let said_yes = |person: &Person| one.given.iter().any(|given| given.uid == person.uid);
+    Some(RequestView {
+        id,
+        what: one.asked_for(),
+        user: one.owner.user.clone(),
+        agent: one.owner.agent.clone(),
+        recipient: one.recipient.clone(),
+        rule: words(&|(rule, _)| rule.to_string()),
+        approvers: words(&|(_, approvers)| approvers.to_string()),
+        needs: one.rules.iter().map(|(_, approvers)| approvers.needs).max().unwrap_or(1),
+        given: one.given.iter().map(|given| given.consent.user.clone()).collect(),
+        hash: Hex(one.digest).to_string(),
+        asked: one.asked,
+        until: one.until.1,
+        now: now.wall,
+        yours: person.is_some_and(|person| one.counts(person) && !said_yes(person)),
+    })
 }
 
 impl Waiting {
