@@ -2,6 +2,7 @@
 
 mod boundary;
 mod consent;
+mod groups;
 mod handing;
 mod paths;
 mod record;

@@ -74,6 +74,13 @@ pub fn narrow_bytes(figure: &Figure) -> Vec<Reading> {
     bytes(figure, added, "one block for 2 verbs, 3 pins, a shorter time")
 }
 
+/// What handing it on to another key adds.
+pub fn hand_on_bytes(figure: &Figure) -> Vec<Reading> {
+    let ruled = Ruled::new(&mixed(RULES));
+    let added = ruled.handed_on().len() - ruled.passport(1).len();
+    bytes(figure, added, "one block for 2 verbs, 3 pins, a shorter time, another key")
+}
+
 fn bytes(figure: &Figure, bytes: usize, against: &str) -> Vec<Reading> {
     let value = f64::from(u32::try_from(bytes).expect("a passport is small"));
     vec![figure.read(value, "the same each time".to_owned(), against.to_owned())]

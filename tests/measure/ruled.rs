@@ -161,6 +161,14 @@ impl Ruled {
         bytes
     }
 
+    /// The passport, handed on once.
+    pub fn handed_on(&self) -> Vec<u8> {
+        let (root, holder) = (self.root.verifying_key(), SigningKey::from_bytes(&[9; 32]));
+        let narrowing = Narrowing { depth: 0, ..self.narrowing(99) };
+        passport::hand_on(&self.passport(1), &root, &holder, &narrowing, [7; 32])
+            .expect("it can be handed on")
+    }
+
     /// The passport of these bytes.
     pub fn verified(&self, bytes: &[u8]) -> Passport {
         passport::verify(bytes, &self.root.verifying_key()).expect("it is good")
