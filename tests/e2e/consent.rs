@@ -209,7 +209,7 @@ fn a_share_that_takes_consent_opens_when_it_is_given_and_its_time_begins_then() 
 
     let mut dropped = Background::start(world.alice().command(&arguments));
     dropped.stderr.line_with("waits for consent");
-    dropped.signal(rustix::process::Signal::INT);
+    dropped.signal(rustix::process::Signal::TERM);
     dropped.wait();
     until("the request is gone", || requests(&world.bob()).is_empty().then_some(()));
     let id = opened["share"]["id"].as_str().unwrap_or_default();

@@ -95,7 +95,9 @@ fn ru5_a_running_verb_is_its_owner_and_nothing_else() {
     let (alice, vendor) = (world.alice(), world.vendor());
     alice.add_contact("vendor-b", &vendor);
     let share = alice.open(&["log.follow:service=web"]);
-    let _follow = vendor.start(&share, &["log.follow", "service=web"]);
+    let follow = vendor.start(&share, &["log.follow", "service=web"]);
+    // Its loader has files open until it has begun.
+    follow.stdout.line_with("");
 
     let (pid, status) = status_of(&world, "tail -n 3 -F");
 

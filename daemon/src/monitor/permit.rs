@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::{
     Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient,
-    RequestId, Timestamp,
+    RequestId, ShareId, Timestamp,
 };
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
@@ -70,8 +70,9 @@ impl Monitor {
             }
             Decision::Ask(question) => Ok(Verdict::Ask(question)),
             Decision::Refuse(refusal) if refusal.reason == Reason::Spent => {
-                // Who polls a share that is used up does not mean harm.
+                // Who polls a share that is used up does not mean harm, but has no claim on the log either.
                 self.record_refusal(*at, call, &refusal.reason.to_string(), now);
+                self.count_refusal(at.share);
                 Err(Refusal::Denied(refusal.public))
             }
             Decision::Refuse(refusal) => {
@@ -245,14 +246,20 @@ impl Monitor {
     /// Puts a refusal of a signed call on record, and ends a share that has had too many.
     pub(super) fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
         self.record_refusal(at, call, reason, now);
+        self.count_refusal(at.share);
         let Some(share) = self.shares.get_mut(&at.share) else { return };
-        share.refused = share.refused.saturating_add(1);
         share.refused_in_a_row = share.refused_in_a_row.saturating_add(1);
-        let limits = &self.config.limits;
-        if share.refused >= limits.refusals_per_share
-            || share.refused_in_a_row >= limits.refusals_in_a_row
-        {
+        if share.refused_in_a_row >= self.config.limits.refusals_in_a_row {
             self.tripped.insert(at.share);
+        }
+    }
+
+    /// Counts what was on record and came to nothing: a share has so much room there and no more.
+    pub(super) fn count_refusal(&mut self, id: ShareId) {
+        let Some(share) = self.shares.get_mut(&id) else { return };
+        share.refused = share.refused.saturating_add(1);
+        if share.refused >= self.config.limits.refusals_per_share {
+            self.tripped.insert(id);
         }
     }
 

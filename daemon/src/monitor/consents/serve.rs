@@ -116,7 +116,11 @@ impl Monitor {
             What::Open(_) => false,
         });
         if let Some(id) = meant.map(|(id, _)| *id) {
-            drop(self.end_request(id, "the recipient withdrew it", now));
+            let ended = self.end_request(id, "the recipient withdrew it", now);
+            // Asking and withdrawing in a loop writes two records each time.
+            if let Some(share) = ended.and_then(|waiting| waiting.share()) {
+                self.count_refusal(share);
+            }
             let refusal = Refusal::Denied(PublicRefusal::Unanswered);
             self.broker.send(&ToBroker::Refused { call, refusal }, &[]);
         }
