@@ -166,7 +166,7 @@ impl Monitor {
                 self.cancel_request(call, now);
                 self.end_call(call, Ending::Cancelled, now);
             }
-            FromBroker::Overflow { call } => self.end_call(call, Ending::OutputLimit, now),
+            FromBroker::Overflow { call } => self.cut_call(call, now),
             FromBroker::Drained { call, stdout, stderr } => {
                 let run = self.calls.find(call);
                 let active = run.and_then(|run| self.calls.active.get_mut(&run));
@@ -185,6 +185,15 @@ impl Monitor {
         if let Some(run) = self.calls.find(call) {
             self.kill(run, why, now);
         }
+    }
+
+    /// Ends a call of whose output not all is passed on. One that had ended by itself by then is no success either.
+    fn cut_call(&mut self, call: wire::privsep::CallRef, now: Instants) {
+        let run = self.calls.find(call);
+        if let Some(active) = run.and_then(|run| self.calls.active.get_mut(&run)) {
+            active.why.get_or_insert(Ending::OutputLimit);
+        }
+        self.end_call(call, Ending::OutputLimit, now);
     }
 
     /// Starts another broker for one that is gone; what ran for its channels ends.
