@@ -197,7 +197,6 @@ fn a_share_that_takes_consent_opens_when_it_is_given_and_its_time_begins_then() 
     );
     let before = world.alice().run(&["approve", id(&waiting[0])]);
     assert_eq!(before.status, 126, "{before:?}");
-    std::thread::sleep(std::time::Duration::from_millis(1200));
     assert_eq!(world.bob().run(&["approve", id(&waiting[0])]).status, 0);
     assert!(opening.wait().success());
     let opened: Value = serde_json::from_slice(&opening.stdout.to_end()).expect("a document");

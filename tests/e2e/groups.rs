@@ -1,8 +1,6 @@
 //! Rights that follow the groups of the system, and leave with them.
 
-use std::process::Command;
-
-use tests::account::{Account, Accounts};
+use tests::account::{Account, Accounts, run};
 use tests::world::{Setup, World};
 
 /// An OS group that is gone with the test.
@@ -11,33 +9,23 @@ struct Group(String);
 impl Group {
     fn make() -> Self {
         let name = format!("osptest-g{}", std::process::id());
-        run("groupadd", &["--force", &name]);
+        assert!(run("groupadd", &["--force", &name]), "make the group {name}");
         Self(name)
     }
 
     fn add(&self, account: &Account) {
-        run("gpasswd", &["--add", &account.name, &self.0]);
+        assert!(run("gpasswd", &["--add", &account.name, &self.0]));
     }
 
     fn remove(&self, account: &Account) {
-        run("gpasswd", &["--delete", &account.name, &self.0]);
+        assert!(run("gpasswd", &["--delete", &account.name, &self.0]));
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        run("groupdel", &[&self.0]);
+        let _gone = run("groupdel", &[&self.0]);
     }
-}
-
-/// The user database has one lock, and other tests make users.
-fn run(program: &str, arguments: &[&str]) {
-    let done = (0..50).any(|_| {
-        let output = Command::new(program).args(arguments).output().expect("run the program");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        output.status.success()
-    });
-    assert!(done || std::thread::panicking(), "{program} {arguments:?}");
 }
 
 /// Bob holds and shares what he does as one of this group alone.

@@ -107,8 +107,8 @@ fn id(what: &str, name: &str) -> u32 {
     String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
 }
 
-/// Whether a program that is expected to be quiet succeeded. The user database has one lock: try again.
-fn run(program: &str, arguments: &[&str]) -> bool {
+/// Whether a program that changes the user database succeeded. The database has one lock: try again.
+pub fn run(program: &str, arguments: &[&str]) -> bool {
     (0..50).any(|_| {
         let output = Command::new(program).args(arguments).output().expect("run the program");
         let locked = String::from_utf8_lossy(&output.stderr).contains("cannot lock");

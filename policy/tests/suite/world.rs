@@ -179,3 +179,9 @@ impl Shared {
         }
     }
 }
+
+/// What whoever runs the tests has asked for.
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is for whoever runs it")]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
