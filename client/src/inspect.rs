@@ -61,10 +61,14 @@ pub(crate) fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> S
         format!("relays       {}", relays.join(", ")),
         format!("not after    {} ({remains})", told(end)),
         format!(
-            "passport     {} bytes, {} blocks after the first, may be handed on {} times",
+            "passport     {} bytes, {}, {}",
             handle.passport.len(),
-            passport.blocks().len(),
-            passport.depth()
+            match passport.blocks().len() {
+                0 => "as the owner gave it".to_owned(),
+                1 => "made smaller once".to_owned(),
+                times => format!("made smaller {times} times"),
+            },
+            further(passport.depth())
         ),
     ];
     if handle.redeem.is_none() {
@@ -88,13 +92,22 @@ fn block_lines(number: usize, block: &Block) -> Vec<String> {
         Some(hop) => format!("handed on by {}", Fingerprint::of(&hop.by)),
         None => "narrowed by its holder".to_owned(),
     };
-    let (end, depth) = (told(said.not_after), said.depth);
-    let mut lines = vec![format!("{title:<13}{by}, until {end}, may be handed on {depth} times")];
+    let (end, onward) = (told(said.not_after), further(said.depth));
+    let mut lines = vec![format!("{title:<13}{by}, until {end}, {onward}")];
     if !said.reason.is_empty() {
         lines.push(format!("{:<13}{}", "reason", one_line(&said.reason, 300)));
     }
     lines.extend(scope_lines("narrowed to", &said.scope));
     lines
+}
+
+/// How often it may be handed on from there.
+pub(crate) fn further(depth: u8) -> String {
+    match depth {
+        0 => "may not be handed on".to_owned(),
+        1 => "may be handed on once".to_owned(),
+        depth => format!("may be handed on {depth} times in a row"),
+    }
 }
 
 fn capabilities(scope: &Scope) -> Vec<String> {

@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handle_text::{file, not_sealed};
+use crate::inspect::further;
 use crate::keys::{KeyFault, Seats};
 use crate::neutral::one_line;
 use crate::private_file::create;
@@ -239,9 +240,7 @@ fn aside(seat: &Seat, made: &Made, now: Timestamp) {
     }
     if made.to.is_some() {
         let words = seat.fingerprint().words().join(" ");
-        say(&format!(
-            "may be handed on {depth} times more; the eight words, to be said another way: {words}"
-        ));
+        say(&format!("{}; the eight words, to be said another way: {words}", further(*depth)));
         say("forward this, as one message:");
     }
 }

@@ -318,7 +318,7 @@ impl Supervisor {
     }
 
     fn is_past_its_end(&self) -> bool {
-        self.shared.view.borrow().now() >= self.shared.seat.authority().not_after
+        self.shared.view.borrow().now() >= self.shared.seat.passport().not_after()
     }
 
     fn show(&self, change: impl FnOnce(&mut View)) {

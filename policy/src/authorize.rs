@@ -232,6 +232,7 @@ impl<'a> Judgement<'a> {
             digest,
             rule: rule.site.clone(),
             call: call.clone(),
+            command: verb.command(&call.arguments),
             summary: verb.summary.clone(),
             effect: verb.effect,
         })

@@ -113,6 +113,8 @@ pub struct Question {
     pub rule: RuleSite,
     /// What would run, defaults filled in.
     pub call: crate::authorize::Call,
+    /// The program and its arguments, as they would be.
+    pub command: Vec<crate::verb::Element>,
     /// The catalog's sentence for it.
     pub summary: String,
     /// What the catalog says of it.

@@ -96,7 +96,7 @@ pub enum DelegateFault {
         max: Duration,
     },
     /// Rules let it be shared, but not handed on so often.
-    #[error("{rule} lets `{verb}` be handed on {max} times, not {asked}")]
+    #[error("{rule} lets `{verb}` be handed on at most {max} deep, not {asked}")]
     TooDeep {
         /// What was to be shared.
         verb: VerbName,

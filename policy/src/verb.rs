@@ -91,6 +91,18 @@ pub enum Element {
     Opened(Beneath),
 }
 
+impl fmt::Display for Element {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Opened(Beneath { root, rest, .. }) if rest.is_empty() => out.write_str(root),
+            Self::Opened(Beneath { root, rest, .. }) => {
+                write!(out, "{}/{rest}", root.trim_end_matches('/'))
+            }
+        }
+    }
+}
+
 /// A path as it must be opened: the root by name, the rest beneath it, past no symlink.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Beneath {

@@ -34,6 +34,12 @@ fn a_vendor_hands_on_to_an_agent_who_can_do_that_and_nothing_more() {
 
     // Nobody has redeemed the seat yet: the handle shows the daemon the vendor's own redemption.
     assert_eq!(agent.call(&sub, &["log.tail", "service=web"]).status, 0);
+    let listed = |who: &Vendor<'_>, share| -> Value {
+        serde_json::from_str(&who.run(share, &["list", "--json"]).stdout).expect("JSON")
+    };
+    let left = |listed: &Value| listed["remaining_s"].as_u64().expect("seconds");
+    assert!((1..=600).contains(&left(&listed(&agent, &sub))), "theirs ends sooner than the share");
+    assert!(left(&listed(&vendor, &share)) > 600);
     assert_eq!(agent.call(&sub, &["log.tail", "service=db"]).status, 126);
     assert_eq!(agent.call(&sub, &["test.append", "name=agent"]).status, 127);
     assert_eq!(agent.call(&sub, &["--unlisted", "test.append", "name=agent"]).status, 126);

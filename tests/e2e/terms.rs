@@ -76,7 +76,7 @@ fn p04_a_rules_own_budget_and_depth_bind_what_its_owner_asks_for() {
     let deep = ["--to", "vendor-b", "--redelegate", "2"];
     let said = world.alice().try_open(&["test.true"], &deep).expect_err("deeper than the rule");
     assert_eq!(said.status, 126, "{said:?}");
-    assert!(said.stderr.contains("handed on 1 times, not 2"), "{said:?}");
+    assert!(said.stderr.contains("handed on at most 1 deep, not 2"), "{said:?}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub struct Joined {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
-    /// When the share ends, as it stands.
+    /// When the share ends as it stands, or the passport if that is sooner.
     pub deadline: Timestamp,
     /// A new passport, when the share was widened.
     #[serde(with = "serde_bytes")]

@@ -11,6 +11,7 @@ use super::output::{Format, Output};
 use super::shown;
 use super::socket::Daemon;
 use super::table::table;
+use super::ttl::Ttl;
 use crate::exit::Exit;
 
 #[derive(Debug, clap::Args)]
@@ -108,8 +109,8 @@ fn command(agent: &AgentName, what: &Offered, view: &OfferView) -> String {
             );
         }
     };
-    let (verb, ttl) = (quoted(request), view.offer.max_ttl.as_secs());
-    format!("  openscope share open --agent {agent} --verb {verb} {to} --ttl {ttl}s")
+    let (verb, ttl) = (shown::word(request), Ttl::from(view.offer.max_ttl));
+    format!("  openscope share open --agent {agent} --verb {verb} {to} --ttl {ttl}")
 }
 
 fn terms(OfferView { offer, contacts }: &OfferView) -> String {
@@ -124,15 +125,6 @@ fn terms(OfferView { offer, contacts }: &OfferView) -> String {
 }
 
 /// For a shell, as it was written.
-fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:=,/@+-".contains(&byte);
-    if text.bytes().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 fn row(capability: &CapabilityView) -> [String; 3] {
     let may = if capability.delegable { "yes" } else { "no" };
     [shown::line(&capability.verb), may.to_owned(), shown::line(&capability.summary)]
@@ -186,7 +178,7 @@ VERB                   SHARE  WHAT IT DOES
 log.tail:lines=1..200  yes    Last lines
 
 log.tail:lines=1..200 (read)
-  openscope share open --agent you --verb 'log.tail:service=a|b' --to vendor-a --ttl 900s
+  openscope share open --agent you --verb 'log.tail:service=a|b' --to vendor-a --ttl 15m
   pin what you share within log.tail:service=/x+/
     to vendor-*; each call asks bob; also yours: vendor-b; handed on 1 deep; 5 calls (policy.d/team.toml:9)
 ";

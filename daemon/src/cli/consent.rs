@@ -117,14 +117,16 @@ fn done(reply: Reply, schema: &str, out: &mut Output) -> Result<Exit, Fault> {
 
 /// A request, for a person who is to say yes or no.
 pub(super) fn text(request: &RequestView) -> String {
-    let fact = |name: &str, value: &str| format!("  {name:<10} {}", shown::line(value));
+    let fact = |name: &str, value: &str| format!("  {name:<10} {}", shown::whole(value));
     let by = format!("{}/{}", request.user, request.agent);
     let mut lines =
         vec![format!("{}{}", request.id, if request.yours { "  for you to answer" } else { "" })];
     match &request.what {
-        Asked::Call { share, call, summary, effect, approve } => {
+        Asked::Call { share, call, summary, effect, approve, command } => {
+            let words: Vec<String> = command.iter().map(|word| shown::word(word)).collect();
             lines.push(fact("call", call));
             lines.push(fact("does", &format!("{summary} ({effect})")));
+            lines.push(fact("runs", &words.join(" ")));
             lines.push(fact("under", &format!("{share} of {by}, by {}", request.recipient)));
             let each = if *approve == Approve::Once {
                 "this and later calls of the verb in this share"
@@ -150,13 +152,14 @@ pub(super) fn text(request: &RequestView) -> String {
 /// A request, for a program.
 pub(super) fn json(request: &RequestView) -> Value {
     let what = match &request.what {
-        Asked::Call { share, call, summary, effect, approve } => json!({
+        Asked::Call { share, call, summary, effect, approve, command } => json!({
             "kind": "call",
             "share": share.to_string(),
             "call": call,
             "summary": summary,
             "effect": effect,
             "approve": approve,
+            "command": command,
         }),
         Asked::Open(plan) => json!({ "kind": "open", "plan": plan::json(plan) }),
     };
@@ -195,6 +198,7 @@ mod tests {
                 summary: "Restarts a service".to_owned(),
                 effect: Effect::Write,
                 approve: Approve::Each,
+                command: ["/bin/svc", "restart", "it's"].map(str::to_owned).to_vec(),
             },
             user: "alice".to_owned(),
             agent: "you".parse().unwrap(),
@@ -218,6 +222,7 @@ mod tests {
             "r_0101010101010101  for you to answer",
             "call       service.restart service=web",
             "Restarts a service (write)",
+            r"runs       /bin/svc restart 'it'\''s'",
             "this call alone",
             "bob (policy.d/team.toml:3); so far: nobody yet",
             "(in 4 min)",

@@ -12,6 +12,21 @@ pub(super) fn line(text: &str) -> String {
     escaped(text, MOST, |_| false)
 }
 
+/// For one line on which somebody decides: what is hidden at its end could be what matters.
+pub(super) fn whole(text: &str) -> String {
+    escaped(text, MOST_OF_MESSAGE, |_| false)
+}
+
+/// As a shell takes it for one word.
+pub(super) fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:=,/@+-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// For a message of several lines.
 pub(super) fn lines(text: &str) -> String {
     escaped(text, MOST_OF_MESSAGE, |character| character == '\n')
@@ -68,6 +83,21 @@ mod tests {
         assert_eq!(line(&"x".repeat(255)), "x".repeat(255));
         assert_eq!(line(&"x".repeat(256)), "x".repeat(256));
         assert_eq!(line(&"x".repeat(257)), format!("{}…", "x".repeat(256)));
+    }
+
+    #[test]
+    fn what_is_decided_on_is_shown_whole_and_cannot_draw() {
+        assert_eq!(
+            whole(&format!("{}\n\u{1b}", "x".repeat(257))),
+            format!("{}\\u{{a}}\\u{{1b}}", "x".repeat(257))
+        );
+    }
+
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        assert_eq!(word("log.tail:service=web,lines=5"), "log.tail:service=web,lines=5");
+        assert_eq!(word(""), "''");
+        assert_eq!(word("it's | $x"), r"'it'\''s | $x'");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How long, as a person types it. What is not a length of time is refused, never replaced.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,6 +12,21 @@ impl Ttl {
     /// As the owner socket takes it.
     pub(super) fn millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl From<Duration> for Ttl {
+    fn from(ttl: Duration) -> Self {
+        Self(ttl)
+    }
+}
+
+impl fmt::Display for Ttl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            seconds if seconds % 60 == 0 => write!(out, "{}m", seconds / 60),
+            seconds => write!(out, "{seconds}s"),
+        }
     }
 }
 

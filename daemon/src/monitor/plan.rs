@@ -79,6 +79,7 @@ impl Monitor {
             user: principal.user.clone(),
             agent: principal.agent.clone(),
             recipients: addressees.iter().map(Addressee::said).collect(),
+            bearer: asked.to == To::Bearer,
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             redelegate: asked.redelegate,
             budget,
@@ -86,7 +87,7 @@ impl Monitor {
             basis: agreed.basis(),
             consent: agreed.consent.iter().map(|(rule, who)| format!("{who} ({rule})")).collect(),
         };
-        let digest = self.plan_digest(&plan, &scope);
+        let digest = self.plan_digest(&plan, &scope)?;
         plan.hash = Hex(digest).to_string();
         Ok(Draft { id, principal, scope, ttl, addressees, budget, agreed, plan, digest })
     }
@@ -176,7 +177,7 @@ impl Monitor {
     }
 
     /// The same owner, recipients, scope, terms and commands have the same hash, whenever it is asked for.
-    fn plan_digest(&self, plan: &PlanView, scope: &Scope) -> [u8; 32] {
+    fn plan_digest(&self, plan: &PlanView, scope: &Scope) -> Result<[u8; 32], Failure> {
         let catalog = self.policy.catalog();
         let runs = scope.verbs().into_iter().filter_map(|verb| catalog.verb(verb));
         let runs: Vec<String> =
@@ -219,7 +220,8 @@ fn parameters(verb: &Verb, capability: &Capability) -> Vec<(policy::ParameterNam
     verb.parameters.iter().map(within).collect()
 }
 
-fn digest(label: &str, of: &impl Serialize) -> [u8; 32] {
-    let bytes = serde_cbor::to_vec(&(label, of)).unwrap_or_default();
-    Sha256::digest(bytes).into()
+fn digest(label: &str, of: &impl Serialize) -> Result<[u8; 32], Failure> {
+    let bytes = serde_cbor::to_vec(&(label, of));
+    let unhashed = |fault| refused(&format!("the plan has no hash: {fault}"), "share fewer verbs");
+    Ok(Sha256::digest(bytes.map_err(unhashed)?).into())
 }

@@ -12,7 +12,7 @@ use super::Monitor;
 use super::audit::{Event, Holder, Said};
 use super::calls::Batch;
 use super::permit::busy;
-use super::share::{Place, Share};
+use super::share::Place;
 use crate::clock::Instants;
 
 /// Somebody at the door, as the broker tells it.
@@ -116,7 +116,9 @@ impl Monitor {
             None => (None, passport),
         };
         let menu = self.policy.menu(&standing, passport, share.clock.clone().read(now));
-        Ok(Update { deadline: deadline(share), passport: bytes, menu })
+        // Whoever holds less of it has less time as well.
+        let deadline = share.lease.deadline.min(share.lease.hard_stop).min(passport.not_after());
+        Ok(Update { deadline, passport: bytes, menu })
     }
 }
 
@@ -124,8 +126,4 @@ impl Visitor {
     fn holder(&self) -> Holder {
         Holder::new(self.share, self.seat, self.holder)
     }
-}
-
-fn deadline(share: &Share) -> policy::Timestamp {
-    share.lease.deadline.min(share.lease.hard_stop)
 }

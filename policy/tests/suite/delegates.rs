@@ -69,7 +69,7 @@ fn p04_the_depth_of_handing_on_is_the_rules() {
     assert!(asked(2).is_ok());
     assert_eq!(
         asked(3).unwrap_err(),
-        "policy.d/team.toml:11 lets `web.status` be handed on 2 times, not 3"
+        "policy.d/team.toml:11 lets `web.status` be handed on at most 2 deep, not 3"
     );
 }
 

@@ -99,6 +99,9 @@ pub struct PlanView {
     pub agent: AgentName,
     /// Each recipient, with the fingerprint of their key.
     pub recipients: Vec<String>,
+    /// Whether it is for a bearer: whoever redeems it first.
+    #[serde(default)]
+    pub bearer: bool,
     /// How long it would live, in milliseconds.
     pub ttl_ms: u64,
     /// How often a recipient could hand it on.
@@ -181,6 +184,9 @@ pub enum Asked {
         effect: Effect,
         /// Once or each.
         approve: Approve,
+        /// What would run: the program and its arguments.
+        #[serde(default)]
+        command: Vec<String>,
     },
     /// A share.
     Open(Box<PlanView>),

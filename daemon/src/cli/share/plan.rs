@@ -38,19 +38,19 @@ fn opening(plan: &PlanView) -> String {
 /// One capability, in the catalog's words.
 fn sentence(verb: &PlanVerb) -> String {
     let limits =
-        verb.parameters.iter().map(|(name, limit)| format!("{name} {}", shown::line(limit)));
+        verb.parameters.iter().map(|(name, limit)| format!("{name} {}", shown::whole(limit)));
     let limits = limits.collect::<Vec<_>>().join("; ");
     let with = if limits.is_empty() { String::new() } else { format!("\n      with {limits}") };
     let asks = match verb.approve {
         Approve::Never => String::new(),
         Approve::Once => {
-            format!("\n      once {} has consented to the first call", shown::line(&verb.approvers))
+            format!("\n      its first call with the consent of {}", shown::line(&verb.approvers))
         }
         Approve::Each => {
-            format!("\n      each call once {} has consented to it", shown::line(&verb.approvers))
+            format!("\n      each call with the consent of {}", shown::line(&verb.approvers))
         }
     };
-    let verb_shown = shown::line(&verb.verb);
+    let verb_shown = shown::whole(&verb.verb);
     let effect = match verb.effect {
         Effect::Read => "reads",
         Effect::Write => "CHANGES",
@@ -64,8 +64,13 @@ fn discloses(plan: &PlanView) -> String {
         1 => "They can hand on less of it, once.".to_owned(),
         times => format!("They can hand on less of it, {times} times in a row."),
     };
+    let opened = if plan.bearer {
+        "Whoever has it and its second value can open it, and the first to redeem it holds the share."
+    } else {
+        "Nobody else can open it."
+    };
     format!(
-        "The handle tells its recipient this machine's name for itself, your user name, the relays, and the verbs and pins above; nobody else can open it. {handed}"
+        "The handle tells its recipient this machine's name for itself, your user name, the relays, and the verbs and pins above. {opened} {handed}"
     )
 }
 
@@ -74,12 +79,17 @@ fn worst(plan: &PlanView) -> String {
         .verbs
         .iter()
         .filter(|verb| verb.effect == Effect::Write && verb.approve != Approve::Each)
-        .map(|verb| shown::line(&verb.verb))
+        .map(|verb| shown::whole(&verb.verb))
         .collect();
     let changes = match writes.as_slice() {
         [] => "Nothing is changed without consent to each call.".to_owned(),
         writes => {
-            format!("Unwatched, they could do this as often as they like: {}.", writes.join(", "))
+            let often =
+                if plan.budget.calls.is_some() { "as the calls last" } else { "as they like" };
+            format!(
+                "Without asking each time, they could do this as often {often}: {}.",
+                writes.join(", ")
+            )
         }
     };
     format!(
@@ -118,6 +128,7 @@ pub(in crate::cli) fn json(plan: &PlanView) -> Value {
         "user": plan.user,
         "agent": plan.agent.to_string(),
         "recipients": plan.recipients,
+        "bearer": plan.bearer,
         "ttl_ms": plan.ttl_ms,
         "redelegate": plan.redelegate,
         "max_calls": plan.budget.calls,
@@ -158,6 +169,7 @@ pub(in crate::cli) mod tests {
             user: "alice".to_owned(),
             agent: "you".parse().unwrap(),
             recipients: vec!["vendor-b (SHA256:x)".to_owned()],
+            bearer: false,
             ttl_ms: 1_800_000,
             redelegate: 1,
             budget: Budget { calls: Some(1), bytes: Some(1 << 20) },
@@ -177,7 +189,7 @@ pub(in crate::cli) mod tests {
             "For 30 min from the opening on, vendor-b (SHA256:x) could, as alice (you):",
             "  reads   log.tail:service=web\n      Does it\n      with service web\n",
             "  CHANGES service.restart:service=web\n",
-            "each call once bob has consented to it",
+            "each call with the consent of bob",
             "They can hand on less of it, once.",
             "At worst: one call, 1.0 MiB of output in all. Nothing is changed without consent",
             "Opening it waits for consent: bob (team.toml:3).",
@@ -191,7 +203,28 @@ pub(in crate::cli) mod tests {
     fn a_write_that_nobody_consents_to_is_named_as_the_worst() {
         let mut plan = plan();
         plan.verbs[1].approve = Approve::Once;
-        let text = text(&plan);
-        assert!(text.contains("as often as they like: service.restart:service=web."), "{text}");
+        let first = text(&plan);
+        assert!(
+            first.contains("as often as the calls last: service.restart:service=web."),
+            "{first}"
+        );
+        plan.budget.calls = None;
+        let then = text(&plan);
+        assert!(then.contains("as often as they like: service.restart:service=web."), "{then}");
+    }
+
+    #[test]
+    fn a_bearers_plan_says_who_can_open_the_handle() {
+        assert!(text(&plan()).contains("above. Nobody else can open it."));
+        let text = text(&PlanView { bearer: true, ..plan() });
+        assert!(text.contains("Whoever has it and its second value can open it"), "{text}");
+        assert!(!text.contains("Nobody else"), "{text}");
+    }
+
+    #[test]
+    fn a_plan_is_shown_whole() {
+        let mut plan = plan();
+        plan.verbs[0].verb = format!("log.tail:service={}z", "x".repeat(1000));
+        assert!(text(&plan).contains("xz\n"));
     }
 }

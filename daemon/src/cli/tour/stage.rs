@@ -18,6 +18,7 @@ use super::home::Home;
 use super::siblings::{Program, Siblings};
 use super::tale::Tale;
 use crate::cli::fault::Fault;
+use crate::cli::shown;
 use crate::exit::Exit;
 
 /// No command of the tour takes longer, unless something is wrong.
@@ -324,17 +325,8 @@ fn code(status: ExitStatus) -> i32 {
 /// The command line as a person would type it.
 fn typed(program: &str, arguments: &[&str]) -> String {
     let words: Vec<_> =
-        std::iter::once(program).chain(arguments.iter().copied()).map(quoted).collect();
+        std::iter::once(program).chain(arguments.iter().copied()).map(shown::word).collect();
     words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 fn too_long(line: &str) -> Fault {

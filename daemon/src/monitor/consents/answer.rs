@@ -207,6 +207,7 @@ impl Waiting {
                     summary: question.summary.clone(),
                     effect: question.effect,
                     approve: question.approve.max(Approve::Once),
+                    command: question.command.iter().map(ToString::to_string).collect(),
                 }
             }
         }
