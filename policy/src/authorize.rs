@@ -78,6 +78,7 @@ pub enum Decision {
 pub struct Permit {
     admitted: Admitted,
     basis: Basis,
+    budget: Budget,
 }
 
 impl Permit {
@@ -97,6 +98,12 @@ impl Permit {
     #[must_use]
     pub fn call(&self) -> &Call {
         &self.admitted.call
+    }
+
+    /// How much the share may use as things are: its own bounds, and those of the rule that lets it be shared.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.budget
     }
 
     /// The verb as the catalog declares it.
@@ -190,11 +197,11 @@ impl<'a> Judgement<'a> {
         self.check_scopes(&verb, &call)?;
         let admitted = Admitted { call, verb };
         let Admitted { call, verb } = &admitted;
-        let (allowed, delegated) = self.check_rules(call)?;
+        let (allowed, delegating) = self.check_rules(call)?;
         // After all others: asked earlier, it would tell apart values that exist and values that do not, for
         // callers to whom neither was given.
         self.check_catalog(verb, &call.arguments)?;
-        self.check_budget()?;
+        let delegated = self.check_budget(&delegating, &call.verb)?;
         if let Some(question) = self.question(&admitted, delegated) {
             return Ok(Decision::Ask(Box::new(question)));
         }
@@ -203,14 +210,20 @@ impl<'a> Judgement<'a> {
             delegated_by: delegated.site.clone(),
             passport: self.passport.digest(),
         };
-        Ok(Decision::Permit(Permit { admitted, basis }))
+        let budget = self.standing.budget.and(delegated.budget);
+        Ok(Decision::Permit(Permit { admitted, basis, budget }))
     }
 
-    fn check_budget(&self) -> Result<(), Refusal> {
-        if self.standing.budget.has_room(self.standing.used) {
-            return Ok(());
-        }
-        Err(Refusal { public: PublicRefusal::Spent, reason: Reason::Spent })
+    /// Of the rules with room for one more call, the one that asks least.
+    fn check_budget<'r>(
+        &self,
+        delegating: &[&'r Delegate],
+        verb: &VerbName,
+    ) -> Result<&'r Delegate, Refusal> {
+        let Standing { budget, used, .. } = self.standing;
+        let roomy = delegating.iter().filter(|rule| budget.and(rule.budget).has_room(*used));
+        let least = roomy.min_by_key(|rule| rule.demand(verb)).copied();
+        least.ok_or(Refusal { public: PublicRefusal::Spent, reason: Reason::Spent })
     }
 
     /// What has to be asked before this may be done, if anything.
@@ -340,8 +353,11 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// Policy's own answer says nothing of policy to the outside.
-    fn check_rules<'r>(&'r self, call: &'r Call) -> Result<(&'r Grant, &'r Delegate), Refusal> {
+    /// The rule that allows, and those that let it be shared. Policy's own answer says nothing of policy to the outside.
+    fn check_rules<'r>(
+        &'r self,
+        call: &'r Call,
+    ) -> Result<(&'r Grant, Vec<&'r Delegate>), Refusal> {
         let Call { verb, arguments } = call;
         let rules = self.policy.rulebook();
         if let Some(rule) = rules.denied_by(&self.subject, verb, arguments) {
@@ -350,18 +366,19 @@ impl<'a> Judgement<'a> {
         let allowed = rules.allowed_by(&self.subject, verb, arguments);
         let allowed = allowed.ok_or_else(|| Refusal::uniform(Reason::NotAllowed))?;
         let delegating = rules.delegates.permitting(&self.subject, verb, arguments);
-        let serving = delegating.filter(|rule| self.serves(rule));
-        let least = serving.min_by_key(|rule| rule.demand(verb));
-        Ok((allowed, least.ok_or_else(|| Refusal::uniform(Reason::NotDelegated))?))
+        let serving: Vec<&Delegate> = delegating.filter(|rule| self.serves(rule)).collect();
+        if serving.is_empty() {
+            return Err(Refusal::uniform(Reason::NotDelegated));
+        }
+        Ok((allowed, serving))
     }
 
-    /// Whether the rule would let this share be opened, and have lived, been handed on and been used so far.
+    /// Whether the rule would let this share be opened, have lived and been handed on so far.
     fn serves(&self, rule: &Delegate) -> bool {
-        let Standing { recipient, opened, used, .. } = self.standing;
+        let Standing { recipient, opened, .. } = self.standing;
         rule.to.include(recipient)
             && self.now < opened.plus(rule.max_ttl)
             && self.passport.hops().count() <= usize::from(rule.redelegate)
-            && rule.budget.has_room(*used)
     }
 }
 

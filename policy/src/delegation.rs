@@ -140,10 +140,11 @@ impl Rulebook {
         owner: &Subject,
         proposal: Proposal<'_>,
     ) -> Result<Delegation, DelegateFault> {
-        let mut rules = Vec::new();
+        let (mut rules, mut rooms) = (Vec::new(), Rooms::new());
         let mut asks: BTreeMap<VerbName, (Approve, Approvers)> = BTreeMap::new();
         for capability in proposal.scope.capabilities() {
-            let (rule, verb) = (self.delegating(owner, capability, proposal)?, capability.verb());
+            let rule = self.delegating(owner, capability, proposal, &mut rooms)?;
+            let verb = capability.verb();
             let asked = (rule.approve(verb), rule.approvers.clone());
             let strictest = asks.entry(verb.clone()).or_insert_with(|| asked.clone());
             if asked.0 > strictest.0 {
@@ -171,6 +172,7 @@ impl Rulebook {
         owner: &'a Subject,
         capability: &Capability,
         proposal: Proposal<'_>,
+        rooms: &mut Rooms<'a>,
     ) -> Result<&'a Delegate, DelegateFault> {
         let verb = || capability.verb().clone();
         let wanted = std::slice::from_ref(capability);
@@ -205,7 +207,10 @@ impl Rulebook {
             asked: proposal.redelegate,
             max: deepest.redelegate,
         })?;
-        let free = left(&deep, |rule| rule.has_room(proposal.live));
+        let mut has_room = |rule: &&'a Delegate| {
+            *rooms.entry(&rule.site).or_insert_with(|| rule.has_room(proposal.live))
+        };
+        let free: Vec<&Delegate> = deep.iter().copied().filter(|rule| has_room(rule)).collect();
         let demand =
             |rule: &&&Delegate| (rule.approve_open, rule.demand(&verb()), Reverse(rule.max_ttl));
         let least = free.iter().min_by_key(demand);
@@ -216,6 +221,9 @@ impl Rulebook {
         })
     }
 }
+
+/// Which rules have room for one more share: counted once, however many capabilities they are asked for.
+type Rooms<'a> = BTreeMap<&'a RuleSite, bool>;
 
 fn left<'a>(rules: &[&'a Delegate], keeps: impl Fn(&Delegate) -> bool) -> Vec<&'a Delegate> {
     rules.iter().copied().filter(|rule| keeps(rule)).collect()

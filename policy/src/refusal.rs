@@ -124,7 +124,7 @@ pub enum Reason {
     /// No rule lets the owner share it with this recipient, as long and as often as this.
     #[error("no rule lets the owner share it with this recipient")]
     NotDelegated,
-    /// The share's own budget is used up.
+    /// The share's budget, or that of each rule that lets it be shared, is used up.
     #[error("the calls or the output that the share may have are used up")]
     Spent,
     /// It needs a consent that nobody has given.

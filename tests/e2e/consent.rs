@@ -51,7 +51,7 @@ fn p04_each_call_waits_for_the_one_who_may_consent_and_runs_once() {
     let (alices, bobs) = (requests(&world.alice()), requests(&world.bob()));
     assert_eq!((id(&alices[0]), id(&bobs[0])), (request.as_str(), request.as_str()));
     assert_eq!((&alices[0]["yours"], &bobs[0]["yours"]), (&Value::Bool(false), &Value::Bool(true)));
-    assert_eq!(bobs[0]["what"]["call"], "test.append name=one");
+    assert_eq!(bobs[0]["what"]["call"], serde_json::json!(["test.append", "name=one"]));
 
     let own = world.alice().run(&["approve", &request]);
     assert_eq!(own.status, 126, "{own:?}");

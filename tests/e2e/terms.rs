@@ -1,7 +1,11 @@
 //! The terms of a share: what it would be, how much of it may be used, and how it changes while it lives.
 
+use std::fs::{read_dir, read_link, read_to_string};
+use std::path::PathBuf;
+
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tests::background::Background;
 use tests::owner::Share;
 use tests::wait::until;
 use tests::world::{Setup, World};
@@ -10,6 +14,14 @@ fn shared(world: &World, verbs: &[&str], more: &[&str]) -> Share {
     world.alice().add_contact("vendor-b", &world.vendor());
     let more: Vec<&str> = ["--to", "vendor-b"].iter().chain(more).copied().collect();
     world.alice().try_open(verbs, &more).unwrap_or_else(|said| panic!("{said:?}"))
+}
+
+fn waits_on_a_socket(process: u32) -> bool {
+    let at = |what: &str| format!("/proc/{process}/{what}");
+    let sleeps = read_to_string(at("status")).is_ok_and(|status| status.contains("State:\tS"));
+    let open = read_dir(at("fd")).into_iter().flatten().flatten();
+    let is_socket = |link: PathBuf| link.to_string_lossy().starts_with("socket:");
+    sleeps && open.filter_map(|entry| read_link(entry.path()).ok()).any(is_socket)
 }
 
 fn kill_monitor(world: &World) {
@@ -50,6 +62,43 @@ fn p11_what_a_share_has_used_is_not_forgotten_by_a_restart() {
     let more = world.vendor().call(&share, &["test.echo", "text=third"]);
     assert_eq!(more.status, 126, "{more:?}");
     assert_eq!(world.alice().show(&share)["share"]["bytes"], 10);
+}
+
+#[test]
+fn a_share_that_is_used_up_by_its_rule_says_so_and_what_runs_goes_on() {
+    let setup = Setup::default();
+    let policy = setup.policy.replace("redelegate = 7\n", "max_calls = 2\n");
+    let world = Setup { policy, ..setup }.start();
+    world.script("slow", "echo ready\nwhile :; do sleep 1; done\n");
+    let share = shared(&world, &["test.sh", "test.append"], &[]);
+    let vendor = world.vendor();
+    let mut slow = vendor.start(&share, &["test.sh", "name=slow"]);
+    slow.stdout.line_with("ready");
+    assert_eq!(vendor.call(&share, &["test.append", "name=one"]).status, 0);
+    for _ in 0..25 {
+        let more = vendor.call(&share, &["test.append", "name=two"]);
+        assert_eq!(more.status, 126, "{more:?}");
+        assert!(more.stderr.contains("used up"), "{more:?}");
+    }
+    assert_eq!(world.alice().show(&share)["share"]["running"].as_array().map(Vec::len), Some(1));
+    world.alice().json(&["share", "revoke", &share.id]).expect("revoke");
+    assert_eq!(slow.wait().code(), Some(255));
+}
+
+#[test]
+fn p11_output_that_nobody_was_left_to_count_is_counted_in_full() {
+    let world = World::start();
+    world.script("slow", "head -c 700 /dev/zero\nwhile :; do sleep 1; done\n");
+    let share = shared(&world, &["test.sh", "test.true"], &["--max-bytes", "1KiB"]);
+    let mut slow = world.vendor().start(&share, &["test.sh", "name=slow"]);
+    until("it has written", || (slow.stdout.text().len() >= 700).then_some(()));
+    kill_monitor(&world);
+    slow.wait();
+    assert_eq!(world.alice().show(&share)["share"]["bytes"], 1024);
+    let more = world.vendor().call(&share, &["test.true"]);
+    assert_eq!(more.status, 126, "{more:?}");
+    let ended = world.events("call_ended");
+    assert_eq!(ended[0]["uncounted"], 1024, "{ended:?}");
 }
 
 #[test]
@@ -170,4 +219,33 @@ fn twenty_refusals_in_a_row_end_a_share_and_everybody_is_told() {
     });
     let expired = &world.events("share_expired")[0];
     assert_eq!(expired["why"], "refusals", "{expired}");
+}
+
+#[test]
+fn what_changes_while_the_relay_is_asked_is_not_opened() {
+    let world = World::start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let relay = world.relay.as_ref().expect("it runs");
+    relay.signal(Signal::STOP);
+    let arguments = ["share", "open", "--agent", "you", "--verb", "test.true", "--to", "vendor-b"];
+    let mut opening = Background::start(world.alice().command(&arguments));
+    until("it waits for its answer", || waits_on_a_socket(opening.pid()).then_some(()));
+    assert_eq!(world.alice().run(&["contact", "remove", "vendor-b"]).status, 0);
+    relay.signal(Signal::CONT);
+    assert_ne!(opening.wait().code(), Some(0), "{}", opening.stderr.text());
+    assert!(opening.stdout.text().is_empty(), "no handle");
+    assert_eq!(
+        world.alice().json(&["share", "list"]).expect("list")["shares"],
+        Value::Array(vec![])
+    );
+}
+
+#[test]
+fn a_recipient_has_one_seat() {
+    let world = World::start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let said = world.alice().try_open(&["test.true"], &["--to", "vendor-b", "--to", "vendor-b"]);
+    let said = said.expect_err("named twice");
+    assert_eq!(said.status, 2, "{said:?}");
+    assert!(said.stderr.contains("named twice"), "{said:?}");
 }

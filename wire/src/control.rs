@@ -45,6 +45,8 @@ pub enum Request {
     Requests {
         /// Everybody's.
         all: bool,
+        /// This one alone.
+        only: Option<RequestId>,
     },
     /// Consent to a request.
     Approve {
@@ -163,7 +165,12 @@ pub enum Reply {
     /// It waits for somebody's consent; the answer itself follows on the same connection.
     Pending(Box<RequestView>),
     /// Requests for consent.
-    Requests(Vec<RequestView>),
+    Requests {
+        /// As many as one answer holds.
+        requests: Vec<RequestView>,
+        /// The others, which have to be asked for one by one.
+        left_out: Vec<RequestId>,
+    },
     /// Shares.
     Shares(Vec<ShareView>),
     /// One share.

@@ -1,5 +1,6 @@
 //! `openscope requests`, `approve` and `deny`: what waits for somebody's yes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use policy::{Approve, RequestId};
@@ -25,6 +26,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
+    /// This one alone: r_…
+    #[arg(value_name = "REQUEST", conflicts_with = "watch")]
+    only: Option<RequestId>,
     /// Everybody's (admins)
     #[arg(long)]
     all: bool,
@@ -56,39 +60,58 @@ pub(super) struct Denial {
 impl Requests {
     pub(super) fn run(&self, daemon: &Daemon, out: &mut Output) -> Result<Exit, Fault> {
         if !self.watch {
-            let requests = self.ask(daemon)?;
-            return tell(&requests, out);
+            let (requests, left_out) = self.ask(daemon, self.only)?;
+            return tell(&requests, &left_out, out);
         }
-        let mut seen: Vec<RequestId> = Vec::new();
+        let mut seen: BTreeSet<RequestId> = BTreeSet::new();
         loop {
-            let requests = self.ask(daemon)?;
+            let (mut requests, left_out) = self.ask(daemon, None)?;
+            for id in left_out.iter().filter(|id| !seen.contains(id)) {
+                // It may have been answered meanwhile.
+                requests.extend(self.ask(daemon, Some(*id)).into_iter().flat_map(|(one, _)| one));
+            }
             for request in requests.iter().filter(|request| !seen.contains(&request.id)) {
                 match out.format() {
                     Format::Json => out.json(&json(request))?,
                     Format::Text => out.data(&text(request))?,
                 }
             }
-            seen = requests.iter().map(|request| request.id).collect();
+            seen = requests.iter().map(|request| request.id).chain(left_out).collect();
             std::thread::sleep(EVERY);
         }
     }
 
-    fn ask(&self, daemon: &Daemon) -> Result<Vec<RequestView>, Fault> {
-        let reply = daemon.ask(&Request::Requests { all: self.all })?;
-        if let Reply::Requests(requests) = reply { Ok(requests) } else { Err(Fault::unfitting()) }
+    fn ask(
+        &self,
+        daemon: &Daemon,
+        only: Option<RequestId>,
+    ) -> Result<(Vec<RequestView>, Vec<RequestId>), Fault> {
+        let reply = daemon.ask(&Request::Requests { all: self.all, only })?;
+        let Reply::Requests { requests, left_out } = reply else { return Err(Fault::unfitting()) };
+        Ok((requests, left_out))
     }
 }
 
-fn tell(requests: &[RequestView], out: &mut Output) -> Result<Exit, Fault> {
+fn tell(requests: &[RequestView], left_out: &[RequestId], out: &mut Output) -> Result<Exit, Fault> {
     if out.format() == Format::Json {
         let requests: Vec<_> = requests.iter().map(json).collect();
-        out.json(&json!({ "schema": "openscope.requests/1", "requests": requests }))?;
-    } else if requests.is_empty() {
-        out.aside("nothing waits for consent");
-    } else {
-        let all: Vec<_> = requests.iter().map(text).collect();
-        out.data(&all.join("\n\n"))?;
+        let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+        out.json(&json!({
+            "schema": "openscope.requests/1",
+            "requests": requests,
+            "left_out": left_out,
+        }))?;
+        return Ok(Exit::Done);
     }
+    if requests.is_empty() && left_out.is_empty() {
+        out.aside("nothing waits for consent");
+        return Ok(Exit::Done);
+    }
+    let others = left_out
+        .iter()
+        .map(|id| format!("{id}\n  too long to be shown here: `openscope requests {id}`"));
+    let all: Vec<_> = requests.iter().map(text).chain(others).collect();
+    out.data(&all.join("\n\n"))?;
     Ok(Exit::Done)
 }
 
@@ -123,10 +146,9 @@ pub(super) fn text(request: &RequestView) -> String {
         vec![format!("{}{}", request.id, if request.yours { "  for you to answer" } else { "" })];
     match &request.what {
         Asked::Call { share, call, summary, effect, approve, command } => {
-            let words: Vec<String> = command.iter().map(|word| shown::word(word)).collect();
-            lines.push(fact("call", call));
+            lines.push(fact("call", &words(call)));
             lines.push(fact("does", &format!("{summary} ({effect})")));
-            lines.push(fact("runs", &words.join(" ")));
+            lines.push(fact("runs", &words(command)));
             lines.push(fact("under", &format!("{share} of {by}, by {}", request.recipient)));
             let each = if *approve == Approve::Once {
                 "this and later calls of the verb in this share"
@@ -147,6 +169,11 @@ pub(super) fn text(request: &RequestView) -> String {
     lines.push(fact("until", &when::full(request.until, request.now)));
     lines.push(fact("hash", &request.hash));
     lines.join("\n")
+}
+
+/// Words as a shell takes them: where one ends and another begins is plain to see.
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| shown::word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A request, for a program.
@@ -194,7 +221,7 @@ mod tests {
             id: RequestId::from_random([1; 8]),
             what: Asked::Call {
                 share: ShareId::from_random([2; 8]),
-                call: "service.restart service=web".to_owned(),
+                call: ["service.restart", "host=web service=db"].map(str::to_owned).to_vec(),
                 summary: "Restarts a service".to_owned(),
                 effect: Effect::Write,
                 approve: Approve::Each,
@@ -220,7 +247,7 @@ mod tests {
         let text = text(&request());
         for said in [
             "r_0101010101010101  for you to answer",
-            "call       service.restart service=web",
+            "call       service.restart 'host=web service=db'",
             "Restarts a service (write)",
             r"runs       /bin/svc restart 'it'\''s'",
             "this call alone",
@@ -235,11 +262,14 @@ mod tests {
 
     #[test]
     fn the_documents_are_versioned_also_when_nothing_waits() {
-        let (none, asked, _home) = daemon(Reply::Requests(vec![]));
+        let (none, asked, _home) = daemon(Reply::Requests { requests: vec![], left_out: vec![] });
         let (mut out, data, _) = heard(Format::Json, false);
-        Requests { all: false, watch: false }.run(&none, &mut out).unwrap();
-        assert_eq!(data.text(), "{\"requests\":[],\"schema\":\"openscope.requests/1\"}\n");
-        assert_eq!(asked.join().unwrap(), Request::Requests { all: false });
+        Requests { only: None, all: false, watch: false }.run(&none, &mut out).unwrap();
+        assert_eq!(
+            data.text(),
+            "{\"left_out\":[],\"requests\":[],\"schema\":\"openscope.requests/1\"}\n"
+        );
+        assert_eq!(asked.join().unwrap(), Request::Requests { all: false, only: None });
     }
 
     #[test]

@@ -216,8 +216,8 @@ impl Monitor {
     ) -> Result<(), Refusal> {
         let running = self.calls.active.len().saturating_add(batch.starts.len());
         self.check_bounds(&asked, running, now)?;
-        let permit = match self.permit(&asked, &consents, now)? {
-            Verdict::Start(permit) => permit,
+        let (permit, output_max) = match self.permit(&asked, &consents, now)? {
+            Verdict::Start { permit, output_max } => (permit, output_max),
             Verdict::Ask(question) => {
                 let held = HeldCall { asked, question: *question, channel, to };
                 return self.hold_call(held, batch, now);
@@ -225,9 +225,8 @@ impl Monitor {
         };
         let Asked { at, passport, now: asked_at, .. } = asked;
         let run = self.calls.number();
-        let output_max = permit.verb().output_max.unwrap_or(self.config.limits.output_max);
         let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
-        let output_max = share.reserve(run, output_max);
+        share.reserve(run, output_max);
         share.running.insert(at.key(), Current { content: at.content, run });
         batch.urgent |= permit.verb().effect == policy::Effect::Write;
         let start =
@@ -253,7 +252,7 @@ impl Monitor {
             }
         }
         for start in batch.orphaned {
-            self.close_call(start.at, Ending::Interrupted, (0, 0), start.asked_at, now);
+            self.close_call(start.at, Ending::Interrupted, Some((0, 0)), start.asked_at, now);
         }
         for start in batch.starts {
             match &written {
@@ -266,7 +265,7 @@ impl Monitor {
     /// Gives up a start whose record may or may not be in the log: its end is, as soon as one can be.
     fn abandon(&mut self, start: &Start, now: Instants) {
         let ending = Ending::NotStarted("it could not be put on record".to_owned());
-        self.close_call(start.at, ending, (0, 0), start.asked_at, now);
+        self.close_call(start.at, ending, Some((0, 0)), start.asked_at, now);
         let refusal = Refusal::Unrecorded;
         self.broker.send(&ToBroker::Refused { call: start.to, refusal }, &[]);
     }

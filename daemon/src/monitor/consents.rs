@@ -111,6 +111,13 @@ impl Waiting {
     }
 }
 
+impl Consents {
+    /// Whose shares, or shares to be, they are about.
+    pub(super) fn owners(&self) -> impl Iterator<Item = u32> {
+        self.waiting.values().map(|waiting| waiting.owner.uid)
+    }
+}
+
 impl Monitor {
     /// Lets a call wait for consent. Its holder hears of it once that is on record.
     pub(super) fn hold_call(
@@ -124,6 +131,7 @@ impl Monitor {
         if waiting.filter(|one| one.share() == Some(at.share)).count()
             >= self.config.limits.requests_per_share
         {
+            self.refused(at, &held.asked.call, "limits.requests_per_share is reached", now);
             return Err(busy("requests_per_share"));
         }
         let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;

@@ -123,24 +123,28 @@ impl Monitor {
         let by_itself = active.gone.as_ref().map(|(ended, _)| ending(ended));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
-        let counts = active.drained.unwrap_or((0, 0));
-        let outcome = self.close_call(active.at, ending, counts, active.started, now);
+        let outcome = self.close_call(active.at, ending, active.drained, active.started, now);
         if let (Some(call), Some(outcome)) = (active.to, outcome) {
             batch.answer(ToBroker::Outcome { call, outcome });
         }
     }
 
-    /// Records the end of a call and makes its receipt. Endings never wait for the log.
+    /// Records the end of a call and makes its receipt. Endings never wait for the log. Output that nobody
+    /// has counted is taken to be all that was kept for it.
     pub(super) fn close_call(
         &mut self,
         at: At,
         ending: Ending,
-        (stdout, stderr): (u64, u64),
+        counts: Option<(u64, u64)>,
         started: Timestamp,
         now: Instants,
     ) -> Option<Signed> {
         let share = self.shares.get_mut(&at.share)?;
         let ended = share.now(now);
+        let kept = share.running.remove(&at.key()).map(|current| share.release(current.run));
+        let (stdout, stderr) = counts.unwrap_or_default();
+        let uncounted = if counts.is_none() { kept.unwrap_or_default() } else { 0 };
+        share.count_output(stdout.saturating_add(stderr).saturating_add(uncounted));
         let event = Event::CallEnded {
             at: share.named(&at),
             call: Hex(at.id.0),
@@ -148,6 +152,7 @@ impl Monitor {
             ending: ending.clone(),
             stdout,
             stderr,
+            uncounted,
             started,
             ended,
         };
@@ -159,9 +164,6 @@ impl Monitor {
         let statement =
             OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
         let outcome = Signed::new(&statement, self.identity.signing_key());
-        if let Some(current) = share.running.remove(&at.key()) {
-            share.settle(current.run, stdout.saturating_add(stderr));
-        }
         share.past.insert(at.key(), statement);
         outcome.ok()
     }

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use policy::{
-    Approvers, Authority, Consent, Groups, Principal, SeatId, ShareId, Subject, Timestamp,
-};
+use policy::{Authority, Consent, Groups, SeatId, ShareId, Timestamp};
 use wire::channel::ChannelKey;
 use wire::control::{Failure, Open, Opened, Reply, SeatHandle};
 use wire::fingerprint::Fingerprint;
@@ -18,7 +16,6 @@ use super::Monitor;
 use super::audit::{Durability, Event, Expiry, Recorded, Said, Who};
 use super::calls::Batch;
 use super::consents::HeldOpen;
-use super::extend::{Terms, to_all};
 use super::failure::{busy, refused, unavailable, usage};
 use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
@@ -36,8 +33,12 @@ pub(super) struct Opening {
     caller: Caller,
     lease: Lease,
     handles: Vec<SeatHandle>,
+    person: Person,
+    asked: Open,
+    /// What it was decided to be.
+    digest: [u8; 32],
     /// Who consented to it.
-    consented: Vec<String>,
+    given: Vec<Consent>,
     /// Boot time when it is given up.
     until: Duration,
 }
@@ -94,17 +95,16 @@ impl Monitor {
                 "policy, catalog or contacts have changed: open it again",
             ));
         }
-        let lacks = |approvers: &Approvers| {
-            !approvers.have_consented(given, &draft.digest, &draft.principal.user)
-        };
-        let consent = &draft.agreed.consent;
         self.check_room(person.uid, draft.addressees.len())?;
-        if consent.iter().any(|(_, approvers)| lacks(approvers)) {
-            let (rules, digest) = (consent.clone(), draft.digest);
-            let (person, open, plan) = (person.clone(), asked.clone(), draft.plan);
+        let (rules, plan, digest) =
+            (draft.agreed.consent.clone(), draft.plan.clone(), draft.digest);
+        let waits = !draft.is_consented_to(given);
+        // Made before anybody is asked for consent: what cannot be a handle bothers nobody.
+        let opening = self.prepare((caller, person), asked, draft, given, now)?;
+        if waits {
+            let (person, open) = (person.clone(), asked.clone());
             return self.hold_open(HeldOpen { caller, person, open, plan, digest }, rules, now);
         }
-        let opening = self.prepare(caller, person.uid, asked, draft, given, now)?;
         let admission = self.admission(&opening.lease);
         self.broker.send(&ToBroker::Admit(Box::new(admission)), &[]);
         self.openings.insert(opening.lease.id, opening);
@@ -113,18 +113,18 @@ impl Monitor {
 
     fn prepare(
         &mut self,
-        caller: Caller,
-        uid: u32,
+        (caller, person): (Caller, &Person),
         asked: &Open,
         draft: Draft,
         given: &[Consent],
         now: Instants,
     ) -> Result<Opening, Failure> {
-        let consented: Vec<String> = given.iter().map(|consent| consent.user.clone()).collect();
-        let mut lease = self.lease(uid, asked, &draft, now)?;
+        let mut lease = self.lease(person.uid, asked, &draft, now)?;
+        let (digest, given) = (draft.digest, given.to_vec());
         let handles = self.seats(&mut lease, draft.addressees)?;
+        let (person, asked) = (person.clone(), asked.clone());
         let until = now.boot.saturating_add(REACH);
-        Ok(Opening { caller, lease, handles, consented, until })
+        Ok(Opening { caller, lease, handles, person, asked, digest, given, until })
     }
 
     fn check_room(&self, uid: u32, seats: usize) -> Result<(), Failure> {
@@ -304,23 +304,19 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) -> Result<Opened, Failure> {
-        let Opening { lease, handles, consented, .. } = opening;
-        // The relay took its time: policy and contacts may be others by now.
-        let principal =
-            Principal { user: lease.owner.user.clone(), agent: lease.owner.agent.clone() };
-        let groups = self.resolver.groups(lease.owner.uid, now.boot);
-        let terms = Terms {
-            share: lease.id,
-            scope: &lease.scope,
-            to: to_all(&lease),
-            ttl: Duration::from_millis(lease.deadline.0.saturating_sub(lease.opened.wall.0)),
-            redelegate: lease.depth,
-        };
-        let agreed = self
-            .delegation(&Subject { principal, groups, now: now.wall }, &terms)
-            .map_err(|fault| refused(&fault.to_string(), "policy has changed meanwhile"))?;
-        let mut basis = agreed.basis();
-        if !consented.is_empty() {
+        let Opening { lease, handles, person, asked, digest, given, .. } = opening;
+        // The relay took its time: policy, catalog and contacts may be others by now.
+        let groups = self.resolver.groups(person.uid, now.boot);
+        let draft = self.draft(&person, groups, &asked, now)?;
+        if draft.digest != digest || !draft.is_consented_to(&given) {
+            return Err(refused(
+                "policy, catalog or contacts have changed meanwhile",
+                "look at what the share would be now: `openscope share open … --plan`",
+            ));
+        }
+        let mut basis = draft.agreed.basis();
+        if !given.is_empty() {
+            let consented: Vec<&str> = given.iter().map(|consent| &*consent.user).collect();
             basis = format!("{basis}; consented to by {}", consented.join(", "));
         }
         let owner = &lease.owner;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use wire::control::{self, Reply, Request};
 
+use super::failure::unavailable;
+
 /// A connection's number.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Caller(u64);
@@ -175,7 +177,11 @@ impl OwnerSocket {
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         connection.busy = false;
         connection.since = now;
-        match control::encode(reply) {
+        let failed = || {
+            let hint = "ask for one thing of it: `share show`, `requests REQUEST`";
+            control::encode(&Reply::Failed(unavailable("the answer is too long", hint)))
+        };
+        match control::encode(reply).or_else(|_| failed()) {
             Ok(bytes) => connection.outgoing.extend_from_slice(&bytes),
             Err(_) => drop(self.connections.remove(&caller)),
         }

@@ -31,8 +31,8 @@ pub(super) struct Asked {
 
 /// What comes of a call that is not refused.
 pub(super) enum Verdict {
-    /// It starts.
-    Start(Permit),
+    /// It starts, and may write so much.
+    Start { permit: Permit, output_max: u64 },
     /// Somebody has to consent first.
     Ask(Box<Question>),
 }
@@ -50,6 +50,8 @@ impl Monitor {
         let owner = who(share);
         match self.decision(share, asked, given, (*asked_at, now)) {
             Decision::Permit(permit) => {
+                let wanted = permit.verb().output_max.unwrap_or(self.config.limits.output_max);
+                let output_max = share.room(wanted, permit.budget());
                 let event = Event::CallStarted {
                     at: share.named(at),
                     owner,
@@ -60,13 +62,14 @@ impl Monitor {
                     verb: permit.call().verb.clone(),
                     arguments: Recorded::of(&permit.call().arguments),
                     basis: Said::new(&basis(permit.basis(), given)),
+                    output_max,
                 };
                 self.audit.record(event, now).map_err(|_| Refusal::Unrecorded)?;
                 if let Some(share) = self.shares.get_mut(&at.share) {
                     share.made = share.made.saturating_add(1);
                     share.refused_in_a_row = 0;
                 }
-                Ok(Verdict::Start(permit))
+                Ok(Verdict::Start { permit, output_max })
             }
             Decision::Ask(question) => Ok(Verdict::Ask(question)),
             Decision::Refuse(refusal) if refusal.reason == Reason::Spent => {

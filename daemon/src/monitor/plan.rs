@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use policy::{
-    AgentName, Approve, Budget, Capability, Groups, Principal, Recipient, Request as VerbRequest,
-    Scope, ShareId, Subject, Verb,
+    AgentName, Approve, Approvers, Budget, Capability, Consent, Groups, Principal, Recipient,
+    Request as VerbRequest, Scope, ShareId, Subject, Verb,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -148,6 +148,13 @@ impl Monitor {
         if aliases.is_empty() {
             return Err(usage("nobody is named", "say for whom: `--to ALIAS`, or `--bearer`"));
         }
+        if let Some(twice) = (1..)
+            .zip(aliases)
+            .find_map(|(next, alias)| aliases.iter().skip(next).find(|other| *other == alias))
+        {
+            let message = format!("`{twice}` is named twice");
+            return Err(usage(&message, "each recipient has one seat: name them once"));
+        }
         let known = |alias: &policy::Alias| {
             let found = contacts::resolve(&self.contacts, &self.own_contacts, uid, alias.as_str());
             let (alias, contact) = found.map_err(|fault| {
@@ -189,6 +196,13 @@ impl Monitor {
 }
 
 impl Draft {
+    /// Whether enough people said yes to exactly this.
+    pub(super) fn is_consented_to(&self, given: &[Consent]) -> bool {
+        let owner = &self.principal.user;
+        let met = |approvers: &Approvers| approvers.have_consented(given, &self.digest, owner);
+        self.agreed.consent.iter().all(|(_, approvers)| met(approvers))
+    }
+
     /// Refuses what is not what the owner has looked at.
     pub(super) fn check_expected(&self, asked: &Open) -> Result<(), Failure> {
         match &asked.expect {

@@ -1,6 +1,7 @@
 //! New policy for a running daemon: all of it, or nothing. It counts from the next call, and for
 //! the calls that run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use policy::{Recipient, SeatId, ShareId};
@@ -11,6 +12,7 @@ use super::audit::{Event, Hex, Said, Who};
 use super::contacts;
 use super::failure::{refused, unavailable};
 use super::resolver::Person;
+use super::share::Share;
 use crate::clock::Instants;
 use crate::config::{self, Config, Loaded, RelayEntry};
 
@@ -62,7 +64,7 @@ impl Monitor {
         self.config_warnings = warnings;
         let verbs = self.policy.catalog().verbs().count();
         self.note(Event::PolicyReloaded { by, digest: Hex(digest), verbs }, now);
-        self.check_recipients(now);
+        self.check_recipients(None, now);
         let restart = "; name, state, socket, relays and kill count from the next start";
         let said = format!("policy is reloaded: {verbs} verbs{}", if kept { restart } else { "" });
         tracing::info!("{said}");
@@ -70,25 +72,30 @@ impl Monitor {
     }
 
     /// Policy that speaks of groups or times of day changes by itself: what runs is looked at again every
-    /// second, and who the owners of live shares are is asked for anew.
+    /// second, and who the owners of shares are, live and to be, is asked for anew.
     pub(super) fn watch_what_varies(&mut self, now: Instants) {
         let live = self.shares.values().filter(|share| share.over.is_none());
-        let uids: Vec<u32> = live.map(|share| share.lease.owner.uid).collect();
-        if !self.policy.varies() || uids.is_empty() {
+        let live = live.map(|share| share.lease.owner.uid);
+        let opening = self.openings.values().map(|opening| opening.lease().owner.uid);
+        let owners: BTreeSet<u32> = live.chain(opening).chain(self.consents.owners()).collect();
+        if !self.policy.varies() || owners.is_empty() {
             return;
         }
-        self.resolver.renew(uids.into_iter(), now.boot);
+        self.resolver.renew(owners, now.boot);
         if self.watched.is_none_or(|at| now.boot.saturating_sub(at) >= WATCH_EVERY) {
             self.watched = Some(now.boot);
             self.recheck(now);
         }
     }
 
-    /// Looks again at who is still a contact, at what runs, and tells holders what changed.
-    pub(super) fn check_recipients(&mut self, now: Instants) {
+    /// Looks again at who is still a contact, at what runs, and tells holders what changed: of everybody, or of
+    /// one owner.
+    pub(super) fn check_recipients(&mut self, of: Option<u32>, now: Instants) {
+        let meant = |share: &Share| of.is_none_or(|uid| share.lease.owner.uid == uid);
         let gone: Vec<(ShareId, SeatId, bool)> = self
             .shares
             .iter()
+            .filter(|(_, share)| meant(share))
             .flat_map(|(id, share)| share.lease.seats.iter().map(move |seat| (id, share, seat)))
             .map(|(id, share, seat)| {
                 let stands = self.is_contact(share.lease.owner.uid, &seat.recipient);
@@ -104,7 +111,8 @@ impl Monitor {
             }
         }
         self.recheck(now);
-        for id in self.shares.keys().copied().collect::<Vec<_>>() {
+        let meant = self.shares.iter().filter(|(_, share)| meant(share));
+        for id in meant.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.tell_standing(id, now);
         }
     }

@@ -156,7 +156,9 @@ impl Monitor {
             Request::Show { share } => self.show(person, share, now).map(Answer::Now),
             Request::Plan(open) => self.plan(person, &open, now).map(Answer::Now),
             Request::Extend(change) => self.extend(person, &change, now).map(Answer::Now),
-            Request::Requests { all } => self.list_requests(person, all, now).map(Answer::Now),
+            Request::Requests { all, only } => {
+                self.list_requests(person, all, only, now).map(Answer::Now)
+            }
             Request::Approve { request, expect } => {
                 self.approve(person, request, expect.as_deref(), now).map(Answer::Now)
             }
@@ -346,7 +348,7 @@ impl Monitor {
         let said = format!("{alias} is {fingerprint}");
         let by = Self::person(person);
         self.note(Event::ContactAdded { by, alias, fingerprint, replaced }, now);
-        self.check_recipients(now);
+        self.check_recipients(Some(person.uid), now);
         Ok(Reply::Done(said))
     }
 
@@ -361,7 +363,7 @@ impl Monitor {
         })?;
         let event = Event::ContactRemoved { by: Self::person(person), alias: removed.clone() };
         self.note(event, now);
-        self.check_recipients(now);
+        self.check_recipients(Some(person.uid), now);
         Ok(Reply::Done(format!("{removed} is forgotten")))
     }
 

@@ -26,7 +26,7 @@ const FRESH: Duration = Duration::from_secs(30);
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 /// Workers that may hang at once: after these nothing more is asked until one of them is gone.
 const DYING_MAX: usize = 8;
-/// Users remembered at once.
+/// Users remembered at once, beside the owners of shares.
 const REMEMBERED: usize = 1024;
 /// How old what is known of the groups of a live share's owner becomes before they are asked for anew.
 const GROUPS_FRESH: Duration = Duration::from_secs(10);
@@ -73,12 +73,15 @@ pub(super) struct Resolver {
     groups: BTreeMap<u32, (Duration, BTreeSet<String>)>,
     /// Whose groups were asked for anew, and when.
     renewing: BTreeMap<u32, Duration>,
+    /// Whose groups something live depends on: they are not forgotten, whoever else asks.
+    needed: BTreeSet<u32>,
 }
 
 impl Resolver {
     pub(super) fn new(user: BrokerUser) -> Self {
-        let (known, groups, renewing) = Default::default();
-        Self { user, worker: None, dying: Vec::new(), buffer: Vec::new(), known, groups, renewing }
+        let (known, groups, renewing, needed) = Default::default();
+        let (worker, dying, buffer) = (None, Vec::new(), Vec::new());
+        Self { user, worker, dying, buffer, known, groups, renewing, needed }
     }
 
     /// The groups that a user is in.
@@ -93,18 +96,19 @@ impl Resolver {
 
     /// Asks for the groups of these users again where they are not known of late. A worker that leaves
     /// such a question unanswered is ended.
-    pub(super) fn renew(&mut self, uids: impl Iterator<Item = u32>, now: Duration) {
+    pub(super) fn renew(&mut self, needed: BTreeSet<u32>, now: Duration) {
         if self.renewing.values().any(|asked| now.saturating_sub(*asked) >= PATIENCE) {
             self.renewing.clear();
             self.end();
         }
-        for uid in uids.collect::<BTreeSet<_>>() {
+        for uid in needed.iter().copied() {
             let fresh = |(at, _): &(Duration, _)| now.saturating_sub(*at) < GROUPS_FRESH;
             if !self.groups.get(&uid).is_some_and(fresh) && !self.renewing.contains_key(&uid) {
                 self.renewing.insert(uid, now);
                 self.ask(uid);
             }
         }
+        self.needed = needed;
     }
 
     /// What is known of `uid`, if it is fresh.
@@ -141,11 +145,9 @@ impl Resolver {
             Err(_) => return self.end(),
         }
         while let Ok(Some(Answer { uid, known })) = control::take(&mut self.buffer) {
-            if self.known.len() >= REMEMBERED {
-                self.known.clear();
-                self.groups.clear();
-            }
             self.renewing.remove(&uid);
+            make_room(&mut self.known, uid, &BTreeSet::new());
+            make_room(&mut self.groups, uid, &self.needed);
             match &known {
                 Known::Person(person) => {
                     drop(self.groups.insert(uid, (now, person.groups.clone())));
@@ -181,6 +183,17 @@ impl Resolver {
         }
         let worker = self.worker.as_mut().map(|(_, socket)| socket);
         worker.ok_or_else(|| io::Error::other("no worker"))
+    }
+}
+
+/// Forgets the oldest of what is known of those whom nothing depends on, when there are too many of them.
+fn make_room<T>(of: &mut BTreeMap<u32, (Duration, T)>, uid: u32, needed: &BTreeSet<u32>) {
+    if of.contains_key(&uid) || of.len() < REMEMBERED.saturating_add(needed.len()) {
+        return;
+    }
+    let spare = of.iter().filter(|(uid, _)| !needed.contains(uid));
+    if let Some(oldest) = spare.min_by_key(|(_, (at, _))| *at).map(|(uid, _)| *uid) {
+        of.remove(&oldest);
     }
 }
 
@@ -230,7 +243,41 @@ fn look_up(uid: u32) -> Known {
     }
 }
 
+/// All of them or none: a group that could not be looked up may be one that a rule denies.
 fn groups(user: &str, gid: Gid) -> Option<BTreeSet<String>> {
     let groups = getgrouplist(&CString::new(user).ok()?, gid).ok()?;
-    Some(groups.into_iter().filter_map(|gid| Some(Group::from_gid(gid).ok()??.name)).collect())
+    names(groups.into_iter().map(Group::from_gid))
+}
+
+/// A number without a name is no group that a rule could mean.
+fn names(groups: impl Iterator<Item = nix::Result<Option<Group>>>) -> Option<BTreeSet<String>> {
+    let groups = groups.collect::<nix::Result<Vec<_>>>().ok()?;
+    Some(groups.into_iter().flatten().map(|group| group.name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_known_whole_or_not_at_all() {
+        let root = || Group::from_gid(Gid::from_raw(0));
+        let named = BTreeSet::from(["root".to_owned()]);
+        assert_eq!(names([root(), Ok(None)].into_iter()), Some(named));
+        assert_eq!(names([root(), Err(Errno::ERANGE)].into_iter()), None);
+        assert_eq!(names([root(), Err(Errno::ENOENT)].into_iter()), None);
+    }
+
+    #[test]
+    fn whoever_asks_as_many_users_pushes_out_nobody_whose_groups_are_needed() {
+        let at = |second: u32| Duration::from_secs(second.into());
+        let needed = BTreeSet::from([0, 1]);
+        let full = u32::try_from(REMEMBERED).unwrap() + 2;
+        let mut known: BTreeMap<u32, _> = (0..full).map(|uid| (uid, (at(uid), ()))).collect();
+        make_room(&mut known, 5, &needed);
+        assert_eq!(known.len(), REMEMBERED + 2, "nobody new comes");
+        make_room(&mut known, full, &needed);
+        let kept = |uid| known.contains_key(&uid);
+        assert_eq!((kept(0), kept(1), kept(2), kept(3)), (true, true, false, true));
+    }
 }

@@ -102,6 +102,7 @@ fn take_up(
 struct Begun {
     content: [u8; 32],
     started: Timestamp,
+    output_max: u64,
 }
 
 /// A share of an earlier life: its lease, and what the record says of it, read once from front to back.
@@ -120,12 +121,23 @@ impl Earlier {
     fn hear(&mut self, record: &Record) {
         leases::overrule(&mut self.share.lease, record);
         match &record.event {
-            Event::CallStarted { at, call, statement, .. } => {
+            Event::CallStarted { at, call, statement, output_max, .. } => {
                 self.share.made = self.share.made.saturating_add(1);
-                let begun = Begun { content: statement.0, started: record.time };
+                let (content, started, output_max) = (statement.0, record.time, *output_max);
+                let begun = Begun { content, started, output_max };
                 self.open.insert(key(at, CallId(call.0)), (at.clone(), begun));
             }
-            Event::CallEnded { at, call, statement, ending, stdout, stderr, started, ended } => {
+            Event::CallEnded {
+                at,
+                call,
+                statement,
+                ending,
+                stdout,
+                stderr,
+                uncounted,
+                started,
+                ended,
+            } => {
                 let key = key(at, CallId(call.0));
                 self.open.remove(&key);
                 let outcome = OutcomeStatement {
@@ -138,7 +150,8 @@ impl Earlier {
                     started: *started,
                     ended: *ended,
                 };
-                self.share.bytes = self.share.bytes.saturating_add(stdout.saturating_add(*stderr));
+                let counted = stdout.saturating_add(*stderr);
+                self.share.count_output(counted.saturating_add(*uncounted));
                 self.share.past.insert(key, outcome);
             }
             Event::CallRefused { reason, .. } if reason.as_str() == CROWDED => {}
@@ -203,9 +216,11 @@ fn interrupt(
         ending: Ending::Interrupted,
         stdout: 0,
         stderr: 0,
+        uncounted: begun.output_max,
         started: begun.started,
         ended,
     };
+    share.count_output(begun.output_max);
     if let Err(fault) = audit.record(event, now) {
         tracing::error!(%fault, call = %id, "an interrupted call has no end on record");
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{
-    Alias, Consent, Groups, Passport, Principal, Recipient, SeatId, Standing, Timestamp, Used,
+    Alias, Budget, Consent, Groups, Passport, Principal, Recipient, SeatId, Standing, Timestamp,
+    Used,
 };
 use wire::call::{CallId, OutcomeStatement};
 use wire::control::Told;
@@ -52,7 +53,7 @@ pub(super) struct Share {
     pub(super) over: Option<Over>,
     /// Consents that hold for all calls of a verb.
     pub(super) consents: Vec<Consent>,
-    /// Bytes of output of calls that have ended.
+    /// Bytes of output of calls that have ended; of those whose output nobody counted, all that they could.
     pub(super) bytes: u64,
     /// What each running call may write.
     reserved: BTreeMap<Run, u64>,
@@ -158,23 +159,30 @@ impl Share {
         }
     }
 
-    /// What is used up. Where output is limited, what running calls may still write is.
+    /// What is used up, and with it what running calls may still write: a bound may come while they run.
     pub(super) fn used(&self) -> Used {
-        let held = if self.lease.budget.bytes.is_some() { self.reserved.values().sum() } else { 0 };
+        let held = self.reserved.values().copied().fold(0, u64::saturating_add);
         Used { calls: self.made, bytes: self.bytes.saturating_add(held) }
     }
 
-    /// Keeps room for a run's output: as much as it wants, or as is left.
-    pub(super) fn reserve(&mut self, run: Run, wanted: u64) -> u64 {
-        let left = self.lease.budget.bytes.map(|most| most.saturating_sub(self.used().bytes));
-        let kept = left.map_or(wanted, |left| wanted.min(left));
-        self.reserved.insert(run, kept);
-        kept
+    /// The room that there is for a call's output: as much as it wants, or as is left.
+    pub(super) fn room(&self, wanted: u64, budget: Budget) -> u64 {
+        let left = budget.bytes.map(|most| most.saturating_sub(self.used().bytes));
+        left.map_or(wanted, |left| wanted.min(left))
     }
 
-    /// Counts what a run has written, and gives back what it has not.
-    pub(super) fn settle(&mut self, run: Run, written: u64) {
-        self.reserved.remove(&run);
+    /// Keeps it for a run.
+    pub(super) fn reserve(&mut self, run: Run, room: u64) {
+        self.reserved.insert(run, room);
+    }
+
+    /// Gives back what was kept for a run; how much that was.
+    pub(super) fn release(&mut self, run: Run) -> u64 {
+        self.reserved.remove(&run).unwrap_or_default()
+    }
+
+    /// Counts what a call has written.
+    pub(super) fn count_output(&mut self, written: u64) {
         self.bytes = self.bytes.saturating_add(written);
     }
 

@@ -158,7 +158,7 @@ fn start() -> Result<Monitor, StartFault> {
         going: Going::On,
         pool: Pool::Short,
     };
-    monitor.check_recipients(now);
+    monitor.check_recipients(None, now);
     Ok(monitor)
 }
 

@@ -134,7 +134,7 @@ impl Monitor {
         ending: Ending,
         now: Instants,
     ) {
-        let outcome = self.close_call(at, ending, (0, 0), started, now);
+        let outcome = self.close_call(at, ending, Some((0, 0)), started, now);
         // Its end is recorded, and not yet written: the receipt follows the writing.
         if let Some(outcome) = outcome {
             self.receipts.push(ToBroker::Outcome { call: to, outcome });

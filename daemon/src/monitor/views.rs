@@ -32,7 +32,7 @@ impl Monitor {
             calls: share.made,
             refused: share.refused,
             budget: lease.budget,
-            bytes: share.used().bytes,
+            bytes: if lease.budget.bytes.is_some() { share.used().bytes } else { share.bytes },
             approve: lease.approve,
             redelegate: lease.depth,
             second_redeemers: share.second_redeemers,

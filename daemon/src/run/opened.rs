@@ -3,10 +3,13 @@
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use thiserror::Error;
 
 use super::order::{Argument, Opened};
+
+/// From which number on descriptors are given to programs.
+const HIGH: i32 = 512;
 
 /// Why a path was not opened.
 #[derive(Debug, Error)]
@@ -32,13 +35,21 @@ pub(super) fn text(argument: Argument) -> Result<String, OpenFault> {
 }
 
 fn open(path: &Opened) -> Result<OwnedFd, Errno> {
-    let kept = OFlags::PATH;
+    let found = find(path)?;
+    // A program that closes what it does not know opens others under the low numbers.
+    let kept = fcntl_dupfd_cloexec(found, HIGH)?;
+    fcntl_setfd(&kept, FdFlags::empty())?;
+    Ok(kept)
+}
+
+fn find(path: &Opened) -> Result<OwnedFd, Errno> {
+    let how = OFlags::PATH | OFlags::CLOEXEC;
     if path.rest.is_empty() {
-        return openat(CWD, &path.root, kept, Mode::empty());
+        return openat(CWD, &path.root, how, Mode::empty());
     }
-    let root = openat(CWD, &path.root, kept | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let root = openat(CWD, &path.root, how | OFlags::DIRECTORY, Mode::empty())?;
     let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    openat2(root, &path.rest, kept, Mode::empty(), within)
+    openat2(root, &path.rest, how, Mode::empty(), within)
 }
 
 fn fault(path: Opened, errno: Errno) -> OpenFault {
@@ -84,7 +95,8 @@ mod tests {
         let tree = tree();
         let root = tree.path().join("root");
         let given = asked(&root, "sub/log").unwrap();
-        assert!(given.starts_with("/proc/self/fd/"), "{given}");
+        let number = given.strip_prefix("/proc/self/fd/").unwrap().parse::<i32>().unwrap();
+        assert!(number >= HIGH, "{given}");
         std::fs::remove_file(root.join("sub/log")).unwrap();
         symlink("../../secret", root.join("sub/log")).unwrap();
         assert_eq!(read_to_string(&given).unwrap(), "inside", "whatever bears its name now");

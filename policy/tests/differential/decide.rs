@@ -70,13 +70,16 @@ fn verdict(
         check_scope(scope, &call, &menu)?;
     }
     let (allowed, delegated) = ruled(world, share, &call, now).ok_or(Told::NotPermitted)?;
+    if delegated.is_empty() {
+        return Err(Told::NotPermitted);
+    }
     check_catalog(verb, &call, &menu)?;
     if share.max_calls.is_some_and(|most| share.used_calls >= most)
         || share.max_bytes.is_some_and(|most| share.used_bytes >= most)
     {
         return Err(Told::Spent);
     }
-    let (site, verbs, terms) = delegated;
+    let (site, verbs, terms) = asking_least(&delegated, share, &call.verb).ok_or(Told::Spent)?;
     let mode = terms.mode(verbs, &verb.name).max(share.approve);
     let approvers = world.approvers(terms);
     if mode == Mode::Never || approvers.are_met(share, mode, &call) {
@@ -155,32 +158,42 @@ fn option_made_by(element: &[Part], call: &Call) -> Option<String> {
     }
 }
 
-/// The first rule that allows, and of those that delegate the one that asks least.
+/// A rule that delegates: where it is written, what, and how.
+type Delegating<'w> = (Site, &'w Verbs, &'w Terms);
+
+/// The first rule that allows, and those that delegate.
 fn ruled<'w>(
     world: &'w World,
     share: &Share,
     call: &Call,
     now: u64,
-) -> Option<(Site, (Site, &'w Verbs, &'w Terms))> {
+) -> Option<(Site, Vec<Delegating<'w>>)> {
     let subject = share.subject(now);
     let permits = |verbs: &Verbs| verbs.permit(&call.verb, &call.args);
     let allowed = world.policy_permits(&subject, call)?;
-    let mut best: Option<(Site, &Verbs, &Terms)> = None;
-    for (site, who, verbs, terms) in world.delegates() {
-        let serves = world.selects(who, &subject, Rule::Gives)
+    let delegated = world.delegates().filter(|(_, who, verbs, terms)| {
+        world.selects(who, &subject, Rule::Gives)
             && permits(verbs)
             && terms.reach(&share.recipient)
             && now < share.opened.saturating_add(terms.max_ttl())
-            && terms.max_calls.is_none_or(|most| share.used_calls < most)
+    });
+    Some((allowed, delegated.map(|(site, _, verbs, terms)| (site, verbs, terms)).collect()))
+}
+
+/// Of the rules that are not used up, the one that asks least; of several the first.
+fn asking_least<'w>(rules: &[Delegating<'w>], share: &Share, verb: &str) -> Option<Delegating<'w>> {
+    let mut best: Option<Delegating<'w>> = None;
+    for (site, verbs, terms) in rules {
+        let has_room = terms.max_calls.is_none_or(|most| share.used_calls < most)
             && terms.max_bytes.is_none_or(|most| share.used_bytes < most);
-        let asks_less = |(_, other, before): (Site, &Verbs, &Terms)| {
-            terms.demand(verbs, &call.verb) < before.demand(other, &call.verb)
+        let asks_less = |(_, other, before): Delegating<'_>| {
+            terms.demand(verbs, verb) < before.demand(other, verb)
         };
-        if serves && best.is_none_or(asks_less) {
-            best = Some((site, verbs, terms));
+        if has_room && best.is_none_or(asks_less) {
+            best = Some((*site, verbs, terms));
         }
     }
-    Some((allowed, best?))
+    best
 }
 
 impl Approvers {

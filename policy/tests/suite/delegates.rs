@@ -124,8 +124,8 @@ fn p04_a_share_that_has_lived_or_used_more_than_its_rule_grants_is_refused() {
     let used = |calls, bytes| Used { calls, bytes };
     let last = (MINUTE * 5).saturating_sub(Duration::from_millis(1));
     assert_eq!(shared(used(2, 1023), last), None);
-    assert_eq!(shared(used(3, 0), MINUTE), Some(Reason::NotDelegated));
-    assert_eq!(shared(used(0, 1024), MINUTE), Some(Reason::NotDelegated));
+    assert_eq!(shared(used(3, 0), MINUTE), Some(Reason::Spent));
+    assert_eq!(shared(used(0, 1024), MINUTE), Some(Reason::Spent));
     assert_eq!(shared(used(0, 0), MINUTE * 5), Some(Reason::NotDelegated));
 }
 

@@ -176,8 +176,8 @@ pub enum Asked {
     Call {
         /// The share.
         share: ShareId,
-        /// `verb parameter=value …`.
-        call: String,
+        /// The verb, then each `parameter=value`, whole.
+        call: Vec<String>,
         /// The catalog's sentence.
         summary: String,
         /// Whether it changes anything.

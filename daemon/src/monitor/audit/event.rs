@@ -303,6 +303,9 @@ pub enum Event {
         arguments: Recorded<Arguments>,
         /// The rules that let it be.
         basis: Said,
+        /// How many bytes of output it may write.
+        #[serde(default)]
+        output_max: u64,
     },
     /// A signed call was refused.
     CallRefused {
@@ -335,6 +338,9 @@ pub enum Event {
         stdout: u64,
         /// Bytes of standard error.
         stderr: u64,
+        /// Bytes that it may have written beside these: the most it could, where nobody was left to count.
+        #[serde(default)]
+        uncounted: u64,
         /// When it was started.
         #[serde(with = "rfc3339_text")]
         started: Timestamp,

@@ -53,6 +53,7 @@ fn start(call: u8) -> Event {
         verb: "log.tail".parse().unwrap(),
         arguments: Recorded::of(&Arguments([("service".parse().unwrap(), service)].into())),
         basis: Said::new("policy.d/team.toml:5"),
+        output_max: 1024,
     }
 }
 
@@ -64,6 +65,7 @@ fn end(call: u8) -> Event {
         ending: Ending::Exited(0),
         stdout: 12,
         stderr: 0,
+        uncounted: 0,
         started: Timestamp(1_000),
         ended: Timestamp(2_000),
     }
@@ -152,6 +154,7 @@ fn every_event_is_read_back_as_it_was_written() {
             ending: Ending::NotStarted("no such file".into()),
             stdout: 0,
             stderr: u64::MAX,
+            uncounted: 7,
             started: Timestamp(0),
             ended: Timestamp(1),
         },
@@ -354,6 +357,7 @@ fn the_largest_events_fit_their_line() {
                 verb,
                 arguments,
                 basis,
+                output_max: u64::MAX,
             },
             Event::ShareRevoked {
                 by: who(),

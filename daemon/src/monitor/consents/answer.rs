@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use policy::{Approve, Consent, Groups, RequestId};
-use wire::control::{Asked as AskedView, Failure, Reply, RequestView};
+use wire::control::{Asked as AskedView, Failure, MAX_MESSAGE, Reply, RequestView, encode};
 use wire::frame::Refusal;
 
 use super::super::Monitor;
 use super::super::audit::{Durability, Event, Hex, Said};
 use super::super::failure::{not_found, refused, unavailable};
 use super::super::resolver::Person;
-use super::super::views::shown;
 use super::{Given, Waiting, What};
 use crate::clock::Instants;
 
@@ -20,6 +19,7 @@ impl Monitor {
         &mut self,
         person: &Person,
         all: bool,
+        only: Option<RequestId>,
         now: Instants,
     ) -> Result<Reply, Failure> {
         if all && !self.is_admin(person) {
@@ -34,11 +34,15 @@ impl Monitor {
         }
         let waiting = &self.consents.waiting;
         let seen = |one: &Waiting| all || one.owner.uid == person.uid || one.counts(person);
-        let seen = waiting.iter().filter(|(_, one)| seen(one)).map(|(id, _)| *id);
+        let meant = |id: &RequestId| only.is_none_or(|only| only == *id);
+        let seen = waiting.iter().filter(|(id, one)| meant(id) && seen(one)).map(|(id, _)| *id);
         let mut views: Vec<RequestView> =
             seen.filter_map(|id| request_view(id, waiting, Some(person), now)).collect();
+        if let Some(only) = only.filter(|_| views.is_empty()) {
+            return Err(no_request(only));
+        }
         views.sort_by_key(|view| (view.asked, view.id));
-        Ok(Reply::Requests(views))
+        Ok(in_one_answer(views))
     }
 
     /// Takes somebody's yes. On record before it counts.
@@ -154,6 +158,23 @@ impl Monitor {
     }
 }
 
+/// What fits into one answer, the oldest first; of the others the ids, so that no large request hides another.
+fn in_one_answer(views: Vec<RequestView>) -> Reply {
+    let mut room = MAX_MESSAGE / 2;
+    let (mut requests, mut left_out) = (Vec::new(), Vec::new());
+    for view in views {
+        let size = encode(&view).map_or(usize::MAX, |bytes| bytes.len());
+        match room.checked_sub(size) {
+            Some(left) => {
+                room = left;
+                requests.push(view);
+            }
+            None => left_out.push(view.id),
+        }
+    }
+    Reply::Requests { requests, left_out }
+}
+
 /// A request as it is shown, to this person if it is shown to somebody.
 pub(super) fn request_view(
     id: RequestId,
@@ -188,7 +209,7 @@ impl Waiting {
     /// For people.
     pub(super) fn said(&self) -> String {
         match self.asked_for() {
-            AskedView::Call { call, .. } => call,
+            AskedView::Call { call, .. } => call.join(" "),
             AskedView::Open(plan) => {
                 let verbs: Vec<&str> = plan.verbs.iter().map(|verb| verb.verb.as_str()).collect();
                 format!("share {} with {}", verbs.join(" "), plan.recipients.join(", "))
@@ -203,7 +224,7 @@ impl Waiting {
                 let question = &held.question;
                 AskedView::Call {
                     share: held.asked.at.share,
-                    call: shown(&question.call),
+                    call: words(&question.call),
                     summary: question.summary.clone(),
                     effect: question.effect,
                     approve: question.approve.max(Approve::Once),
@@ -214,9 +235,55 @@ impl Waiting {
     }
 }
 
+fn words(policy::Call { verb, arguments }: &policy::Call) -> Vec<String> {
+    let arguments = arguments.iter().map(|(name, value)| format!("{name}={value}"));
+    std::iter::once(verb.to_string()).chain(arguments).collect()
+}
+
 fn no_request(id: RequestId) -> Failure {
     not_found(
         &format!("no request `{id}` waits for you"),
         "`openscope requests` shows those that concern you",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{Effect, ShareId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_large_request_hides_no_other() {
+        let view = |id: u8, length: usize| RequestView {
+            id: RequestId::from_random([id; 8]),
+            what: AskedView::Call {
+                share: ShareId::from_random([2; 8]),
+                call: vec!["x".repeat(length)],
+                summary: String::new(),
+                effect: Effect::Write,
+                approve: Approve::Each,
+                command: vec![],
+            },
+            user: "alice".to_owned(),
+            agent: "you".parse().unwrap(),
+            recipient: "vendor-b".to_owned(),
+            rule: "policy.d/team.toml:3".to_owned(),
+            approvers: "bob".to_owned(),
+            needs: 1,
+            given: vec![],
+            hash: "ab12".to_owned(),
+            asked: Timestamp(0),
+            until: Timestamp(1),
+            now: Timestamp(0),
+            yours: true,
+        };
+        let views = vec![view(1, MAX_MESSAGE / 3), view(2, MAX_MESSAGE / 3), view(3, 9)];
+        let reply = in_one_answer(views);
+        let Reply::Requests { requests, left_out } = &reply else { panic!("{reply:?}") };
+        let shown: Vec<RequestId> = requests.iter().map(|view| view.id).collect();
+        assert_eq!(shown, [1, 3].map(|id| RequestId::from_random([id; 8])));
+        assert_eq!(*left_out, [RequestId::from_random([2; 8])]);
+        assert!(encode(&reply).is_ok());
+    }
 }
