@@ -12,9 +12,8 @@ use daemon::monitor::audit::{Audit, Durability, Event, LOG, Said};
 use ed25519_dalek::SigningKey;
 use fuzz::{IDENTITY, ROOT};
 use policy::{
-    Arguments, Authority, Groups, Narrowing, Policy, Request, Scope, SeatId, ShareId, Source, Subject,
-    Timestamp,
-    Value, passport,
+    Arguments, Authority, Groups, Narrowing, Policy, Request, RequestId, Scope, SeatId, ShareId,
+    Source, Subject, Timestamp, Value, passport,
 };
 use relay::protocol::control::{self as relay_control, FlowOpened, LegMessage, RelayMessage};
 use relay::protocol::hello::{Exporter, GuestHello, HostHello};
@@ -187,6 +186,14 @@ fn texts() {
     write("request_text", "good-quoted", "file.read:path='/var/log/a, b',depth=1..5,mode=\"x|y\"");
     write("request_text", "good-prefix", "log.tail:service=w*,lines=*,tail>=-5");
     write("request_text", "bad-comma", "log.tail:service=web,,");
+    write("narrow_text", "good", "log.tail:service=web,lines<=100\nservice.restart");
+    write("narrow_text", "good-list", "log.tail:service=web|worker");
+    write("narrow_text", "bad-wider", "log.tail:service=vault");
+    write("narrow_text", "bad-other", "host.uptime");
+    let expected = include_str!("../../examples/small-team/policy.test.toml");
+    write("expectation_text", "good", expected);
+    write("expectation_text", "bad-verb", expected.replace("log.tail", "log.tial"));
+    write("expectation_text", "bad-key", expected.replace("groups", "group"));
     write("relay_address", "good", "relay.example.com:443");
     write(
         "relay_address",
@@ -271,6 +278,7 @@ fn frames() {
     write("frames", "good-join", bytes(&[Frame::Join(join()), Frame::EndSeen]));
     write("frames", "good-call", bytes(&[Frame::Call(signed_call())]));
     let answer = [
+        Frame::Pending(RequestId::from_random([7; 8])),
         Frame::Started,
         Frame::Stdout(Bytes::from_static(b"web line 1\n")),
         Frame::Stderr(Bytes::new()),
@@ -302,6 +310,10 @@ fn sockets() {
         expect: None,
     };
     owner("good-open", control::encode(&control::Request::Open(open)));
+    let (request, expect) = (RequestId::from_random([7; 8]), Some("ab".repeat(32)));
+    owner("good-approve", control::encode(&control::Request::Approve { request, expect }));
+    let requests = control::Request::Requests { all: true, only: Some(request) };
+    owner("good-requests", control::encode(&requests));
     owner("good-status", control::encode(&control::Request::Status));
     let revoke = control::Request::Revoke { which: Which::All, reason: Some("done".to_owned()) };
     owner("good-revoke", control::encode(&revoke));
@@ -360,7 +372,7 @@ fn logs() {
     let now = Instants { wall: NOW, boot: std::time::Duration::from_secs(60) };
     let (mut audit, _) = Audit::open(state.path(), root(), now).expect("a log");
     for event in [
-        Event::MonitorRestarted { killed: 2, interrupted: 1 },
+        Event::PolicyRejected { by: None, faults: 2, first: Said::new("policy.d/team.toml:3") },
         Event::BrokerRestarted { why: Said::new("signal 9") },
         Event::DaemonStopped { why: Said::new("SIGTERM") },
     ] {

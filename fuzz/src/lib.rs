@@ -11,22 +11,24 @@ mod messages;
 use libfuzzer_sys as _;
 
 pub use blind::{deployment_token, relay_address, relay_control, relay_datagram};
-pub use files::{audit_log, passport, policy_text, request_text};
+pub use files::{audit_log, expectation_text, narrow_text, passport, policy_text, request_text};
 pub use handles::{fingerprint_claim, handle_contents, handle_text, identity_text, recipient_key};
 pub use messages::{broker_socket, frames, owner_socket, statements};
 
 /// A parser: whether it accepts the bytes.
 
 /// All of them, by the name of their target.
-pub const PARSERS: [(&str, fn(&[u8]) -> bool); 17] = [
+pub const PARSERS: [(&str, fn(&[u8]) -> bool); 19] = [
     ("audit_log", audit_log),
     ("broker_socket", broker_socket),
     ("deployment_token", deployment_token),
+    ("expectation_text", expectation_text),
     ("fingerprint_claim", fingerprint_claim),
     ("frames", frames),
     ("handle_contents", handle_contents),
     ("handle_text", handle_text),
     ("identity_text", identity_text),
+    ("narrow_text", narrow_text),
     ("owner_socket", owner_socket),
     ("passport", passport),
     ("policy_text", policy_text),

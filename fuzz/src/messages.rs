@@ -75,6 +75,5 @@ fn taken<T: Serialize + for<'de> Deserialize<'de>>(bytes: &[u8]) -> bool {
 
 /// What a broker that was taken over writes to the monitor, and the other way.
 pub fn broker_socket(bytes: &[u8]) -> bool {
-    privsep::decode::<FromBroker>(bytes).is_ok()
-        || privsep::decode::<ToBroker>(bytes).is_ok()
+    privsep::decode::<FromBroker>(bytes).is_ok() || privsep::decode::<ToBroker>(bytes).is_ok()
 }
