@@ -227,7 +227,7 @@ impl Broker {
                 self.legs.unregister(&gone);
                 self.open(admission.share);
             }
-            ToBroker::Retire { share, end } => self.retire(share, &end),
+            ToBroker::Retire { share, seat, end } => self.retire(share, seat, &end),
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { channel, update } => self.update(channel, *update),

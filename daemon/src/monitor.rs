@@ -11,6 +11,7 @@ mod extend;
 mod failure;
 mod holders;
 pub(crate) mod identity;
+mod kick;
 mod leases;
 mod meter;
 mod open;

@@ -3,8 +3,11 @@
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use tests::installed::program;
 use tests::world::{World, must};
 
 fn shared(world: &World, verbs: &[&str]) -> tests::owner::Share {
@@ -65,6 +68,27 @@ fn p10_a_line_that_is_deleted_edited_or_cut_off_is_found_and_located() {
         let said = verify();
         assert_ne!(said.status, 0, "{said:?}");
         assert!(said.stderr.contains("line"), "it is located: {said:?}");
+    }
+}
+
+#[test]
+fn the_example_configurations_are_whole() {
+    let world = World::start();
+    let token = fs::read(world.etc().join("relay.token")).expect("a token");
+    for name in ["small-team", "vendor-four-eyes", "agents-read-only", "web-team"] {
+        let place = world.home.join(name);
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
+        let copied = Command::new("cp").arg("-R").arg(&example).arg(&place).status().expect("cp");
+        assert!(copied.success());
+        let owned = Command::new("chmod").args(["-R", "go-w"]).arg(&place).status();
+        assert!(owned.expect("chmod").success());
+        let at = place.join("relay.token");
+        fs::write(&at, &token).expect("write the token");
+        fs::set_permissions(&at, fs::Permissions::from_mode(0o600)).expect("keep it");
+        let mut check = Command::new(program("openscoped"));
+        check.arg("--config").arg(place.join("openscoped.toml")).arg("--check-config");
+        let output = check.output().expect("run openscoped");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -3,7 +3,6 @@
 use serde_json::Value;
 use tests::client::Vendor;
 use tests::owner::Share;
-use tests::wait::until;
 use tests::world::{Setup, World};
 
 /// A share to `vendor-b` that may be handed on so often.
@@ -87,8 +86,56 @@ fn p06_revoking_a_share_ends_whoever_it_was_handed_on_to() {
 }
 
 #[test]
+fn p06_a_kicked_recipient_is_out_with_all_below_them_and_the_others_stay() {
+    let world = World::start();
+    world.script("slow", "echo ready\nwhile :; do sleep 1; done\n");
+    let alice = world.alice();
+    alice.add_contact("vendor-b", &world.vendor());
+    alice.add_contact("vendor-c", &world.mallory());
+    let more = ["--to", "vendor-b", "--to", "vendor-c", "--redelegate", "1"];
+    let seats = alice.try_open_all(&["test.sh", "test.true"], &more).expect("a share");
+    let [out, stays] = seats.as_slice() else { panic!("{seats:?}") };
+    let (vendor, other) = (world.vendor(), world.mallory());
+    let below = narrowed(&vendor, out, &["--to", &other.public_key()]);
+    let slow = ["test.sh", "name=slow"];
+    let mut calls = [(&vendor, out), (&other, &below), (&other, stays)]
+        .map(|(who, share)| who.start(share, &slow));
+    for call in &calls {
+        call.stdout.line_with("ready");
+    }
+
+    let stranger = alice.run(&["share", "kick", &out.id, "vendor-d"]);
+    assert_eq!((stranger.status, stranger.stderr.contains("no seat for `vendor-d`")), (1, true));
+    let not_theirs = world.bob().run(&["share", "kick", &out.id, "vendor-b"]);
+    assert!(not_theirs.stderr.contains("no live share"), "{not_theirs:?}");
+    let kicked = ["share", "kick", &out.id, "vendor-b", "--reason", "wrong one"];
+    let kicked = alice.json(&kicked).expect("kick");
+    assert_eq!(kicked["kicked"]["ended_calls"], 2, "{kicked}");
+    let [first, second, third] = &mut calls;
+    assert_eq!((first.wait().code(), second.wait().code()), (Some(255), Some(255)));
+    assert!(first.stderr.text().contains("wrong one"), "{}", first.stderr.text());
+    assert!(third.ended().is_none(), "the others' calls go on");
+    for (who, share) in [(&vendor, out), (&other, &below)] {
+        assert_eq!(who.call(share, &["test.true"]).status, 255);
+    }
+    assert_eq!(other.call(stays, &["test.true"]).status, 0);
+    let shown = alice.show(out);
+    let ended: Vec<_> = (0..2).map(|seat| shown["share"]["seats"][seat]["ended"].clone()).collect();
+    assert_eq!(ended, [true, false].map(Value::from));
+    let event = &world.events("seat_kicked")[0];
+    assert_eq!((&event["calls"], &event["reason"]), (&2.into(), &"wrong one".into()));
+
+    world.kill_monitor();
+    assert_eq!(world.vendor().call(out, &["test.true"]).status, 255, "also after a restart");
+    assert_eq!(world.mallory().call(stays, &["test.true"]).status, 0);
+    let last = world.alice().json(&["share", "kick", &out.id, "vendor-c"]).expect("the last one");
+    assert_eq!(last["schema"], "openscope.share.revoke/1", "{last}");
+    assert_eq!(world.mallory().call(stays, &["test.true"]).status, 255);
+}
+
+#[test]
 fn p11_whoever_a_seat_was_handed_on_to_holds_it_after_a_restart() {
-    let mut world = World::start();
+    let world = World::start();
     let share = shared(&world, &["test.true", "test.append"], 1);
     let sub = {
         let (vendor, agent) = (world.vendor(), world.mallory());
@@ -97,12 +144,7 @@ fn p11_whoever_a_seat_was_handed_on_to_holds_it_after_a_restart() {
         assert_eq!(agent.call(&sub, &["test.true"]).status, 0);
         sub
     };
-    let monitor = world.process("monitor").expect("it runs");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(monitor).expect("a pid"));
-    rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL)
-        .expect("kill");
-    until("another monitor", || world.process("monitor").filter(|next| *next != monitor));
-    world.await_relay();
+    world.kill_monitor();
     let (vendor, agent) = (world.vendor(), world.mallory());
     assert_eq!(agent.call(&sub, &["test.true"]).status, 0);
     assert_eq!(agent.call(&sub, &["--unlisted", "test.append", "name=x"]).status, 126);

@@ -3,7 +3,7 @@
 use std::fs::{read_dir, read_link, read_to_string};
 use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tests::background::Background;
 use tests::owner::Share;
@@ -22,17 +22,6 @@ fn waits_on_a_socket(process: u32) -> bool {
     let open = read_dir(at("fd")).into_iter().flatten().flatten();
     let is_socket = |link: PathBuf| link.to_string_lossy().starts_with("socket:");
     sleeps && open.filter_map(|entry| read_link(entry.path()).ok()).any(is_socket)
-}
-
-fn kill_monitor(world: &World) {
-    let monitor = world.process("--as-monitor").expect("it runs");
-    let pid = Pid::from_raw(monitor.cast_signed()).expect("a pid");
-    kill_process(pid, Signal::KILL).expect("it is there");
-    until("another monitor serves", || {
-        world.process("--as-monitor").filter(|pid| *pid != monitor)?;
-        let status = world.root().json(&["status"]).ok()?;
-        status["relays"][0]["up"].as_bool().filter(|up| *up)
-    });
 }
 
 #[test]
@@ -55,7 +44,7 @@ fn p11_what_a_share_has_used_is_not_forgotten_by_a_restart() {
     let world = World::start();
     let share = shared(&world, &["test.echo"], &["--max-calls", "2", "--max-bytes", "1KiB"]);
     assert_eq!(world.vendor().call(&share, &["test.echo", "text=hello"]).status, 0);
-    kill_monitor(&world);
+    world.kill_monitor();
     until("a call is answered", || {
         (world.vendor().call(&share, &["test.echo", "text=again"]).status == 0).then_some(())
     });
@@ -92,7 +81,7 @@ fn p11_output_that_nobody_was_left_to_count_is_counted_in_full() {
     let share = shared(&world, &["test.sh", "test.true"], &["--max-bytes", "1KiB"]);
     let mut slow = world.vendor().start(&share, &["test.sh", "name=slow"]);
     until("it has written", || (slow.stdout.text().len() >= 700).then_some(()));
-    kill_monitor(&world);
+    world.kill_monitor();
     slow.wait();
     assert_eq!(world.alice().show(&share)["share"]["bytes"], 1024);
     let more = world.vendor().call(&share, &["test.true"]);
@@ -194,7 +183,7 @@ fn p11_a_widened_share_is_as_wide_after_a_restart_under_the_handle_that_was_give
     assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
     let wider = ["share", "extend", &share.id, "--verb", "test.echo:text=a|b"];
     assert_eq!(world.alice().run(&wider).status, 0);
-    kill_monitor(&world);
+    world.kill_monitor();
     until("a call is answered", || {
         (world.vendor().call(&share, &["test.echo", "text=a"]).status == 0).then_some(())
     });

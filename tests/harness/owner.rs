@@ -89,12 +89,19 @@ impl<'w> Owner<'w> {
 
     /// `share open --agent you` with these verbs, not checked.
     pub fn try_open(&self, verbs: &[&str], more: &[&str]) -> Result<Share, Said> {
+        self.try_open_all(verbs, more).map(|seats| seats.into_iter().next().expect("a seat"))
+    }
+
+    /// The same, each seat of it.
+    pub fn try_open_all(&self, verbs: &[&str], more: &[&str]) -> Result<Vec<Share>, Said> {
         let mut arguments = vec!["share", "open", "--agent", "you"];
         for verb in verbs {
             arguments.extend(["--verb", verb]);
         }
         arguments.extend(more);
-        self.json(&arguments).map(|opened| Share::from_json(&opened))
+        let opened = self.json(&arguments)?;
+        let seats = opened["recipients"].as_array().into_iter().flatten();
+        Ok(seats.map(|seat| Share::from_json(&opened, seat)).collect())
     }
 
     /// Opens a share to the contact `vendor-b`.
@@ -114,9 +121,8 @@ impl<'w> Owner<'w> {
 }
 
 impl Share {
-    fn from_json(opened: &Value) -> Self {
+    fn from_json(opened: &Value, seat: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let seat = &opened["recipients"][0];
         let words = opened["words"].as_array().into_iter().flatten().map(text);
         Self {
             id: text(&opened["share"]["id"]),

@@ -366,6 +366,18 @@ impl World {
         }
     }
 
+    /// Kills the monitor as a fault would, and waits until another serves.
+    pub fn kill_monitor(&self) {
+        let monitor = self.process("--as-monitor").expect("it runs");
+        let pid = rustix::process::Pid::from_raw(monitor.cast_signed()).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+        wait::until("another monitor serves", || {
+            self.process("--as-monitor").filter(|pid| *pid != monitor)?;
+            let status = self.root().json(&["status"]).ok()?;
+            status["relays"][0]["up"].as_bool().filter(|up| *up)
+        });
+    }
+
     /// The pids of the keeper's descendants, by what they were started as.
     pub fn process(&self, role: &str) -> Option<u32> {
         let keeper = self.daemon.as_ref()?.pid();

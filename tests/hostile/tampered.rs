@@ -296,7 +296,7 @@ impl Hostile {
             FromBroker::Overflow { call: nothing },
             FromBroker::ChannelGone { channel: ChannelId(OURS * 2) },
             FromBroker::Admitted { share, failure: Some("no".repeat(2000)) },
-            FromBroker::Told { share, told: wire::control::Told::Acknowledged },
+            FromBroker::Told { share, seat: None, told: wire::control::Told::Acknowledged },
             FromBroker::Relay { address: "nowhere:1".into(), down: Some("\x1b[2J".into()) },
         ];
         lies.iter().try_for_each(|lie| give(&self.monitor, lie, &[]))

@@ -69,6 +69,15 @@ pub enum Request {
         /// Shown to the recipient and kept in the record.
         reason: Option<String>,
     },
+    /// End one recipient's seat, and whatever they handed on.
+    Kick {
+        /// Of which share.
+        share: ShareId,
+        /// Whose.
+        alias: Alias,
+        /// Shown to the recipient and kept in the record.
+        reason: Option<String>,
+    },
     /// Remember a recipient's key under an alias of the caller's.
     ContactAdd {
         /// The alias, without `own/`.
@@ -177,6 +186,8 @@ pub enum Reply {
     Share(Box<ShareView>),
     /// Shares that are over now.
     Revoked(Vec<RevokedShare>),
+    /// A seat was ended; its share goes on.
+    Kicked(RevokedShare),
     /// Recipients.
     Contacts(Vec<ContactView>),
     /// Done; a sentence that says what.

@@ -42,10 +42,12 @@ pub enum ToBroker {
     Configure(Box<Configuration>),
     /// Make a share reachable; answered by [`FromBroker::Admitted`].
     Admit(Box<Admission>),
-    /// Tell the holders, then forget the share; answered by [`FromBroker::Told`].
+    /// Tell the holders, then forget the share, or one seat of it; answered by [`FromBroker::Told`].
     Retire {
         /// The share.
         share: ShareId,
+        /// The seat, where the others stay.
+        seat: Option<SeatId>,
         /// What the holders are told.
         end: ShareEnd,
     },
@@ -244,10 +246,12 @@ pub enum FromBroker {
         /// Bytes of stderr passed on.
         stderr: u64,
     },
-    /// The holders were told that a share is over.
+    /// The holders were told that a share is over, or a seat.
     Told {
         /// The share.
         share: ShareId,
+        /// The seat, if it was one.
+        seat: Option<SeatId>,
         /// Whether they know.
         told: Told,
     },
@@ -417,7 +421,7 @@ mod tests {
         let (ours, _theirs) = pair();
         let reason = Some("x".repeat(MAX_PACKET));
         let end = ShareEnd::Revoked { reason };
-        let long = ToBroker::Retire { share: ShareId::from_random([1; 8]), end };
+        let long = ToBroker::Retire { share: ShareId::from_random([1; 8]), seat: None, end };
         assert!(send(&ours, &long, &[]).is_err());
         let three = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
         assert!(send(&ours, &started(), &three).is_err());

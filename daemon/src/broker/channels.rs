@@ -98,6 +98,12 @@ impl Broker {
             // Whoever left meanwhile must not stay in the monitor's books.
             return self.monitor.say(&FromBroker::ChannelGone { channel: id });
         };
+        if !lock(&self.shares).has(door) {
+            // It ended while the monitor's word was under way.
+            self.monitor.say(&FromBroker::ChannelGone { channel: id });
+            let _ = answer.send(Answer::Refused(Refusal::NoSeat));
+            return;
+        }
         let channel =
             Arc::new(Channel::new((id, door, holder), connection, self.bounds.calls_in_flight));
         let limit = self.bounds.channels_per_seat;

@@ -51,6 +51,22 @@ impl Shares {
         keys
     }
 
+    /// Forgets one seat of a share. Its key.
+    pub(super) fn forget_seat(&mut self, door: Door) -> Vec<RendezvousKey> {
+        let keys: Vec<_> =
+            self.doors.iter().filter(|(_, of)| **of == door).map(|(key, _)| *key).collect();
+        self.doors.retain(|_, of| *of != door);
+        if let Some(share) = self.shares.get_mut(&door.share) {
+            share.rendezvous.retain(|key| !keys.contains(key));
+        }
+        keys
+    }
+
+    /// Whether the seat is admitted still.
+    pub(super) fn has(&self, door: Door) -> bool {
+        self.doors.values().any(|of| *of == door)
+    }
+
     /// Whose seat's key this is.
     pub(super) fn door(&self, key: RendezvousKey) -> Option<Door> {
         self.doors.get(&key).copied()
@@ -98,6 +114,18 @@ mod tests {
         assert_eq!(shares.door(RendezvousKey([8; 32])), None);
         assert!(shares.channel_key(both.share).is_none());
         assert!(shares.all().is_empty());
+    }
+
+    #[test]
+    fn a_seat_is_forgotten_alone() {
+        let mut shares = Shares::default();
+        let both = admission(1, &[7, 8]);
+        shares.admit(&both);
+        let door = |seat| Door { share: both.share, seat: SeatId(seat) };
+        assert_eq!(shares.forget_seat(door(0)), [RendezvousKey([7; 32])]);
+        assert_eq!((shares.has(door(0)), shares.has(door(1))), (false, true));
+        assert_eq!(shares.rendezvous(both.share), [RendezvousKey([8; 32])]);
+        assert!(shares.channel_key(both.share).is_some());
     }
 
     #[test]

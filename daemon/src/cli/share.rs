@@ -11,6 +11,7 @@ use super::ttl::Ttl;
 use crate::exit::Exit;
 
 mod extend;
+mod kick;
 mod list;
 mod open;
 pub(super) mod plan;
@@ -32,6 +33,9 @@ pub(super) enum Share {
     /// Change a share: its end, never past its hard stop, and its verbs
     #[command(help_template = HELP)]
     Extend(extend::Extend),
+    /// End one recipient's seat, and whatever they handed on; the others stay
+    #[command(help_template = HELP, before_help = kick::EXAMPLES)]
+    Kick(kick::Kick),
     /// End shares, and every process of theirs
     #[command(help_template = HELP, before_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
@@ -52,6 +56,7 @@ impl Share {
             Self::List(list) => list.run(daemon, out),
             Self::Show(one) => show::run(one.id, daemon, out),
             Self::Extend(extend) => extend.run(daemon, out),
+            Self::Kick(kick) => kick.run(daemon, out),
             Self::Revoke(revoke) => revoke.run(daemon, out),
         }
     }

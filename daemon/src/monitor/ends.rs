@@ -66,7 +66,8 @@ impl Monitor {
 
     fn still_permitted(&self, active: &Active, now: Instants) -> bool {
         let Some(share) = self.shares.get(&active.at.share) else { return false };
-        let Some(seat) = share.seat(active.at.seat) else { return false };
+        let seat = share.seat(active.at.seat).filter(|seat| seat.ended.is_none());
+        let Some(seat) = seat else { return false };
         let share_now = share.clock.clone().read(now);
         let recipient = seat.recipient.clone();
         let mut standing = share.standing(recipient, self.groups_of(share, now));

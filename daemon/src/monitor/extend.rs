@@ -94,7 +94,8 @@ fn new_deadline(share: &mut Share, change: &Extend, now: Instants) -> Result<Tim
 
 /// Everyone whom a share is for.
 pub(super) fn to_all(lease: &Lease) -> Vec<&Recipient> {
-    lease.seats.iter().map(|seat| &seat.recipient).collect()
+    let live = lease.seats.iter().filter(|seat| seat.ended.is_none());
+    live.map(|seat| &seat.recipient).collect()
 }
 
 impl Monitor {

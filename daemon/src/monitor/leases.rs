@@ -413,7 +413,14 @@ mod tests {
 
     #[test]
     fn p11_a_kick_and_a_redemption_on_record_count_for_their_seat_alone() {
-        let kicked = Event::SeatKicked { by: who(), share: lease(1).id, seat: SeatId(1), calls: 0 };
+        let kicked = Event::SeatKicked {
+            by: who(),
+            share: lease(1).id,
+            seat: SeatId(1),
+            recipient: Recipient::Bearer,
+            reason: Said::new(""),
+            calls: 0,
+        };
         let at = Holder::new(lease(1).id, SeatId(0), [8; 32]);
         let redeemed = Event::SeatRedeemed { at, recipient: Recipient::Bearer };
         let mut lease = lease(1);

@@ -292,7 +292,8 @@ impl Monitor {
         match opened {
             Ok(opened) => self.owners.reply(caller, &Reply::Opened(Box::new(opened)), now.boot),
             Err(failure) => {
-                self.broker.send(&ToBroker::Retire { share: id, end: ShareEnd::Expired }, &[]);
+                self.broker
+                    .send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
                 self.owners.reply(caller, &Reply::Failed(failure), now.boot);
             }
         }
@@ -364,7 +365,8 @@ impl Monitor {
             .collect();
         for id in late {
             let Some(opening) = self.openings.remove(&id) else { continue };
-            self.broker.send(&ToBroker::Retire { share: id, end: ShareEnd::Expired }, &[]);
+            self.broker
+                .send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
             let failure = self.unreached("it did not answer within 5 s");
             self.owners.reply(opening.caller, &Reply::Failed(failure), now.boot);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::ShareId;
+use policy::{SeatId, ShareId};
 use wire::call::Ending;
 use wire::control::{Reply, RevokedShare, Told};
 use wire::frame::ShareEnd;
@@ -32,8 +32,10 @@ pub(super) enum Cause {
 /// Somebody who waits until shares are gone.
 pub(super) struct Waiter {
     caller: Caller,
-    left: Vec<ShareId>,
+    /// Shares, and seats of shares that go on.
+    left: Vec<(ShareId, Option<SeatId>)>,
     done: Vec<RevokedShare>,
+    answer: fn(Vec<RevokedShare>) -> Reply,
 }
 
 impl Monitor {
@@ -49,8 +51,8 @@ impl Monitor {
         }
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
         let (how, end, event) = self.describe(id, cause, calls);
-        self.broker.send(&ToBroker::Retire { share: id, end }, &[]);
-        self.drop_requests(Some(id), "its share is over", now);
+        self.broker.send(&ToBroker::Retire { share: id, seat: None, end }, &[]);
+        self.drop_requests(Some((id, None)), "its share is over", now);
         let told = if self.broker.is_up() { None } else { Some(Told::NoChannel) };
         if let Err(fault) = self.audit.record(event, now) {
             tracing::error!(%fault, share = %id, "the end of a share is not on record");
@@ -125,9 +127,13 @@ impl Monitor {
         }
     }
 
-    /// Notes that the broker has told a share's holders.
-    pub(super) fn take_told(&mut self, id: ShareId, told: Told) {
-        let over = self.shares.get_mut(&id).and_then(|share| share.over.as_mut());
+    /// Notes that the broker has told the holders of a share, or of a seat.
+    pub(super) fn take_told(&mut self, id: ShareId, seat: Option<SeatId>, told: Told) {
+        let Some(share) = self.shares.get_mut(&id) else { return };
+        let over = match seat {
+            Some(seat) => share.leaving.get_mut(&seat),
+            None => share.over.as_mut(),
+        };
         if let Some(over) = over {
             over.told.get_or_insert(told);
         }
@@ -135,24 +141,43 @@ impl Monitor {
 
     /// Answers `caller` once every one of `shares` is gone.
     pub(super) fn wait_for_ends(&mut self, caller: Caller, shares: Vec<ShareId>) {
-        self.waiters.push(Waiter { caller, left: shares, done: Vec::new() });
+        let left = shares.into_iter().map(|id| (id, None)).collect();
+        self.waiters.push(Waiter { caller, left, done: Vec::new(), answer: Reply::Revoked });
     }
 
-    /// Forgets the shares of which nothing is left, and answers whoever waited for that.
+    /// Answers `caller` once nothing of a seat is left.
+    pub(super) fn wait_for_seat(&mut self, caller: Caller, id: ShareId, seat: SeatId) {
+        let answer = |done: Vec<RevokedShare>| {
+            done.into_iter().next().map_or_else(|| Reply::Revoked(Vec::new()), Reply::Kicked)
+        };
+        let left = vec![(id, Some(seat))];
+        self.waiters.push(Waiter { caller, left, done: Vec::new(), answer });
+    }
+
+    /// Forgets the shares and the seats of which nothing is left, and answers whoever waited for that.
     pub(super) fn clear_ended_shares(&mut self, now: Instants) {
+        let seats: Vec<(SeatId, RevokedShare)> = self
+            .shares
+            .iter()
+            .flat_map(|(id, share)| share.leaving.iter().map(move |of| (*id, share, of)))
+            .filter_map(|(id, share, (seat, over))| {
+                Some((*seat, self.verdict(id, share, Some(*seat), over, now)?))
+            })
+            .collect();
+        for (seat, ended) in seats {
+            if let Some(share) = self.shares.get_mut(&ended.id) {
+                share.leaving.remove(&seat);
+            }
+            self.note_gone(&ended, |left| *left == (ended.id, Some(seat)));
+        }
         let gone: Vec<RevokedShare> = self
             .shares
             .iter()
             .filter_map(|(id, share)| Some((*id, share, share.over.as_ref()?)))
-            .filter_map(|(id, share, over)| self.verdict(id, share, over, now))
+            .filter_map(|(id, share, over)| self.verdict(id, share, None, over, now))
             .collect();
         for ended in gone {
-            for waiter in &mut self.waiters {
-                if waiter.left.contains(&ended.id) {
-                    waiter.left.retain(|id| *id != ended.id);
-                    waiter.done.push(ended.clone());
-                }
-            }
+            self.note_gone(&ended, |(id, _)| *id == ended.id);
             let unfinished = self.shares.get(&ended.id).is_some_and(Share::is_busy);
             if ended.alive.is_empty() && !unfinished {
                 self.forget_share(ended.id);
@@ -161,23 +186,37 @@ impl Monitor {
         self.answer_waiters(now);
     }
 
-    /// What can be said of a share that is over: nothing yet, that its processes are dead, or which
+    fn note_gone(
+        &mut self,
+        ended: &RevokedShare,
+        is_meant: impl Fn(&(ShareId, Option<SeatId>)) -> bool,
+    ) {
+        for waiter in &mut self.waiters {
+            if waiter.left.iter().any(&is_meant) {
+                waiter.left.retain(|left| !is_meant(left));
+                waiter.done.push(ended.clone());
+            }
+        }
+    }
+
+    /// What can be said of a share, or a seat, that is over: nothing yet, that its processes are dead, or which
     /// will not die. That a dead call's output is still on its way keeps nobody waiting.
     fn verdict(
         &self,
         id: ShareId,
         share: &Share,
+        seat: Option<SeatId>,
         over: &Over,
         now: Instants,
     ) -> Option<RevokedShare> {
         let passed = now.boot.saturating_sub(over.since);
         let told = over.told.or_else(|| (passed >= TELL).then_some(Told::TimedOut))?;
-        let runs = share.runs();
+        let runs = share.runs_of(seat);
         let alive = |run| self.calls.active.get(run).is_some_and(|active| active.gone.is_none());
         let running = runs.iter().filter(|run| alive(run)).count();
         let alive = match running {
             0 => Vec::new(),
-            _ if passed >= self.config.limits.kill_wait => self.survivors(id),
+            _ if passed >= self.config.limits.kill_wait => self.survivors(id, seat),
             _ => return None,
         };
         if running > 0 && alive.is_empty() {
@@ -186,9 +225,10 @@ impl Monitor {
         Some(RevokedShare { id, told, ended_calls: over.ended_calls, alive })
     }
 
-    fn survivors(&self, id: ShareId) -> Vec<String> {
+    fn survivors(&self, id: ShareId, seat: Option<SeatId>) -> Vec<String> {
         let of_share = self.calls.active.values().filter(|active| active.at.share == id);
         of_share
+            .filter(|active| seat.is_none_or(|seat| active.at.seat == seat))
             .filter(|active| active.gone.is_none())
             .flat_map(|active| {
                 let verb = active.call.verb.clone();
@@ -208,8 +248,8 @@ impl Monitor {
             .into_iter()
             .partition(|waiter: &Waiter| waiter.left.is_empty());
         self.waiters = waiting;
-        for Waiter { caller, done, .. } in done {
-            self.owners.reply(caller, &Reply::Revoked(done), now.boot);
+        for Waiter { caller, done, answer, .. } in done {
+            self.owners.reply(caller, &answer(done), now.boot);
         }
     }
 

@@ -30,7 +30,7 @@ const ASKED_A_SECOND: u32 = 50;
 const ASKERS_MAX: usize = 4096;
 
 /// What becomes of a request.
-enum Answer {
+pub(super) enum Answer {
     Now(Reply),
     Later,
 }
@@ -56,12 +56,19 @@ impl Monitor {
         let named = |user: &str| Person { uid, user: user.to_owned(), groups: BTreeSet::new() };
         let mut own = self.shares.iter().filter(|(_, share)| share.lease.owner.uid == uid);
         let share = match &asked.request {
-            Request::List { .. } | Request::Show { .. } | Request::Revoke { .. } if uid == 0 => {
+            Request::List { .. }
+            | Request::Show { .. }
+            | Request::Kick { .. }
+            | Request::Revoke { .. }
+                if uid == 0 =>
+            {
                 return Some(named("root"));
             }
             Request::List { all: false }
             | Request::Revoke { which: Which::All | Which::To(_), .. } => own.next(),
-            Request::Show { share } | Request::Revoke { which: Which::Share(share), .. } => {
+            Request::Show { share }
+            | Request::Kick { share, .. }
+            | Request::Revoke { which: Which::Share(share), .. } => {
                 own.find(|(id, _)| *id == share)
             }
             Request::List { all: true }
@@ -168,6 +175,9 @@ impl Monitor {
             Request::Revoke { which, reason } => {
                 self.revoke(caller, person, which, reason.as_deref(), now)
             }
+            Request::Kick { share, alias, reason } => {
+                self.kick(caller, person, (share, &alias), reason.as_deref(), now)
+            }
             Request::ContactAdd { alias, key, replace } => {
                 self.add_contact(person, &alias, &key, replace, now).map(Answer::Now)
             }
@@ -185,7 +195,8 @@ impl Monitor {
 
     /// Whether a user may ask now: what costs a record or a look at every share is metered by user.
     fn may_ask(&mut self, uid: u32, request: &Request, now: Instants) -> bool {
-        if uid == 0 || matches!(request, Request::Revoke { .. } | Request::Status) {
+        let ends = matches!(request, Request::Revoke { .. } | Request::Kick { .. });
+        if uid == 0 || ends || matches!(request, Request::Status) {
             return true;
         }
         if self.askers.len() >= ASKERS_MAX {
@@ -243,7 +254,7 @@ impl Monitor {
     }
 
     /// Refuses a share that is not the caller's as if it did not exist; an admin's look is on record.
-    fn theirs(
+    pub(super) fn theirs(
         &mut self,
         person: &Person,
         id: ShareId,
@@ -281,7 +292,7 @@ impl Monitor {
     }
 
     /// Ends shares; the answer comes when everything of them is dead.
-    fn revoke(
+    pub(super) fn revoke(
         &mut self,
         caller: Caller,
         person: &Person,
@@ -313,7 +324,7 @@ impl Monitor {
     fn shares_of(&self, person: &Person, to: Option<&Alias>) -> Vec<ShareId> {
         let live = self.shares.iter().filter(|(_, share)| share.over.is_none());
         live.filter(|(_, share)| share.lease.owner.uid == person.uid)
-            .filter(|(_, share)| to.is_none_or(|alias| share.is_for(alias)))
+            .filter(|(_, share)| to.is_none_or(|alias| share.seat_for(alias).is_some()))
             .map(|(id, _)| *id)
             .collect()
     }

@@ -51,6 +51,8 @@ pub(super) struct Share {
     /// Seats whose recipient is no longer a contact: they may call nothing.
     pub(super) unreachable: BTreeSet<SeatId>,
     pub(super) over: Option<Over>,
+    /// Seats that were ended, until nothing of them runs.
+    pub(super) leaving: BTreeMap<SeatId, Over>,
     /// Consents that hold for all calls of a verb.
     pub(super) consents: Vec<Consent>,
     /// Bytes of output of calls that have ended; of those whose output nobody counted, all that they could.
@@ -88,7 +90,7 @@ pub(super) struct Current {
     pub(super) run: Run,
 }
 
-/// A share that is over, and is being cleared away.
+/// A share, or a seat, that is over, and is being cleared away.
 pub(super) struct Over {
     /// Boot time when it ended.
     pub(super) since: Duration,
@@ -112,6 +114,7 @@ impl Share {
             turned_away: Meter::new(TURNED_AWAY, lease.opened.boot),
             unreachable: BTreeSet::new(),
             over: None,
+            leaving: BTreeMap::new(),
             consents: Vec::new(),
             bytes: 0,
             reserved: BTreeMap::new(),
@@ -265,13 +268,16 @@ impl Share {
         self.running.keys().filter(|call| call.seat == seat).count()
     }
 
-    /// Whether a seat of it is for `alias`; an owner's own contact may be named without `own/`.
-    pub(super) fn is_for(&self, alias: &Alias) -> bool {
+    /// The live seat that is for `alias`; an owner's own contact may be named without `own/`.
+    pub(super) fn seat_for(&self, alias: &Alias) -> Option<SeatId> {
         let own = format!("own/{alias}");
-        self.lease.seats.iter().any(|seat| match &seat.recipient {
-            Recipient::Contact { alias: to, .. } => to == alias || to.as_str() == own,
-            Recipient::Bearer => false,
-        })
+        let is_for = |name: &str| {
+            self.live_seats().find(|seat| match &seat.recipient {
+                Recipient::Contact { alias: to, .. } => to.as_str() == name,
+                Recipient::Bearer => false,
+            })
+        };
+        is_for(alias.as_str()).or_else(|| is_for(&own)).map(|seat| seat.id)
     }
 
     /// Whether a call of it has no end on record yet.
@@ -281,6 +287,18 @@ impl Share {
 
     /// The runs of this share.
     pub(super) fn runs(&self) -> Vec<Run> {
-        self.running.values().map(|current| current.run).collect()
+        self.runs_of(None)
+    }
+
+    /// The runs of one seat, whoever holds it, or of all.
+    pub(super) fn runs_of(&self, seat: Option<SeatId>) -> Vec<Run> {
+        let meant = |call: &CallKey| seat.is_none_or(|seat| call.seat == seat);
+        let meant = self.running.iter().filter(|(call, _)| meant(call));
+        meant.map(|(_, current)| current.run).collect()
+    }
+
+    /// The seats that have not been ended.
+    pub(super) fn live_seats(&self) -> impl Iterator<Item = &Seat> {
+        self.lease.seats.iter().filter(|seat| seat.ended.is_none())
     }
 }

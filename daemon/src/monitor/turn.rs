@@ -174,7 +174,7 @@ impl Monitor {
                     active.drained = Some((stdout, stderr));
                 }
             }
-            FromBroker::Told { share, told } => self.take_told(share, told),
+            FromBroker::Told { share, seat, told } => self.take_told(share, seat, told),
             FromBroker::ChannelGone { channel } => self.forget_channel(channel),
             FromBroker::Relay { address, down } => self.take_relay(&address, down),
             FromBroker::Strangers { share, count } => self.count_stranger(share, count),
@@ -208,7 +208,7 @@ impl Monitor {
         }
         for share in self.shares.values_mut() {
             share.channels.clear();
-            if let Some(over) = &mut share.over {
+            for over in share.over.iter_mut().chain(share.leaving.values_mut()) {
                 over.told.get_or_insert(wire::control::Told::NoChannel);
             }
         }

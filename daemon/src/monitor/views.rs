@@ -170,6 +170,7 @@ fn seat_view(share: &Share, seat: &Seat) -> SeatView {
         alias: alias(&seat.recipient).cloned(),
         holder: seat.holder.map(|key| Fingerprint::of(&key).to_string()),
         connected: seat.holder.is_some_and(connected),
+        ended: seat.ended.is_some(),
         handed_on: seat
             .sub_holders
             .iter()

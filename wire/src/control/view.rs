@@ -58,6 +58,9 @@ pub struct SeatView {
     pub holder: Option<String>,
     /// Whether a channel of the holder's is live now.
     pub connected: bool,
+    /// Whether the owner has ended it.
+    #[serde(default)]
+    pub ended: bool,
     /// To whom it was handed on, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed_on: Vec<SubHolderView>,

@@ -411,7 +411,8 @@ fn a_handle_that_was_handed_on_is_what_was_sealed_and_about_as_long_again() {
     let opened = opened(&text, &identity).unwrap();
     assert_same(&opened, &handed_on());
     assert_eq!(opened.verify().unwrap().redeem_key(), public(21));
-    assert!(text.len() <= 2400, "{}", text.len());
+    // What age adds of its own, to keep its readers honest, is of any length up to some hundred.
+    assert!(text.len() <= 2800, "{}", text.len());
 }
 
 #[test]

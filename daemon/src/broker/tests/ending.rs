@@ -6,7 +6,7 @@ use wire::control::Told;
 use wire::frame::{Farewell, Frame, ShareEnd};
 
 fn retire(world: &World, end: &ShareEnd) {
-    world.monitor.say(&ToBroker::Retire { share: share(), end: end.clone() });
+    world.monitor.say(&ToBroker::Retire { share: share(), seat: None, end: end.clone() });
 }
 
 #[tokio::test]
@@ -45,9 +45,9 @@ async fn p06_without_a_channel_nobody_is_told() {
 async fn a_share_that_is_not_there_can_be_retired() {
     let mut world = World::open().await;
     let other = ShareId::from_random([9; 8]);
-    world.monitor.say(&ToBroker::Retire { share: other, end: ShareEnd::Expired });
+    world.monitor.say(&ToBroker::Retire { share: other, seat: None, end: ShareEnd::Expired });
     let told = world.monitor.hear(|message| match message {
-        FromBroker::Told { share, told } if *share == other => Some(*told),
+        FromBroker::Told { share, told, .. } if *share == other => Some(*told),
         _ => None,
     });
     assert_eq!(told.await, Told::NoChannel);

@@ -166,7 +166,7 @@ async fn p08_who_is_at_the_door_of_a_share_that_ends_is_sent_away() {
     let mut world = World::open().await;
     let guest = world.guest(5).await;
     let end = wire::frame::ShareEnd::Expired;
-    world.monitor.say(&ToBroker::Retire { share: share(), end });
+    world.monitor.say(&ToBroker::Retire { share: share(), seat: None, end });
     assert_eq!(world.monitor.told().await, wire::control::Told::NoChannel);
     soon("the end of the channel", guest.connection.closed()).await;
     assert!(world.monitor.has_not_heard(|message| matches!(message, FromBroker::Join { .. })));

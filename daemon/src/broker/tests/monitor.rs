@@ -136,7 +136,7 @@ impl Monitor {
 
     pub(super) async fn told(&mut self) -> Told {
         self.hear(|message| match message {
-            FromBroker::Told { share: of, told } if *of == share() => Some(*told),
+            FromBroker::Told { share: of, told, .. } if *of == share() => Some(*told),
             _ => None,
         })
         .await

@@ -47,8 +47,7 @@ impl Revoke {
         }
         let question = Request::Revoke { which, reason: self.reason };
         let Reply::Revoked(ended) = daemon.ask(&question)? else { return Err(Fault::unfitting()) };
-        report(&ended, out)?;
-        verdict(&ended)
+        told(&ended, out)
     }
 
     fn which(&self) -> Result<Which, Fault> {
@@ -91,6 +90,12 @@ fn confirmed(which: &Which, daemon: &Daemon, out: &mut Output) -> Result<bool, F
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+/// Says how it went.
+pub(super) fn told(ended: &[RevokedShare], out: &mut Output) -> Result<Exit, Fault> {
+    report(ended, out)?;
+    verdict(ended)
+}
+
 fn report(ended: &[RevokedShare], out: &mut Output) -> Result<(), Fault> {
     if out.format() == Format::Json {
         let shares: Vec<_> = ended.iter().map(share_json).collect();
@@ -102,7 +107,7 @@ fn report(ended: &[RevokedShare], out: &mut Output) -> Result<(), Fault> {
     ended.iter().try_for_each(|share| out.data(&text(share)))
 }
 
-fn share_json(share: &RevokedShare) -> Value {
+pub(super) fn share_json(share: &RevokedShare) -> Value {
     json!({
         "id": share.id.to_string(),
         "told": told_name(share.told),
@@ -120,6 +125,11 @@ fn told_name(told: Told) -> &'static str {
 }
 
 fn text(share: &RevokedShare) -> String {
+    format!("{} revoked: {}", share.id, how(share))
+}
+
+/// Which calls it ended, and whether the recipient knows.
+pub(super) fn how(share: &RevokedShare) -> String {
     let told = match share.told {
         Told::Acknowledged => "the recipient has acknowledged it",
         Told::TimedOut => "the recipient was told and had not acknowledged it after 300 ms",
@@ -130,11 +140,11 @@ fn text(share: &RevokedShare) -> String {
         1 => "1 running call ended".to_owned(),
         many => format!("{many} running calls ended"),
     };
-    format!("{} revoked: {calls}; {told}", share.id)
+    format!("{calls}; {told}")
 }
 
 /// A process that lives on is a revocation that failed.
-fn verdict(ended: &[RevokedShare]) -> Result<Exit, Fault> {
+pub(super) fn verdict(ended: &[RevokedShare]) -> Result<Exit, Fault> {
     let alive: Vec<_> = ended.iter().flat_map(|s| &s.alive).map(|name| shown::line(name)).collect();
     if alive.is_empty() {
         return Ok(Exit::Done);

@@ -39,6 +39,7 @@ fn seat_json(seat: &SeatView) -> Value {
         "to": seat.alias.as_ref().map(ToString::to_string),
         "holder": seat.holder,
         "connected": seat.connected,
+        "ended": seat.ended,
         "handed_on": seat.handed_on.iter().map(sub_holder_json).collect::<Vec<_>>(),
     })
 }
@@ -115,6 +116,7 @@ fn fact(name: &str, value: &str) -> String {
 
 fn seat_text(seat: &SeatView) -> String {
     let state = match (&seat.holder, seat.connected) {
+        _ if seat.ended => "ended by `share kick`".to_owned(),
         (None, _) => "not redeemed yet".to_owned(),
         (Some(holder), true) => format!("connected now, holder {}", shown::line(holder)),
         (Some(holder), false) => format!("redeemed, not connected, holder {}", shown::line(holder)),
@@ -161,6 +163,7 @@ pub(super) mod tests {
                 alias: Some("vendor-b".parse().unwrap()),
                 holder: None,
                 connected: false,
+                ended: false,
                 handed_on: Vec::new(),
             }],
             calls: 3,

@@ -195,6 +195,10 @@ pub enum Event {
         share: ShareId,
         /// The seat within it.
         seat: SeatId,
+        /// For whom it was made.
+        recipient: Recipient,
+        /// Why, as they say.
+        reason: Said,
         /// Calls that were running.
         calls: u32,
     },

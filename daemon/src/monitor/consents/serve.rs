@@ -1,12 +1,12 @@
 //! What becomes of requests: those consented to go ahead, all others end.
 
-use policy::{Approve, Consent, PublicRefusal, RequestId, ShareId};
+use policy::{Approve, Consent, PublicRefusal, RequestId, SeatId, ShareId};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ToBroker};
 
 use super::super::Monitor;
 use super::super::audit::{Event, Said};
-use super::super::calls::{Batch, Route};
+use super::super::calls::{At, Batch, Route};
 use super::super::permit::Asked;
 use super::{HeldCall, HeldOpen, Waiting, What};
 use crate::clock::Instants;
@@ -95,15 +95,20 @@ impl Monitor {
         }
     }
 
-    /// Ends the requests of a share that is over, or of all.
+    /// Ends the requests of a share or a seat that is over, or of all.
     pub(in crate::monitor) fn drop_requests(
         &mut self,
-        of: Option<ShareId>,
+        of: Option<(ShareId, Option<SeatId>)>,
         why: &str,
         now: Instants,
     ) {
-        let calls = self.consents.waiting.iter().filter(|(_, one)| one.share().is_some());
-        let meant = calls.filter(|(_, one)| of.is_none() || one.share() == of);
+        let is_of = |at: At, (share, seat): (ShareId, Option<SeatId>)| {
+            at.share == share && seat.is_none_or(|seat| at.seat == seat)
+        };
+        let meant = self.consents.waiting.iter().filter(|(_, one)| match &one.what {
+            What::Call(held) => of.is_none_or(|of| is_of(held.asked.at, of)),
+            What::Open(_) => false,
+        });
         for id in meant.map(|(id, _)| *id).collect::<Vec<_>>() {
             drop(self.end_request(id, why, now));
         }
