@@ -67,6 +67,11 @@ impl Report {
             (None, false) => Some(missing(&receipt)),
             (None, true) => None,
         };
+        let masked = masked(receipt.outcome.redactions);
+        let words = match (words, masked) {
+            (Some(words), Some(masked)) => Some(format!("{words}\n{masked}")),
+            (words, masked) => words.or(masked),
+        };
         Self {
             exit: Exit::of_ending(ending),
             kind: told::ending_kind(ending),
@@ -114,6 +119,7 @@ impl Report {
                 "message": self.words,
                 "stdout_bytes": outcome.map(|outcome| outcome.stdout),
                 "stderr_bytes": outcome.map(|outcome| outcome.stderr),
+                "redactions": outcome.map(|outcome| outcome.redactions),
                 "complete": self.receipt.as_ref().map(|receipt| receipt.is_complete()),
                 "started": outcome.map(|outcome| told_time(outcome.started)),
                 "ended": outcome.map(|outcome| told_time(outcome.ended)),
@@ -131,6 +137,15 @@ pub(crate) fn pending(call: CallId, request: RequestId) -> Value {
         "id": call.to_string(),
         "request": request.to_string(),
     })
+}
+
+/// That something in the output is not what the program wrote.
+fn masked(redactions: u64) -> Option<String> {
+    match redactions {
+        0 => None,
+        1 => Some("1 secret in the output was masked on the owner's side".to_owned()),
+        many => Some(format!("{many} secrets in the output were masked on the owner's side")),
+    }
 }
 
 fn missing(receipt: &Receipt) -> String {

@@ -45,6 +45,8 @@ use sandbox::{Confinement, confine};
 use shares::Shares;
 use strangers::Strangers;
 
+use crate::redact::Rules;
+
 /// Before a seat is given, one stream: what a stranger sends is held for as long as they may be slow.
 const STRANGERS_CALLS: u32 = 0;
 
@@ -59,6 +61,8 @@ enum Failure {
     Unconfigured,
     #[error("the channels cannot be set up")]
     Channels(#[from] ChannelFault),
+    #[error("the rules of what a secret looks like cannot be read")]
+    Rules(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
 }
@@ -139,7 +143,8 @@ async fn serve(
 ) -> Result<(), Failure> {
     let monitor = Monitor::new(socket).map_err(Failure::Socket)?;
     monitor.say(&FromBroker::Ready { landlock, seccomp });
-    let broker = Broker::new(monitor, &configuration)?;
+    let rules = Rules::built_in().map_err(Failure::Rules)?;
+    let broker = Broker::new(monitor, rules, &configuration)?;
     let dialer = Dialer::new(trust, DIAL_LIMIT);
     broker.keep_legs(&configuration.relays, &dialer, LegKey::from_seed(configuration.leg_key));
     let strangers = broker.clone();
@@ -166,6 +171,8 @@ struct Shared {
     channels: Mutex<Channels>,
     calls: Mutex<Calls>,
     scratch: Mutex<Scratch>,
+    /// What secrets look like.
+    rules: Arc<Rules>,
     strangers: Strangers,
     bounds: Bounds,
     tasks: TaskTracker,
@@ -188,7 +195,11 @@ impl std::ops::Deref for Broker {
 }
 
 impl Broker {
-    fn new(monitor: Monitor, configuration: &Configuration) -> Result<Self, ChannelFault> {
+    fn new(
+        monitor: Monitor,
+        rules: Rules,
+        configuration: &Configuration,
+    ) -> Result<Self, ChannelFault> {
         let reset = ResetKey::from_seed(configuration.reset_key);
         let shared = Shared {
             monitor,
@@ -199,6 +210,7 @@ impl Broker {
             channels: Mutex::default(),
             calls: Mutex::default(),
             scratch: Mutex::default(),
+            rules: Arc::new(rules),
             strangers: Strangers::default(),
             bounds: Bounds {
                 calls_in_flight: configuration.calls_in_flight,
@@ -231,8 +243,8 @@ impl Broker {
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { channel, update } => self.update(channel, *update),
-            ToBroker::Started { call, output_max } => {
-                lock(&self.calls).started(call, descriptors, output_max);
+            ToBroker::Started { call, output_max, redact } => {
+                lock(&self.calls).started(call, descriptors, (output_max, redact));
             }
             ToBroker::Pending { call, request } => lock(&self.calls).pending(call, request),
             ToBroker::Refused { call, refusal } => lock(&self.calls).refused(call, refusal),

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod keeper;
 mod logging;
 pub mod monitor;
+pub mod redact;
 mod roles;
 pub mod run;
 mod strict;

@@ -228,6 +228,7 @@ fn outcome() -> OutcomeStatement {
         ending: Ending::Exited(0),
         stdout: 512,
         stderr: 0,
+        redactions: 0,
         started: NOW,
         ended: END,
     }
@@ -330,7 +331,7 @@ fn sockets() {
         &FromBroker::Join { channel, share, seat: SeatId(0), holder: [9; 32], join: join() },
     );
     broker("good-call", &FromBroker::Call { channel, call: CallRef(1), signed: signed_call() });
-    broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0 });
+    broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0, redactions: 0 });
     write("broker_socket", "bad-map", [0xa1, 0x60, 0x60]);
 }
 

@@ -170,6 +170,8 @@ pub struct Verb {
     pub timeout: Option<Duration>,
     /// How many bytes it may write; the daemon's own limit otherwise.
     pub output_max: Option<u64>,
+    /// Whether the secrets in what it writes are masked.
+    pub redact: bool,
 }
 
 impl Verb {

@@ -7,6 +7,7 @@ mod handing;
 mod paths;
 mod record;
 mod running;
+mod secrets;
 mod session;
 mod sharing;
 mod story;

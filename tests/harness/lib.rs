@@ -3,6 +3,7 @@
 pub mod account;
 pub mod background;
 pub mod client;
+pub mod corpus;
 pub mod dump;
 pub mod forge;
 pub mod installed;

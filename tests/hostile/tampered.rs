@@ -291,7 +291,12 @@ impl Hostile {
         let lies = [
             FromBroker::Strangers { share, count: u64::MAX },
             FromBroker::Strangers { share, count: u64::MAX },
-            FromBroker::Drained { call: nothing, stdout: u64::MAX, stderr: u64::MAX },
+            FromBroker::Drained {
+                call: nothing,
+                stdout: u64::MAX,
+                stderr: u64::MAX,
+                redactions: u64::MAX,
+            },
             FromBroker::Cancel { call: nothing },
             FromBroker::Overflow { call: nothing },
             FromBroker::ChannelGone { channel: ChannelId(OURS * 2) },

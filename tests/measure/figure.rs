@@ -1,7 +1,7 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, decision, idle, rate, revoke, warm};
+use crate::{bulk, cold, decision, idle, rate, redaction, revoke, warm};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 14] = [
+pub const ALL: [Figure; 17] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -98,6 +98,24 @@ pub const ALL: [Figure; 14] = [
         unit: "bytes",
         limit: Limit::AtMost(620.0),
         measure: decision::hand_on_bytes,
+    },
+    Figure {
+        name: "redact_mb_s",
+        unit: "MB/s",
+        limit: Limit::AtLeast(400.0),
+        measure: redaction::speed,
+    },
+    Figure {
+        name: "redact_recall",
+        unit: "ratio",
+        limit: Limit::AtLeast(0.99),
+        measure: redaction::recall,
+    },
+    Figure {
+        name: "redact_overmask",
+        unit: "ratio",
+        limit: Limit::AtMost(0.001),
+        measure: redaction::overmask,
     },
 ];
 

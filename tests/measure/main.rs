@@ -12,6 +12,7 @@ mod machine;
 mod overseer;
 mod rate;
 mod reading;
+mod redaction;
 mod resident;
 mod revoke;
 mod ruled;

@@ -264,6 +264,8 @@ pub struct OutcomeStatement {
     pub stdout: u64,
     /// Bytes of standard error that were passed on.
     pub stderr: u64,
+    /// Secrets that were masked in both.
+    pub redactions: u64,
     /// When it was started.
     pub started: Timestamp,
     /// When the last of its processes was gone.

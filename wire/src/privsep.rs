@@ -78,6 +78,8 @@ pub enum ToBroker {
         call: CallRef,
         /// Bytes of both streams that may be passed on; more is [`FromBroker::Overflow`].
         output_max: u64,
+        /// Whether the secrets in it are masked.
+        redact: bool,
     },
     /// The call waits for somebody's consent.
     Pending {
@@ -245,6 +247,8 @@ pub enum FromBroker {
         stdout: u64,
         /// Bytes of stderr passed on.
         stderr: u64,
+        /// Secrets that were masked in both.
+        redactions: u64,
     },
     /// The holders were told that a share is over, or a seat.
     Told {
@@ -380,7 +384,7 @@ mod tests {
     }
 
     fn started() -> ToBroker {
-        ToBroker::Started { call: CallRef(7), output_max: 64 }
+        ToBroker::Started { call: CallRef(7), output_max: 64, redact: true }
     }
 
     #[test]
@@ -442,7 +446,7 @@ mod tests {
         fn perturbed_packets_never_panic(
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
         ) {
-            let mut bytes = encode(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3 }).unwrap();
+            let mut bytes = encode(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3, redactions: 4 }).unwrap();
             for (at, mask) in flips {
                 let at = at % bytes.len();
                 bytes[at] ^= mask;

@@ -392,6 +392,7 @@ impl Call {
             ending,
             stdout: self.passed.0,
             stderr: self.passed.1,
+            redactions: 0,
             started: now(),
             ended: now(),
         };

@@ -37,7 +37,7 @@ const ORDERS_MAX: usize = 16;
 /// What is to happen to one call.
 enum Order {
     /// It runs, and this is where it writes.
-    Started { stdout: OwnedFd, stderr: OwnedFd, output_max: u64 },
+    Started { stdout: OwnedFd, stderr: OwnedFd, output_max: u64, redact: bool },
     /// A word on it that is not the last.
     Say(Vec<u8>),
     /// Nothing of it is left.
@@ -67,11 +67,16 @@ impl Calls {
     }
 
     /// The call runs. Without its pipes it is as good as one that says nothing.
-    pub(super) fn started(&self, call: CallRef, descriptors: Vec<OwnedFd>, output_max: u64) {
+    pub(super) fn started(
+        &self,
+        call: CallRef,
+        descriptors: Vec<OwnedFd>,
+        (output_max, redact): (u64, bool),
+    ) {
         let Ok([stdout, stderr]) = <[OwnedFd; 2]>::try_from(descriptors) else {
             return tracing::error!("the monitor started a call without its two pipes");
         };
-        self.order(call, Order::Started { stdout, stderr, output_max });
+        self.order(call, Order::Started { stdout, stderr, output_max, redact });
     }
 
     /// No process of the call is left.

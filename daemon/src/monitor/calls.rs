@@ -33,6 +33,15 @@ pub(super) struct Calls {
     next: u64,
 }
 
+/// What a call wrote, as the broker counted it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Written {
+    pub(super) stdout: u64,
+    pub(super) stderr: u64,
+    /// Secrets that were masked in both.
+    pub(super) redactions: u64,
+}
+
 /// One call that runs, or whose output is still on its way.
 pub(super) struct Active {
     pub(super) at: At,
@@ -54,7 +63,7 @@ pub(super) struct Active {
     /// How its tree ended, and the boot time when none of it was left.
     pub(super) gone: Option<(Ended, Duration)>,
     /// Bytes of stdout and stderr that were passed on, once the broker has said.
-    pub(super) drained: Option<(u64, u64)>,
+    pub(super) drained: Option<Written>,
 }
 
 /// Whence a call came and where its answers go.
@@ -252,7 +261,13 @@ impl Monitor {
             }
         }
         for start in batch.orphaned {
-            self.close_call(start.at, Ending::Interrupted, Some((0, 0)), start.asked_at, now);
+            self.close_call(
+                start.at,
+                Ending::Interrupted,
+                Some(Written::default()),
+                start.asked_at,
+                now,
+            );
         }
         for start in batch.starts {
             match &written {
@@ -265,7 +280,7 @@ impl Monitor {
     /// Gives up a start whose record may or may not be in the log: its end is, as soon as one can be.
     fn abandon(&mut self, start: &Start, now: Instants) {
         let ending = Ending::NotStarted("it could not be put on record".to_owned());
-        self.close_call(start.at, ending, Some((0, 0)), start.asked_at, now);
+        self.close_call(start.at, ending, Some(Written::default()), start.asked_at, now);
         let refusal = Refusal::Unrecorded;
         self.broker.send(&ToBroker::Refused { call: start.to, refusal }, &[]);
     }

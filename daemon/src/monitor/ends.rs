@@ -8,7 +8,7 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Hex};
-use super::calls::{Active, At, Batch, Run};
+use super::calls::{Active, At, Batch, Run, Written};
 use super::start_call::ending;
 use crate::clock::Instants;
 
@@ -136,15 +136,15 @@ impl Monitor {
         &mut self,
         at: At,
         ending: Ending,
-        counts: Option<(u64, u64)>,
+        written: Option<Written>,
         started: Timestamp,
         now: Instants,
     ) -> Option<Signed> {
         let share = self.shares.get_mut(&at.share)?;
         let ended = share.now(now);
         let kept = share.running.remove(&at.key()).map(|current| share.release(current.run));
-        let (stdout, stderr) = counts.unwrap_or_default();
-        let uncounted = if counts.is_none() { kept.unwrap_or_default() } else { 0 };
+        let Written { stdout, stderr, redactions } = written.unwrap_or_default();
+        let uncounted = if written.is_none() { kept.unwrap_or_default() } else { 0 };
         share.count_output(stdout.saturating_add(stderr).saturating_add(uncounted));
         let event = Event::CallEnded {
             at: share.named(&at),
@@ -154,6 +154,7 @@ impl Monitor {
             stdout,
             stderr,
             uncounted,
+            redactions,
             started,
             ended,
         };
@@ -162,8 +163,17 @@ impl Monitor {
         }
         let ending = told(ending);
         let (share_id, id, call) = (at.share, at.id, at.content);
-        let statement =
-            OutcomeStatement { share: share_id, id, call, ending, stdout, stderr, started, ended };
+        let statement = OutcomeStatement {
+            share: share_id,
+            id,
+            call,
+            ending,
+            stdout,
+            stderr,
+            redactions,
+            started,
+            ended,
+        };
         let outcome = Signed::new(&statement, self.identity.signing_key());
         share.past.insert(at.key(), statement);
         outcome.ok()

@@ -135,6 +135,7 @@ impl Earlier {
                 stdout,
                 stderr,
                 uncounted,
+                redactions,
                 started,
                 ended,
             } => {
@@ -147,6 +148,7 @@ impl Earlier {
                     ending: told(ending.clone()),
                     stdout: *stdout,
                     stderr: *stderr,
+                    redactions: *redactions,
                     started: *started,
                     ended: *ended,
                 };
@@ -205,6 +207,7 @@ fn interrupt(
         ending: Ending::Interrupted,
         stdout: 0,
         stderr: 0,
+        redactions: 0,
         started: begun.started,
         ended,
     };
@@ -216,6 +219,7 @@ fn interrupt(
         ending: Ending::Interrupted,
         stdout: 0,
         stderr: 0,
+        redactions: 0,
         uncounted: begun.output_max,
         started: begun.started,
         ended,

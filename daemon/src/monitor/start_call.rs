@@ -11,7 +11,7 @@ use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 
 use super::Monitor;
-use super::calls::{Active, At, Run};
+use super::calls::{Active, At, Run, Written};
 use super::share::Share;
 use super::spawn::{Ended, Pool, Running};
 use super::start::chain;
@@ -60,7 +60,7 @@ impl Monitor {
         match self.spawn(account, &admitted.verb, &admitted.call) {
             Ok((running, output)) => {
                 self.broker.send(
-                    &ToBroker::Started { call: to, output_max },
+                    &ToBroker::Started { call: to, output_max, redact: admitted.verb.redact },
                     &[output.stdout.as_fd(), output.stderr.as_fd()],
                 );
                 let active = Active {
@@ -134,7 +134,7 @@ impl Monitor {
         ending: Ending,
         now: Instants,
     ) {
-        let outcome = self.close_call(at, ending, Some((0, 0)), started, now);
+        let outcome = self.close_call(at, ending, Some(Written::default()), started, now);
         // Its end is recorded, and not yet written: the receipt follows the writing.
         if let Some(outcome) = outcome {
             self.receipts.push(ToBroker::Outcome { call: to, outcome });

@@ -12,7 +12,7 @@ use wire::privsep::FromBroker;
 use super::Monitor;
 use super::audit::{Durability, Event, Said};
 use super::broker_link::Heard;
-use super::calls::{Batch, Run};
+use super::calls::{Batch, Run, Written};
 use super::owner_socket::Caller;
 use super::seats::Visitor;
 use super::spawn::Pool;
@@ -167,11 +167,11 @@ impl Monitor {
                 self.end_call(call, Ending::Cancelled, now);
             }
             FromBroker::Overflow { call } => self.cut_call(call, now),
-            FromBroker::Drained { call, stdout, stderr } => {
+            FromBroker::Drained { call, stdout, stderr, redactions } => {
                 let run = self.calls.find(call);
                 let active = run.and_then(|run| self.calls.active.get_mut(&run));
                 if let Some(active) = active {
-                    active.drained = Some((stdout, stderr));
+                    active.drained = Some(Written { stdout, stderr, redactions });
                 }
             }
             FromBroker::Told { share, seat, told } => self.take_told(share, seat, told),

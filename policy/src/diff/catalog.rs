@@ -67,6 +67,10 @@ fn differences(old: &Verb, new: &Verb) -> Option<String> {
     told.extend(
         (old.output_max != new.output_max).then(|| "another bound on its output".to_owned()),
     );
+    told.extend((old.redact != new.redact).then(|| {
+        let now = if new.redact { "masked" } else { "no longer masked" };
+        format!("secrets in its output are {now}")
+    }));
     let names: BTreeSet<_> = old.parameters.keys().chain(new.parameters.keys()).collect();
     for name in names {
         let said = parameter(old.parameters.get(name), new.parameters.get(name));

@@ -18,7 +18,14 @@ pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
     let Run::Exec(exec) = &verb.run;
-    leading(exec).filter_map(|name| of_parameter(verb, name, site)).collect()
+    let of_parameters = leading(exec).filter_map(|name| of_parameter(verb, name, site));
+    of_parameters.chain(unmasked(verb, site)).collect()
+}
+
+fn unmasked(verb: &Verb, site: &RuleSite) -> Option<Finding> {
+    let sentence = format!("secrets in what `{}` prints are not masked", verb.name);
+    let advice = "leave `redact = []` to verbs whose output is not text, or is known to the byte";
+    (!verb.redact).then(|| Finding::note("unmasked", site, sentence, advice))
 }
 
 /// The parameters that begin an element before any `--`.

@@ -83,6 +83,7 @@ fn verb(name: VerbName, table: Table<'_>) -> Result<Verb, TextFault> {
         run,
         timeout: table.get("timeout").map(units::duration).transpose()?,
         output_max: output_max(table)?,
+        redact: redact(table)?,
     })
 }
 
@@ -112,8 +113,22 @@ pub(super) fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) 
 fn output_max(table: Table<'_>) -> Result<Option<u64>, TextFault> {
     let Some(output) = table.get("output") else { return Ok(None) };
     let output = output.table()?;
-    output.only(&["max"])?;
-    output.need("max").and_then(units::size).map(Some)
+    output.only(&["max", "redact"])?;
+    output.get("max").map(units::size).transpose()
+}
+
+/// The rules that mask secrets; an empty list is none.
+fn redact(table: Table<'_>) -> Result<bool, TextFault> {
+    let output = table.get("output").map(Node::table).transpose()?;
+    let Some(rules) = output.and_then(|output| output.get("redact")) else { return Ok(true) };
+    let named = rules.array()?;
+    for rule in &named {
+        match rule.string()? {
+            "default" => {}
+            other => return Err(one_word(*rule, "set of rules", other, &["default"])),
+        }
+    }
+    Ok(!named.is_empty())
 }
 
 fn parameters(table: Table<'_>) -> Result<BTreeMap<ParameterName, Parameter>, TextFault> {

@@ -147,6 +147,13 @@ fn a_value_that_can_begin_with_a_dash_where_options_are_is_found() {
 }
 
 #[test]
+fn output_that_is_not_masked_is_noted() {
+    let verbs =
+        VERBS.replacen("effect = \"read\"\n", "effect = \"read\"\noutput = { redact = [] }\n", 1);
+    assert_eq!(codes(&verbs, GOOD), [("unmasked", Level::Note)]);
+}
+
+#[test]
 fn a_program_that_does_more_than_its_verb_says_is_found() {
     let text = "params = { x = { type = \"string\", pattern = \"[a-z]+\", required = true } }";
     let listed = "params = { x = { type = \"string\", one_of = [\"a\"], required = true } }";

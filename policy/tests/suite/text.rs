@@ -223,6 +223,10 @@ fn a_verb_says_all_that_it_must() {
             verb("run = { exec = { argv = [\"/bin/true\"] } }\noutput = { max = \"8MB\" }"),
             "is not a size",
         ),
+        (
+            verb("run = { exec = { argv = [\"/bin/true\"] } }\noutput = { redact = [\"defalt\"] }"),
+            "`defalt` is no set of rules: known here: default",
+        ),
     ] {
         let faults = verb_faults(&bad);
         assert!(faults.iter().any(|fault| fault.contains(says)), "{says}: {faults:?}");
@@ -237,13 +241,13 @@ summary = "s"
 effect = "write"
 run = { exec = { argv = ["/bin/echo", "--{{}}", "{x}"], dir = "/tmp", env = { A = "b" } } }
 timeout = "20s"
-output = { max = "8MiB" }
+output = { max = "8MiB", redact = [] }
 params = { x = { type = "int", min = 1, default = 0x10, summary = "how many" } }
 "#;
     let policy = policy::load(&[source("verbs.d/x.toml", text)], &[]).unwrap();
     let verb = policy.catalog().verb(&"a.b".parse().unwrap()).unwrap();
     assert_eq!(verb.timeout, Some(std::time::Duration::from_secs(20)));
-    assert_eq!(verb.output_max, Some(8 << 20));
+    assert_eq!((verb.output_max, verb.redact), (Some(8 << 20), false));
     let policy::Run::Exec(exec) = &verb.run;
     let arguments = crate::world::arguments([("x", policy::Value::Int(16))]);
     let texts = ["/bin/echo", "--{}", "16"].map(|text| policy::Element::Text(text.to_owned()));

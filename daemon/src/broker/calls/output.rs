@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use wire::frame::{STDERR, STDOUT};
@@ -10,6 +10,7 @@ use wire::frame::{STDERR, STDOUT};
 use super::super::cap::Budget;
 use super::super::lock::lock;
 use super::pipe::{Piece, Pipe, Scratch};
+use crate::redact::{Redactor, Rules};
 
 /// Both of a call's streams.
 pub(super) struct Output {
@@ -20,8 +21,16 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(stdout: OwnedFd, stderr: OwnedFd, output_max: u64) -> io::Result<Self> {
-        let pipes = [Pipe::new(STDOUT, stdout)?, Pipe::new(STDERR, stderr)?];
+    /// With `rules`, the secrets in it are masked.
+    pub(super) fn new(
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        output_max: u64,
+        rules: Option<&Arc<Rules>>,
+    ) -> io::Result<Self> {
+        let redactor = || rules.map(|rules| Redactor::new(Arc::clone(rules)));
+        let stdout = Pipe::new(STDOUT, stdout, redactor())?;
+        let pipes = [stdout, Pipe::new(STDERR, stderr, redactor())?];
         Ok(Self { pipes, budget: Budget::new(output_max), last: 1 })
     }
 
@@ -29,6 +38,21 @@ impl Output {
     pub(super) fn passed(&self) -> (u64, u64) {
         let [stdout, stderr] = &self.pipes;
         (stdout.passed(), stderr.passed())
+    }
+
+    /// How many secrets were masked, in both.
+    pub(super) fn redactions(&self) -> u64 {
+        self.pipes.iter().map(Pipe::redactions).fold(0, u64::saturating_add)
+    }
+
+    /// Whether something waits for the rest of its line.
+    pub(super) fn holds(&self) -> bool {
+        self.pipes.iter().any(Pipe::holds)
+    }
+
+    /// What waits for the rest of its line goes on.
+    pub(super) fn flush(&mut self) {
+        self.pipes.iter_mut().for_each(Pipe::flush);
     }
 
     pub(super) fn has_ended(&self) -> bool {

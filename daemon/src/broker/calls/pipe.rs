@@ -12,6 +12,7 @@ use tokio::net::unix::pipe::Receiver;
 use wire::frame::{HEADER, MAX_DATA, header};
 
 use super::super::cap::{Budget, Verdict};
+use crate::redact::Redactor;
 
 /// Where a piece is read to, with room for a frame's header before it. One serves all calls: it is used within one poll.
 pub(in super::super) struct Scratch(Box<[u8]>);
@@ -26,6 +27,11 @@ impl Default for Scratch {
 pub(super) struct Pipe {
     kind: u8,
     receiver: Option<Receiver>,
+    /// What looks for secrets in it, if anything does.
+    redactor: Option<Redactor>,
+    /// What has been looked at and waits to go on.
+    ready: Vec<u8>,
+    has_ended: bool,
     passed: u64,
 }
 
@@ -38,15 +44,18 @@ pub(super) enum Piece {
     Overflow(Option<Bytes>),
     /// Bytes over the limit.
     Discarded,
+    /// Bytes that are held back until more of their line is there, or their time is over.
+    Held,
     /// Nobody writes to it any more.
     End,
 }
 
 impl Pipe {
     /// Output of this kind of frame.
-    pub(super) fn new(kind: u8, read_end: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(kind: u8, read_end: OwnedFd, redactor: Option<Redactor>) -> io::Result<Self> {
         let receiver = Some(Receiver::from_owned_fd(read_end)?);
-        Ok(Self { kind, receiver, passed: 0 })
+        let (ready, has_ended) = (Vec::new(), false);
+        Ok(Self { kind, receiver, redactor, ready, has_ended, passed: 0 })
     }
 
     /// Bytes that were passed on.
@@ -54,8 +63,24 @@ impl Pipe {
         self.passed
     }
 
+    /// How many secrets were masked in it.
+    pub(super) fn redactions(&self) -> u64 {
+        self.redactor.as_ref().map_or(0, Redactor::masked)
+    }
+
     pub(super) fn has_ended(&self) -> bool {
-        self.receiver.is_none()
+        self.has_ended
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        self.redactor.as_ref().is_some_and(Redactor::holds)
+    }
+
+    /// What is held goes on with the next piece.
+    pub(super) fn flush(&mut self) {
+        if let Some(redactor) = &mut self.redactor {
+            redactor.flush(&mut self.ready);
+        }
     }
 
     /// The next piece, once there is one. After the end there is none.
@@ -65,6 +90,9 @@ impl Pipe {
         scratch: &mut Scratch,
         budget: &mut Budget,
     ) -> Poll<Piece> {
+        if let Some(piece) = self.waiting(budget) {
+            return Poll::Ready(piece);
+        }
         let Some(receiver) = self.receiver.as_mut() else { return Poll::Pending };
         let mut buffer = ReadBuf::new(scratch.body());
         let read = ready!(Pin::new(receiver).poll_read(cx, &mut buffer));
@@ -78,6 +106,9 @@ impl Pipe {
         scratch: &mut Scratch,
         budget: &mut Budget,
     ) -> Option<Piece> {
+        if let Some(piece) = self.waiting(budget) {
+            return Some(piece);
+        }
         let receiver = self.receiver.as_ref()?;
         match rustix::io::read(receiver, scratch.body()) {
             Err(Errno::AGAIN | Errno::INTR) => None,
@@ -89,7 +120,14 @@ impl Pipe {
     fn piece(&mut self, length: usize, scratch: &mut Scratch, budget: &mut Budget) -> Piece {
         if length == 0 {
             self.receiver = None;
-            return Piece::End;
+            if let Some(redactor) = self.redactor.as_mut().filter(|_| !budget.is_over()) {
+                redactor.finish(&mut self.ready);
+            }
+            return self.waiting(budget).unwrap_or(Piece::End);
+        }
+        if let Some(redactor) = self.redactor.as_mut().filter(|_| !budget.is_over()) {
+            redactor.push(scratch.body().get(..length).unwrap_or_default(), &mut self.ready);
+            return self.waiting(budget).unwrap_or(Piece::Held);
         }
         match budget.admit(length) {
             Verdict::Pass => {
@@ -101,6 +139,36 @@ impl Pipe {
             }
             Verdict::Discard => Piece::Discarded,
         }
+    }
+
+    /// What waits to go on, a frame at a time; and once, after the last of it, the end.
+    fn waiting(&mut self, budget: &mut Budget) -> Option<Piece> {
+        if self.ready.is_empty() {
+            let ends = self.receiver.is_none() && !self.has_ended;
+            self.has_ended |= ends;
+            return ends.then_some(Piece::End);
+        }
+        let length = self.ready.len().min(MAX_DATA);
+        Some(match budget.admit(length) {
+            Verdict::Pass => self.frame(length).map_or(Piece::Discarded, Piece::Frame),
+            Verdict::Overflow(passed) => {
+                let frame = if passed == 0 { None } else { self.frame(passed) };
+                self.ready.clear();
+                Piece::Overflow(frame)
+            }
+            Verdict::Discard => {
+                self.ready.clear();
+                Piece::Discarded
+            }
+        })
+    }
+
+    fn frame(&mut self, length: usize) -> Option<Bytes> {
+        let mut frame = Vec::with_capacity(HEADER.saturating_add(length));
+        frame.extend_from_slice(&header(self.kind, length).ok()?);
+        frame.extend(self.ready.drain(..length));
+        self.count(length);
+        Some(Bytes::from(frame))
     }
 
     fn count(&mut self, passed: usize) -> usize {

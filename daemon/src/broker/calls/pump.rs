@@ -1,6 +1,6 @@
 //! One call's task: from the question to the last byte of the answer.
 
-use std::os::fd::OwnedFd;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,9 @@ const LINGER: Duration = Duration::from_millis(2);
 /// How long a pipe may stay open after the last process of its call: somebody else has it.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long the beginning of a line may wait for the rest of it, in which a secret may end.
+const HOLD: Duration = Duration::from_millis(50);
+
 /// What may wait for a slow reader once nobody writes any more: two pipes of the largest size.
 const DRAIN_MAX: usize = 2 * 1024 * 1024;
 
@@ -44,6 +47,9 @@ pub(super) struct Pump {
     stage: Stage,
     cancel: Cancel,
     passed: (u64, u64),
+    redactions: u64,
+    /// Until when the beginning of a line may wait.
+    hold: Option<Instant>,
     /// It wrote more than it may.
     over: bool,
     /// Until when the start of the call may wait for company.
@@ -107,6 +113,8 @@ impl Pump {
             stage: Stage::Asked,
             cancel: Cancel::No,
             passed: (0, 0),
+            redactions: 0,
+            hold: None,
             over: false,
             linger: None,
             grace: None,
@@ -170,13 +178,15 @@ impl Pump {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        [self.linger, self.grace, self.drain].into_iter().flatten().min()
+        [self.linger, self.grace, self.drain, self.hold].into_iter().flatten().min()
     }
 
     fn obey(&mut self, order: Order) -> Course {
         match order {
-            Order::Started { stdout, stderr, output_max } => {
-                self.start(stdout, stderr, output_max);
+            Order::Started { stdout, stderr, output_max, redact } => {
+                let rules = redact.then_some(&self.broker.rules);
+                let output = Output::new(stdout, stderr, output_max, rules);
+                self.start(output);
                 Course::On
             }
             Order::Say(frame) => {
@@ -200,8 +210,8 @@ impl Pump {
         }
     }
 
-    fn start(&mut self, stdout: OwnedFd, stderr: OwnedFd, output_max: u64) {
-        match Output::new(stdout, stderr, output_max) {
+    fn start(&mut self, output: io::Result<Output>) {
+        match output {
             Ok(output) => self.output = Some(output),
             Err(fault) => tracing::error!(%fault, "a call's output cannot be read"),
         }
@@ -214,7 +224,7 @@ impl Pump {
     fn last_word(&mut self, frame: Vec<u8>) -> Course {
         self.stage = Stage::Closing;
         self.output = None;
-        (self.linger, self.grace, self.drain) = (None, None, None);
+        (self.linger, self.grace, self.drain, self.hold) = (None, None, None, None);
         self.slot = None;
         if self.holder.is_none() {
             return Course::Over;
@@ -315,9 +325,11 @@ impl Pump {
                 self.over = true;
                 self.say_overflow();
             }
-            Piece::Discarded => {}
+            Piece::Discarded | Piece::Held => {}
             Piece::End => self.drained_if_empty(),
         }
+        let holds = self.output.as_ref().is_some_and(Output::holds);
+        self.hold = holds.then(|| self.hold.unwrap_or_else(|| Instant::now() + HOLD));
     }
 
     fn pass_on(&mut self, frame: Bytes) {
@@ -347,7 +359,10 @@ impl Pump {
     }
 
     fn drained(&mut self) {
-        self.passed = self.output.take().map_or((0, 0), |output| output.passed());
+        if let Some(output) = self.output.take() {
+            (self.passed, self.redactions) = (output.passed(), output.redactions());
+        }
+        self.hold = None;
         self.stage = Stage::Drained;
         self.drain = None;
         self.say_drained();
@@ -356,6 +371,10 @@ impl Pump {
     fn due(&mut self) -> Course {
         let now = Instant::now();
         self.linger = self.linger.filter(|until| *until > now);
+        if self.hold.is_some_and(|until| until <= now) {
+            self.hold = None;
+            self.output.iter_mut().for_each(Output::flush);
+        }
         if self.grace.is_some_and(|until| until <= now) {
             self.grace = None;
             self.outgoing.clear();
@@ -379,8 +398,8 @@ impl Pump {
     }
 
     fn say_drained(&self) {
-        let (stdout, stderr) = self.passed;
-        self.broker.monitor.say(&FromBroker::Drained { call: self.call, stdout, stderr });
+        let ((stdout, stderr), redactions, call) = (self.passed, self.redactions, self.call);
+        self.broker.monitor.say(&FromBroker::Drained { call, stdout, stderr, redactions });
     }
 }
 

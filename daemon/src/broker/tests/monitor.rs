@@ -128,7 +128,7 @@ impl Monitor {
 
     pub(super) async fn drained(&mut self) -> (CallRef, u64, u64) {
         self.hear(|message| match message {
-            FromBroker::Drained { call, stdout, stderr } => Some((*call, *stdout, *stderr)),
+            FromBroker::Drained { call, stdout, stderr, .. } => Some((*call, *stdout, *stderr)),
             _ => None,
         })
         .await

@@ -26,7 +26,7 @@ impl Monitor {
     pub(super) fn start_call(&self, call: CallRef, output_max: u64) -> Verb {
         let (stdout, stdout_end) = pipe();
         let (stderr, stderr_end) = pipe();
-        let started = ToBroker::Started { call, output_max };
+        let started = ToBroker::Started { call, output_max, redact: true };
         self.say_with(&started, &[stdout.as_fd(), stderr.as_fd()]);
         let sender = |end| Sender::from_owned_fd(end).unwrap();
         Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) }

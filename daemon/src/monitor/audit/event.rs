@@ -345,6 +345,9 @@ pub enum Event {
         /// Bytes that it may have written beside these: the most it could, where nobody was left to count.
         #[serde(default)]
         uncounted: u64,
+        /// Secrets that were masked in both.
+        #[serde(default)]
+        redactions: u64,
         /// When it was started.
         #[serde(with = "rfc3339_text")]
         started: Timestamp,

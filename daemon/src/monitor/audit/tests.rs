@@ -66,6 +66,7 @@ fn end(call: u8) -> Event {
         stdout: 12,
         stderr: 0,
         uncounted: 0,
+        redactions: 0,
         started: Timestamp(1_000),
         ended: Timestamp(2_000),
     }
@@ -155,6 +156,7 @@ fn every_event_is_read_back_as_it_was_written() {
             stdout: 0,
             stderr: u64::MAX,
             uncounted: 7,
+            redactions: 8,
             started: Timestamp(0),
             ended: Timestamp(1),
         },

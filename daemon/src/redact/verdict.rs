@@ -1,0 +1,92 @@
+//! Whether what has the form of a secret is one.
+
+/// How much its form says already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// A token with a beginning of its own, at the beginning of a word.
+    Token,
+    /// Whatever stands there is one.
+    Within,
+    /// What stands after a name such as `password`: anything but a blank form.
+    Password,
+    /// What stands after a name such as `token`, in which people write other things too.
+    Named,
+}
+
+/// Bits a character of a value that nobody has thought up: words have less.
+const ENTROPY_FLOOR: f64 = 2.8;
+/// The shortest value after a name such as `token`.
+const NAMED_MIN: usize = 8;
+
+/// Values that stand for a secret and are none.
+const BLANKS: [&str; 17] = [
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "string",
+    "required",
+    "optional",
+    "hidden",
+    "redacted",
+    "masked",
+    "changeme",
+    "example",
+    "empty",
+];
+
+pub(super) fn is_secret(kind: Kind, value: &[u8]) -> bool {
+    match kind {
+        Kind::Token | Kind::Within => true,
+        Kind::Password => !is_blank(value),
+        Kind::Named => !is_blank(value) && looks_drawn(value),
+    }
+}
+
+/// A placeholder: a name to be filled in, stars, a word that says that there is nothing.
+fn is_blank(value: &[u8]) -> bool {
+    let Some(first) = value.first() else { return true };
+    let is_filled_in = b"$%{<*[(/".contains(first) && !value.iter().any(u8::is_ascii_digit);
+    let is_one_character = value.iter().all(|byte| byte == first);
+    let word = BLANKS.iter().any(|blank| value.eq_ignore_ascii_case(blank.as_bytes()));
+    is_filled_in || is_one_character || word || value.starts_with(b"[redacted")
+}
+
+/// Whether it looks like drawn from a generator and not like words, a path or a number.
+fn looks_drawn(value: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| value.iter().any(class);
+    let letters = has(u8::is_ascii_alphabetic);
+    let mixed = has(u8::is_ascii_digit)
+        || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && value.len() >= 16);
+    value.len() >= NAMED_MIN && letters && mixed && entropy(value) >= ENTROPY_FLOOR
+}
+
+/// Shannon's, of the bytes, in bits.
+fn entropy(value: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in value {
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count += 1;
+        }
+    }
+    let all = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    let part = |count: &u32| {
+        let share = f64::from(*count) / all;
+        -share * share.log2()
+    };
+    counts.iter().filter(|count| **count > 0).map(part).sum()
+}
+
+/// What a word is made of: a token does not begin in the middle of one.
+pub(super) fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// What a token is made of.
+pub(super) fn is_of_token(byte: u8) -> bool {
+    is_of_word(byte) || b"-.+/=".contains(&byte)
+}

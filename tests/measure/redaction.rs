@@ -1,0 +1,92 @@
+//! Masking secrets: how fast, how many of them, and how much that is none.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use daemon::redact::{Redactor, Rules};
+use tests::corpus::{leaks, lookalikes};
+
+use crate::figure::Figure;
+use crate::reading::Reading;
+use crate::sample::Samples;
+
+/// As much as one read of a pipe gives.
+const PIECE: usize = 64 * 1024;
+const SIZE: usize = 32 << 20;
+const ROUNDS: usize = 7;
+
+fn rules() -> Arc<Rules> {
+    Arc::new(Rules::built_in().expect("the rules"))
+}
+
+fn redacted(rules: &Arc<Rules>, text: &str) -> String {
+    let (mut redactor, mut out) = (Redactor::new(Arc::clone(rules)), Vec::new());
+    redactor.push(text.as_bytes(), &mut out);
+    redactor.finish(&mut out);
+    String::from_utf8(out).expect("text")
+}
+
+/// On one core, of log text in which a line of a thousand has a secret.
+pub fn speed(figure: &Figure) -> Vec<Reading> {
+    let (plain, secret) = (lookalikes(50), leaks(1));
+    let mut text = String::with_capacity(SIZE + PIECE);
+    let mut secrets = secret.iter().cycle();
+    for (number, line) in plain.iter().cycle().enumerate() {
+        text.push_str(line);
+        text.push('\n');
+        if number % 1000 == 999 {
+            text.push_str(&secrets.next().expect("some").line);
+            text.push('\n');
+        }
+        if text.len() >= SIZE {
+            break;
+        }
+    }
+    let rules = rules();
+    let took: Samples = (0..ROUNDS)
+        .map(|_| {
+            let mut redactor = Redactor::new(Arc::clone(&rules));
+            let mut out = Vec::with_capacity(2 * PIECE);
+            let begun = Instant::now();
+            for piece in text.as_bytes().chunks(PIECE) {
+                redactor.push(piece, &mut out);
+                out.clear();
+            }
+            redactor.finish(&mut out);
+            begun.elapsed()
+        })
+        .collect();
+    let rate = |seconds: f64| text.len() as f64 / 1e6 / seconds;
+    let (median, worst) = (rate(took.median()), rate(took.percentile(90)));
+    let spread = format!("p90 {worst:.0} MB/s over {ROUNDS}");
+    vec![figure.read(
+        median,
+        spread,
+        format!("{} MB of log text in pieces of 64 KiB", text.len() / 1_000_000),
+    )]
+}
+
+/// Of lines with a secret, those in which nothing of it is left.
+pub fn recall(figure: &Figure) -> Vec<Reading> {
+    let (rules, all) = (rules(), leaks(200));
+    let missed = all.iter().filter(|leak| redacted(&rules, &leak.line).contains(&leak.secret));
+    let missed = missed.count();
+    let value = (all.len() - missed) as f64 / all.len() as f64;
+    vec![figure.read(
+        value,
+        "the same each time".to_owned(),
+        format!("{missed} of {} missed", all.len()),
+    )]
+}
+
+/// Of lines without one, those in which something is masked.
+pub fn overmask(figure: &Figure) -> Vec<Reading> {
+    let (rules, all) = (rules(), lookalikes(400));
+    let changed = all.iter().filter(|line| redacted(&rules, line) != **line).count();
+    let value = changed as f64 / all.len() as f64;
+    vec![figure.read(
+        value,
+        "the same each time".to_owned(),
+        format!("{changed} of {} changed", all.len()),
+    )]
+}
