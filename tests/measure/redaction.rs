@@ -56,7 +56,7 @@ pub fn speed(figure: &Figure) -> Vec<Reading> {
             begun.elapsed()
         })
         .collect();
-    let rate = |seconds: f64| text.len() as f64 / 1e6 / seconds;
+    let rate = |milliseconds: f64| text.len() as f64 / 1e3 / milliseconds;
     let (median, worst) = (rate(took.median()), rate(took.percentile(90)));
     let spread = format!("p90 {worst:.0} MB/s over {ROUNDS}");
     vec![figure.read(

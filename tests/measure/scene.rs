@@ -14,7 +14,7 @@ summary = "Zeros"
 effect  = "read"
 run     = { exec = { argv = ["/bin/dd", "if=/dev/zero", "bs=64K", "count={blocks}", "status=none"] } }
 timeout = "5m"
-output  = { max = "4GiB" }
+output  = { max = "4GiB", redact = [] }
 [verb."test.bulk".params]
 blocks = { type = "int", min = 1, max = 65536, required = true }
 "#;

@@ -233,7 +233,10 @@ impl Rule {
             return None;
         }
         let end = word.saturating_add(SECRET_MAX).min(bytes.len());
-        let found = self.form.captures(bytes.get(word..end)?)?;
+        let from_word = bytes.get(word..end)?;
+        // Most words are only words: told without room for groups.
+        let length = self.form.find(from_word)?.end();
+        let found = self.form.captures(from_word.get(..length)?)?;
         let secret =
             (1..found.len()).find_map(|group| found.get(group)).or_else(|| found.get(0))?;
         if !verdict::is_secret(self.kind, secret.as_bytes()) {
