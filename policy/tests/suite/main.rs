@@ -1,6 +1,7 @@
 //! The policy crate from the outside: conformance cases, passports, laws, and text.
 
 #[cfg(test)]
+mod confinement;
 mod conformance;
 #[cfg(test)]
 mod consent;
