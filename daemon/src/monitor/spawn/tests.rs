@@ -475,7 +475,7 @@ fn ru5_limits_hold() {
             cpu: Some(55),
         };
         let (_, out, _) = run(&mut world(way), &verb);
-        assert_eq!(out, "77\n0\n88\n101376\n66\n55\n77\n", "{way:?}");
+        assert_eq!(out, "77\n0\n88\n101376\n132\n55\n77\n", "{way:?}");
     }
 }
 
