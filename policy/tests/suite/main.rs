@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod confinement;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod consent;
