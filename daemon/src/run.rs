@@ -6,11 +6,14 @@
 mod contain;
 mod descendants;
 mod exec;
+mod limits;
 mod opened;
 mod order;
 mod owner;
 mod packet;
+mod reach;
 pub(crate) mod shed;
+mod system_calls;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +24,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
 #[cfg(test)]
 pub(crate) use order::Opened;
-pub(crate) use order::{Account, Argument, Attached, Known, Limits, Order, Report, Status};
+pub(crate) use order::{Account, Argument, Attached, Known, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;
 pub(crate) use packet::{PacketFault, reports, send_order};

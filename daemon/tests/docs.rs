@@ -14,6 +14,7 @@ mod docs {
     const STRAY: &str = "zzzzzzzz = 1";
 
     const VERB: &str = "[verb.\"a.b\"]\n";
+    const LIMITING: &str = "effect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"], limits = { zzzzzzzz = 1 } } }\n";
     const RUNNING: &str =
         "summary = \"s\"\neffect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"] } }\n";
 
@@ -116,6 +117,7 @@ mod docs {
         for (heading, stray) in [
             ("### A verb", format!("{VERB}{STRAY}\n")),
             ("### What `exec` takes", format!("{VERB}run = {{ exec = {{ {STRAY} }} }}\n")),
+            ("### `limits`", format!("{VERB}{LIMITING}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {
             assert_eq!(policy_keys(heading), known_to_policy(&stray, ""), "below `{heading}`");
@@ -167,7 +169,7 @@ mod docs {
             .filter_map(row)
             .map(|(code, _)| code)
             .collect();
-        let sources = ["catalog", "delegates", "grants", "programs"];
+        let sources = ["catalog", "confinement", "delegates", "grants", "programs"];
         let code = sources.map(|name| read(&format!("policy/src/lint/{name}.rs"))).concat();
         for finding in &told {
             assert!(

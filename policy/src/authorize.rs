@@ -251,12 +251,13 @@ impl<'a> Judgement<'a> {
         })
     }
 
-    /// Of exactly what will run: another value, command or owner is another digest.
+    /// Of exactly what will run: another value, command, containment or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let Run::Exec(exec) = &verb.run;
         let argv = verb.command(&call.arguments);
         let takes = format!("{:?}", verb.parameters);
-        let run = (argv, &exec.dir, &exec.env, takes, &self.standing.owner);
+        let contained = &exec.confinement;
+        let run = (argv, &exec.dir, &exec.env, contained, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod audience;
 mod authorize;
 mod compare;
+mod confinement;
 mod consent;
 mod constraint;
 mod delegation;
@@ -47,6 +48,7 @@ pub use address::Network;
 pub use authorize::{
     Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
 };
+pub use confinement::{Confinement, ProcessLimits, Reach, SystemCalls};
 pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};

@@ -1,6 +1,7 @@
 //! What is well-formed, loads, and still deserves a second look before anyone relies on it.
 
 mod catalog;
+mod confinement;
 mod delegates;
 mod grants;
 mod programs;
@@ -79,6 +80,7 @@ impl Finding {
 pub fn lint(policy: &Policy) -> Vec<Finding> {
     let mut findings = catalog::findings(policy);
     findings.extend(programs::findings(policy));
+    findings.extend(confinement::findings(policy));
     findings.extend(grants::findings(policy));
     findings.extend(delegates::findings(policy));
     findings.sort();

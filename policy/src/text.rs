@@ -1,5 +1,6 @@
 //! TOML to checked types, with line, column and the nearest known name.
 
+mod confinement;
 mod delegates;
 mod document;
 mod expectations;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::Confinement;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
@@ -123,6 +124,8 @@ pub struct Exec {
     pub dir: Option<String>,
     /// What is added to the clean environment.
     pub env: BTreeMap<String, String>,
+    /// How it is contained.
+    pub confinement: Confinement,
 }
 
 impl Exec {

@@ -2,6 +2,7 @@
 
 mod boundary;
 mod consent;
+mod contained;
 mod groups;
 mod handing;
 mod paths;

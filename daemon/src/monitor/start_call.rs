@@ -17,7 +17,7 @@ use super::spawn::{Ended, Pool, Running};
 use super::start::chain;
 use crate::clock::Instants;
 use crate::config::Mode;
-use crate::run::{Account, Argument, Attached, Limits, Order};
+use crate::run::{Account, Argument, Attached, Order};
 
 /// A permit and where its output goes, while its record is written.
 pub(super) struct Start {
@@ -102,7 +102,7 @@ impl Monitor {
             arguments: verb.command(&call.arguments).into_iter().map(Argument::from).collect(),
             environment: exec.env.clone(),
             directory: exec.dir.clone(),
-            limits: Limits::default(),
+            confinement: exec.confinement.clone(),
         };
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;

@@ -2,28 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::fcntl::AtFlags;
 use nix::sys::signal::SigSet;
 use nix::unistd::{execve, execveat};
+use policy::Confinement;
 use rustix::fs::{Mode, fstat, stat};
 use rustix::io::write;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, chdir, getrlimit, set_dumpable_behavior,
+    DumpableBehavior, Resource, Signal, chdir, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit, setsid, umask,
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use thiserror::Error;
 
+use super::limits::{self, exactly};
 use super::opened::{self, OpenFault};
-use super::order::{Argument, Attached, Limits, Order, Received, Report};
+use super::order::{Argument, Attached, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
+use super::reach::{self, Given, ReachFault};
+use super::system_calls::{FilterFault, Filters};
 use super::{MAX_GROUPS, Place, shed};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -48,6 +54,10 @@ pub(super) enum NotStarted {
     Nul,
     #[error(transparent)]
     Open(#[from] OpenFault),
+    #[error(transparent)]
+    Reach(#[from] ReachFault),
+    #[error(transparent)]
+    Filter(#[from] FilterFault),
     /// The monitor went away, or took its order back.
     #[error("it was ended before it began")]
     Withdrawn,
@@ -103,18 +113,25 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     let mut image = Image::new(&order, &owner)?;
     let program = step("attach the standard streams", attach(attached))?;
     close_fds::set_fds_cloexec(3, &[]);
-    step("set limits", limit(order.limits))?;
     owner.assume()?;
     step("drop capabilities", shed::capabilities())?;
     step("begin a keyring", shed::keyring())?;
     enter(order.directory.as_deref(), &owner)?;
     // As the owner, and after what marks descriptors to be closed: the verb keeps these.
     image.open(order.arguments)?;
+    let Confinement { limits, reach, system_calls } = order.confinement;
+    if let Some(reach) = reach {
+        reach::restrict(&reach, &image.given(program.as_ref()))?;
+    }
+    let filters = Filters::of(system_calls)?;
     step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // Asked after the line above, so that a parent that died before it is seen here.
     if is_over(socket) {
         return Err(NotStarted::Withdrawn);
     }
+    // What was opened for the verb has higher numbers than a limit may let it open.
+    step("set limits", limits::set(limits))?;
+    filters.apply()?;
     Err(image.execute(program.as_ref()))
 }
 
@@ -138,22 +155,6 @@ fn attach(attached: Attached) -> io::Result<Option<OwnedFd>> {
     Ok(attached.program)
 }
 
-fn limit(limits: Limits) -> rustix::io::Result<()> {
-    at_most(Resource::Nofile, limits.open_files)?;
-    at_most(Resource::Nproc, limits.processes)
-}
-
-/// An upper bound: one that is lower already stays.
-fn at_most(resource: Resource, bound: Option<u64>) -> rustix::io::Result<()> {
-    let Some(bound) = bound else { return Ok(()) };
-    let allowed = getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    setrlimit(resource, exactly(bound.min(allowed)))
-}
-
-fn exactly(value: u64) -> Rlimit {
-    Rlimit { current: Some(value), maximum: Some(value) }
-}
-
 /// As the owner, whom another's directory, or a remote one, may not let in.
 fn enter(directory: Option<&str>, owner: &Owner) -> Result<(), NotStarted> {
     match directory {
@@ -168,6 +169,8 @@ struct Image {
     path: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
+    /// Those of the arguments that are names of descriptors.
+    opened: Vec<String>,
 }
 
 impl Image {
@@ -176,6 +179,7 @@ impl Image {
         Ok(Self {
             path: c_string(order.program.as_str())?,
             arguments: Vec::new(),
+            opened: Vec::new(),
             environment: environment
                 .into_iter()
                 .map(|(name, value)| c_string(format!("{name}={value}")))
@@ -185,9 +189,17 @@ impl Image {
 
     fn open(&mut self, arguments: Vec<Argument>) -> Result<(), NotStarted> {
         for argument in arguments {
-            self.arguments.push(c_string(opened::text(argument)?)?);
+            let is_path = matches!(argument, Argument::Opened(_));
+            let text = opened::text(argument)?;
+            self.opened.extend(is_path.then(|| text.clone()));
+            self.arguments.push(c_string(text)?);
         }
         Ok(())
+    }
+
+    fn given<'a>(&'a self, judged: Option<&'a OwnedFd>) -> Given<'a> {
+        let program = Path::new(OsStr::from_bytes(self.path.as_bytes()));
+        Given { judged, program, opened: &self.opened }
     }
 
     fn execute(&self, program: Option<&OwnedFd>) -> NotStarted {

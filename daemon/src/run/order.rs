@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
+use policy::Confinement;
 use serde::{Deserialize, Serialize};
 
 /// One verb to execute.
@@ -18,7 +19,7 @@ pub(crate) struct Order {
     pub(crate) environment: BTreeMap<String, String>,
     /// Where it runs: this directory, which must be there, or else home, or where that is missing `/`.
     pub(crate) directory: Option<String>,
-    pub(crate) limits: Limits,
+    pub(crate) confinement: Confinement,
 }
 
 /// One argument of the verb.
@@ -63,15 +64,6 @@ pub(crate) enum Account {
     Become { uid: u32, name: String },
     /// The user who runs the daemon. Nothing is looked up and nothing changes.
     Stay { name: String, home: String },
-}
-
-/// Upper bounds on one process of the verb; those not given stay as they are.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    pub(crate) open_files: Option<u64>,
-    /// Counts all of the owner's processes, not only the verb's.
-    pub(crate) processes: Option<u64>,
 }
 
 /// The descriptors that go with an order.

@@ -186,11 +186,12 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsRawFd;
 
+    use policy::{Confinement, ProcessLimits, Reach, SystemCalls};
     use proptest::prelude::*;
     use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 
     use super::*;
-    use crate::run::order::{Account, Argument, Limits, Status};
+    use crate::run::order::{Account, Argument, Status};
 
     fn pair() -> (OwnedFd, OwnedFd) {
         let kind = SocketType::SEQPACKET;
@@ -204,7 +205,14 @@ mod tests {
             arguments: ["/bin/true", "--", "-x"].map(|text| Argument::Text(text.into())).into(),
             environment: BTreeMap::from([("TERM".into(), "dumb".into())]),
             directory: Some("/".into()),
-            limits: Limits { open_files: Some(64), processes: None },
+            confinement: Confinement {
+                limits: ProcessLimits { open_files: Some(64), ..ProcessLimits::default() },
+                reach: Some(Reach {
+                    read: vec!["/var/log".parse().unwrap()],
+                    write: vec!["/".parse().unwrap()],
+                }),
+                system_calls: SystemCalls::Read,
+            },
         }
     }
 

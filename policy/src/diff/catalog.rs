@@ -61,6 +61,9 @@ fn differences(old: &Verb, new: &Verb) -> Option<String> {
     told.extend((before.argv != after.argv).then(|| "runs another command".to_owned()));
     told.extend((before.dir != after.dir).then(|| "runs in another directory".to_owned()));
     told.extend((before.env != after.env).then(|| "has another environment".to_owned()));
+    told.extend(
+        (before.confinement != after.confinement).then(|| "is contained otherwise".to_owned()),
+    );
     told.extend((old.run != new.run && told.is_empty()).then(|| "runs otherwise".to_owned()));
     told.extend((old.effect != new.effect).then(|| format!("{} → {}", old.effect, new.effect)));
     told.extend((old.timeout != new.timeout).then(|| "another timeout".to_owned()));

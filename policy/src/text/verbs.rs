@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
-use super::{Source, TextFault, limits, units};
+use super::{Source, TextFault, confinement, limits, units};
+use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName, shown};
@@ -73,7 +74,7 @@ pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
 fn verb(name: VerbName, table: Table<'_>) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
     let parameters = parameters(table)?;
-    let run = run(table.need("run")?)?;
+    let run = run(table)?;
     check_use(table, &parameters, &run)?;
     Ok(Verb {
         name,
@@ -184,17 +185,17 @@ fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
     })
 }
 
-fn run(node: Node<'_>) -> Result<Run, TextFault> {
-    let table = node.table()?;
+fn run(verb: Table<'_>) -> Result<Run, TextFault> {
+    let table = verb.need("run")?.table()?;
     if let Some(stray) = table.entries().find(|entry| entry.key != "exec") {
         let message = format!("`{}` is not an executor: known here: exec", shown(stray.key));
         return Err(stray.place.fault(message));
     }
-    exec(table.need("exec")?.table()?).map(Run::Exec)
+    exec(table.need("exec")?.table()?, verb).map(Run::Exec)
 }
 
-fn exec(table: Table<'_>) -> Result<Exec, TextFault> {
-    table.only(&["argv", "dir", "env"])?;
+fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
+    table.only(&[["argv", "dir", "env"].as_slice(), confinement::FIELDS.as_slice()].concat())?;
     let argv = table.need("argv")?;
     let elements = argv.array()?;
     let program = elements.first().ok_or_else(|| argv.place.fault("`argv` names no program"))?;
@@ -210,7 +211,14 @@ fn exec(table: Table<'_>) -> Result<Exec, TextFault> {
         argv: parsed,
         dir: table.get("dir").map(directory).transpose()?,
         env: environment(table)?,
+        confinement: confinement::read(table, usual_calls(verb)?)?,
     })
+}
+
+/// What the verb's effect means where nothing else is said. One without an effect is refused, but not here.
+fn usual_calls(verb: Table<'_>) -> Result<SystemCalls, TextFault> {
+    let effect = verb.get("effect").map(effect).transpose()?;
+    Ok(effect.map_or(SystemCalls::Read, SystemCalls::from))
 }
 
 fn directory(node: Node<'_>) -> Result<String, TextFault> {

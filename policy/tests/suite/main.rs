@@ -1,6 +1,8 @@
 //! The policy crate from the outside: conformance cases, passports, laws, and text.
 
 #[cfg(test)]
+mod confinement;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod consent;

@@ -1,5 +1,7 @@
 //! Real runners and real processes. As root, since only root becomes others.
 
+mod contained;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -11,6 +13,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use policy::{Confinement, ProcessLimits, SystemCalls};
 use rustix::event::poll;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -19,7 +22,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Instants;
-use crate::run::{Account, Argument, Limits};
+use crate::run::{Account, Argument};
 
 const NOBODY: u32 = 65534;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,7 +101,11 @@ fn order(arguments: &[&str]) -> Order {
         arguments: arguments.iter().map(|&text| Argument::Text(text.into())).collect(),
         environment: BTreeMap::from([(MARK.into(), mark())]),
         directory: None,
-        limits: Limits::default(),
+        confinement: Confinement {
+            limits: ProcessLimits::default(),
+            reach: None,
+            system_calls: SystemCalls::Read,
+        },
     }
 }
 
@@ -300,7 +307,7 @@ fn ru4_a_verb_that_only_forks_dies() {
         let mut verb = shell("f() { f & f & }; echo begun; f; wait");
         // An account that no other test uses: a limit on processes counts all of an account's.
         verb.account = Account::Become { uid: 7, name: "lp".into() };
-        verb.limits.processes = Some(200);
+        verb.confinement.limits.processes = Some(200);
         let mut running = world.runners.start(&verb, attached).unwrap();
         assert_eq!(outputs.wait_for_line(), "begun");
         running.kill().unwrap();
@@ -456,12 +463,19 @@ fn ru5_only_three_descriptors_are_open_and_the_session_is_its_own() {
 #[test]
 fn ru5_limits_hold() {
     for way in WAYS {
-        let mut verb = shell("ulimit -n; ulimit -c; ulimit -u");
+        let mut verb =
+            shell("ulimit -n; ulimit -c; ulimit -u; ulimit -v; ulimit -f; ulimit -t; ulimit -Hn");
         verb.program = "/bin/bash".into();
         verb.account = Account::Become { uid: 8, name: "mail".into() };
-        verb.limits = Limits { open_files: Some(77), processes: Some(88) };
+        verb.confinement.limits = ProcessLimits {
+            memory: Some(99 << 20),
+            processes: Some(88),
+            open_files: Some(77),
+            file_size: Some(66 << 10),
+            cpu: Some(55),
+        };
         let (_, out, _) = run(&mut world(way), &verb);
-        assert_eq!(out, "77\n0\n88\n", "{way:?}");
+        assert_eq!(out, "77\n0\n88\n101376\n132\n55\n77\n", "{way:?}");
     }
 }
 

@@ -1,0 +1,64 @@
+//! How a program is contained: what root lets it use, reach and ask of the kernel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::path::Root;
+use crate::verb::Effect;
+
+/// How a program is contained, besides being its owner's.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// What each of its processes may use.
+    pub limits: ProcessLimits,
+    /// Which files it may touch; without it, those that the owner may.
+    pub reach: Option<Reach>,
+    /// What it may ask of the kernel.
+    pub system_calls: SystemCalls,
+}
+
+/// Upper bounds on one process; what is not bounded stays as the daemon has it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessLimits {
+    /// Bytes of address space.
+    pub memory: Option<u64>,
+    /// Processes and threads, all of the owner's counted, not only the verb's.
+    pub processes: Option<u64>,
+    /// Open files.
+    pub open_files: Option<u64>,
+    /// Bytes of each file that is written.
+    pub file_size: Option<u64>,
+    /// Seconds of processor time.
+    pub cpu: Option<u64>,
+}
+
+/// The files that a program may touch, besides what every program needs to run.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reach {
+    /// What it may read and execute.
+    pub read: Vec<Root>,
+    /// What it may read, execute, write, make and remove.
+    pub write: Vec<Root>,
+}
+
+/// What a program may ask of the kernel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemCalls {
+    /// What programs that look need: neither other processes' memory, nor mounts, namespaces, keys or the machine.
+    Read,
+    /// Whatever the owner may.
+    All,
+}
+
+impl From<Effect> for SystemCalls {
+    /// What the catalog means where it says nothing.
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Read => Self::Read,
+            Effect::Write => Self::All,
+        }
+    }
+}

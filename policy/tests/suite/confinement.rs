@@ -1,0 +1,224 @@
+//! What the catalog says of how a program is contained.
+
+use policy::{
+    Approve, Confinement, Consent, Decision, Groups, Level, ProcessLimits, Run, SystemCalls, lint,
+};
+
+use crate::world::{HOLDS_ALL, NOW, Shared, call, source};
+
+fn verb(effect: &str, keys: &str) -> String {
+    let comma = if keys.is_empty() { "" } else { ", " };
+    format!(
+        "[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"{effect}\"\nrun = {{ exec = {{ argv = [\"/bin/true\"]{comma}{keys} }} }}\n"
+    )
+}
+
+fn loaded(effect: &str, keys: &str) -> Confinement {
+    let policy = policy::load(&[source("v.toml", &verb(effect, keys))], &[]);
+    let policy = policy.unwrap_or_else(|faults| panic!("{keys}: {}", faults[0]));
+    let Run::Exec(exec) = &policy.catalog().verb(&"a.b".parse().unwrap()).unwrap().run;
+    exec.confinement.clone()
+}
+
+fn fault(keys: &str) -> String {
+    let loaded = policy::load(&[source("v.toml", &verb("read", keys))], &[]);
+    let faults = loaded.err().unwrap_or_else(|| panic!("it loads: {keys}"));
+    assert_eq!(faults.len(), 1, "{keys}");
+    faults[0].to_string()
+}
+
+#[test]
+fn a_verb_that_looks_is_filtered_and_one_that_writes_is_not_unless_it_is_said() {
+    for (effect, keys, wanted) in [
+        ("read", "", SystemCalls::Read),
+        ("read", "system_calls = \"all\"", SystemCalls::All),
+        ("read", "system_calls = \"read\"", SystemCalls::Read),
+        ("write", "", SystemCalls::All),
+        ("write", "system_calls = \"read\"", SystemCalls::Read),
+        ("write", "system_calls = \"all\"", SystemCalls::All),
+    ] {
+        let confinement = loaded(effect, keys);
+        assert_eq!(confinement.system_calls, wanted, "{effect} {keys}");
+        assert_eq!(confinement.limits, ProcessLimits::default());
+        assert_eq!(confinement.reach, None);
+    }
+}
+
+#[test]
+fn limits_are_what_is_written() {
+    let all = "limits = { memory = \"256MiB\", processes = 64, open_files = 128, file_size = \"10MiB\", cpu = \"2m\" }";
+    let wanted = ProcessLimits {
+        memory: Some(256 << 20),
+        processes: Some(64),
+        open_files: Some(128),
+        file_size: Some(10 << 20),
+        cpu: Some(120),
+    };
+    assert_eq!(loaded("read", all).limits, wanted);
+    let one = ProcessLimits { cpu: Some(1), ..ProcessLimits::default() };
+    assert_eq!(loaded("read", "limits = { cpu = \"1000ms\" }").limits, one);
+}
+
+#[test]
+fn each_limit_is_taken_at_its_bounds_and_refused_beyond() {
+    for (key, bounds, least, under, most, over) in [
+        ("memory", "16MiB to 1024GiB", "\"16MiB\"", "\"16383KiB\"", "\"1024GiB\"", "\"1025GiB\""),
+        ("processes", "1 to 4194304", "1", "0", "4194304", "4194305"),
+        ("open_files", "16 to 1048576", "16", "15", "1048576", "1048577"),
+        (
+            "file_size",
+            "1B to 1024GiB",
+            "\"1B\"",
+            "\"1099511627777B\"",
+            "\"1024GiB\"",
+            "\"1025GiB\"",
+        ),
+        ("cpu", "1s to 24h", "\"1s\"", "\"86401s\"", "\"24h\"", "\"25h\""),
+    ] {
+        for good in [least, most] {
+            loaded("read", &format!("limits = {{ {key} = {good} }}"));
+        }
+        for bad in [under, over] {
+            let at = 54 + key.len();
+            let wanted = format!("v.toml:4:{at}: `{key}` is {bounds}");
+            assert_eq!(fault(&format!("limits = {{ {key} = {bad} }}")), wanted, "{bad}");
+        }
+    }
+}
+
+#[test]
+fn lo7_what_is_no_containment_is_named_with_its_place() {
+    let many = format!("read = [{}]", "\"/a\", ".repeat(33));
+    for (keys, wanted) in [
+        ("limits = { memory = \"0B\" }", "60: `0B` is not a size: write 512B, 64KiB, 8MiB or 1GiB"),
+        ("limits = { file_size = 5 }", "63: a string is wanted here, not integer"),
+        ("limits = { processes = -1 }", "63: `processes` is 1 to 4194304"),
+        ("limits = { processes = \"5\" }", "63: a whole number is wanted here, not string"),
+        ("limits = { cpu = \"0s\" }", "57: `0s` is not a duration: write 500ms, 20s, 5m or 1h"),
+        (
+            "limits = { cpu = \"1500ms\" }",
+            "57: `cpu` is counted in whole seconds: write 20s, 5m or 1h",
+        ),
+        ("limits = { memroy = 1 }", "51: unknown field `memroy`\n   = did you mean `memory`?"),
+        ("limits = 5", "49: a table is wanted here, not integer"),
+        ("read = \"/var\"", "47: an array is wanted here, not string"),
+        ("read = [\"var\"]", "48: `var` is not a path: it does not begin with `/`"),
+        (
+            "read = [\"/ok\", \"/a/../b\"]",
+            "55: `/a/../b` is not a path: it has a component `.` or `..`",
+        ),
+        ("write = [5]", "49: a string is wanted here, not integer"),
+        (
+            "write = [\"/a//b\"]",
+            "49: `/a//b` is not a path: it has an empty component, or ends in `/`",
+        ),
+        (&many, "47: at most 32 paths can be named here"),
+        (
+            "system_calls = \"al\"",
+            "55: `al` is no set of system calls: known here: read, all\n   = did you mean `all`?",
+        ),
+        (
+            "sytem_calls = \"all\"",
+            "40: unknown field `sytem_calls`\n   = did you mean `system_calls`?",
+        ),
+    ] {
+        assert_eq!(fault(keys), format!("v.toml:4:{wanted}"), "{keys}");
+    }
+}
+
+#[test]
+fn either_list_confines_and_a_path_may_end_in_a_slash() {
+    let lists = |keys: &str| {
+        let reach = loaded("read", keys).reach.unwrap();
+        let said = |roots: Vec<policy::Root>| {
+            roots.iter().map(|root| root.path().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        (said(reach.read), said(reach.write))
+    };
+    let wanted = |read: &str, write: &str| (read.to_owned(), write.to_owned());
+    assert_eq!(lists("read = [\"/var/log\", \"/srv/\"]"), wanted("/var/log /srv", ""));
+    assert_eq!(lists("write = [\"/\"]"), wanted("", "/"));
+    assert_eq!(lists("read = []"), wanted("", ""));
+    assert_eq!(lists("read = [\"/a\"], write = [\"/b\"]"), wanted("/a", "/b"));
+}
+
+/// A catalog in which the restart, which waits for a yes, is contained so.
+fn shared(approve: &str, keys: &str) -> Shared {
+    let verbs = crate::world::VERBS.replace(
+        "\"restart\", \"--\", \"{service}\"]",
+        &format!("\"restart\", \"--\", \"{{service}}\"], {keys}"),
+    );
+    let rules = format!("{HOLDS_ALL}approve = \"{approve}\"\n");
+    let mut shared = Shared::of(&rules, &["ssh.restart_service"]);
+    shared.policy = policy::load(&[source("v", &verbs)], &[source("p", &rules)]).unwrap();
+    shared
+}
+
+fn asked(shared: &Shared) -> Option<[u8; 32]> {
+    let restart = call("ssh.restart_service", [("service", crate::world::text("web"))]);
+    match shared.decide_at(restart, NOW) {
+        Decision::Ask(question) => Some(question.digest),
+        Decision::Permit(_) => None,
+        Decision::Refuse(refusal) => panic!("refused: {refusal:?}"),
+    }
+}
+
+#[test]
+fn p04_a_yes_is_for_the_containment_that_was_there_when_it_was_given() {
+    let different = [
+        "limits = {}",
+        "limits = { memory = \"1GiB\" }",
+        "limits = { processes = 5 }",
+        "limits = { open_files = 50 }",
+        "limits = { file_size = \"1MiB\" }",
+        "limits = { cpu = \"5s\" }",
+        "limits = { cpu = \"6s\" }",
+        "read = []",
+        "read = [\"/a\"]",
+        "write = [\"/a\"]",
+        "read = [\"/a\", \"/b\"]",
+        "read = [\"/a\"], write = [\"/b\"]",
+        "system_calls = \"read\"",
+    ];
+    for approve in [Approve::Once, Approve::Each] {
+        let word = approve.to_string();
+        for given in different {
+            let to = asked(&shared(&word, given)).unwrap();
+            for there in different {
+                let mut now = shared(&word, there);
+                let alices = Consent { user: "alice".to_owned(), groups: Groups::none(), to };
+                now.standing.consents = vec![alices];
+                assert_eq!(asked(&now).is_none(), given == there, "{word}: {given} {there}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lint_names_a_verb_that_looks_and_is_not_filtered() {
+    let found = |effect: &str, keys: &str| {
+        let policy = policy::load(&[source("v.toml", &verb(effect, keys))], &[]).unwrap();
+        lint(&policy).into_iter().map(|one| (one.code, one.level)).collect::<Vec<_>>()
+    };
+    let note = ("all-system-calls", Level::Note);
+    assert_eq!(found("read", "system_calls = \"all\""), [note]);
+    assert_eq!(found("read", "system_calls = \"read\""), []);
+    assert_eq!(found("read", ""), []);
+    assert_eq!(found("write", "system_calls = \"all\""), []);
+    assert_eq!(found("write", ""), []);
+}
+
+#[test]
+fn diff_tells_that_a_verb_is_contained_otherwise() {
+    let policy = |keys: &str| policy::load(&[source("v", &verb("read", keys))], &[]).unwrap();
+    let told = |old: &str, new: &str| {
+        let changes = policy::diff(&policy(old), &policy(new));
+        changes.into_iter().map(|change| change.terms).collect::<Vec<_>>()
+    };
+    assert_eq!(told("read = [\"/a\"]", "read = [\"/a\", \"/b\"]"), ["is contained otherwise"]);
+    assert_eq!(
+        told("", "dir = \"/\", system_calls = \"all\""),
+        ["runs in another directory; is contained otherwise"]
+    );
+    assert_eq!(told("", "system_calls = \"read\""), [""; 0], "it was so before");
+}
