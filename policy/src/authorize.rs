@@ -255,7 +255,7 @@ impl<'a> Judgement<'a> {
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let Run::Exec(exec) = &verb.run;
         let argv = verb.command(&call.arguments);
-        let takes = format!("{:?}", verb.parameters);
+        let takes = format!("{:?}", (&verb.parameters, verb.redact));
         let contained = &exec.confinement;
         let run = (argv, &exec.dir, &exec.env, contained, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
@@ -264,7 +264,8 @@ impl<'a> Judgement<'a> {
     /// Of all that the share lets this verb do, and of how it is done.
     fn once(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let scope: Vec<&Capability> = self.standing.scope.of(&call.verb).collect();
-        let run = (format!("{:?}", (&verb.run, &verb.parameters)), &self.standing.owner);
+        let done = format!("{:?}", (&verb.run, &verb.parameters, verb.redact));
+        let run = (done, &self.standing.owner);
         digest("openscope consent to a verb v1", &(scope, run))
     }
 

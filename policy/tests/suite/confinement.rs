@@ -179,6 +179,8 @@ fn p04_a_yes_is_for_the_containment_that_was_there_when_it_was_given() {
         "read = [\"/a\", \"/b\"]",
         "read = [\"/a\"], write = [\"/b\"]",
         "system_calls = \"read\"",
+        // The rest of the line is a comment then.
+        "limits = {} } }\noutput = { redact = [] } #",
     ];
     for approve in [Approve::Once, Approve::Each] {
         let word = approve.to_string();
