@@ -54,16 +54,16 @@ impl Redactor {
 
     /// Takes a piece of output. What may go on is appended to `out`.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        let before = self.line.len();
-        self.line.extend_from_slice(piece);
-        if let Some(end) = memchr::memrchr(b'\n', piece) {
-            let end = before.saturating_add(end).saturating_add(1);
-            self.pass(end, end, out);
+        if self.line.is_empty() {
+            let used = self.look(piece, out);
+            self.line.extend_from_slice(piece.get(used..).unwrap_or_default());
+            return;
         }
-        if self.line.len() > LINE_MAX {
-            let all = self.line.len();
-            self.pass(all, all.saturating_sub(SECRET_MAX), out);
-        }
+        let mut line = std::mem::take(&mut self.line);
+        line.extend_from_slice(piece);
+        let used = self.look(&line, out);
+        line.drain(..used);
+        self.line = line;
     }
 
     /// Passes on what is held: its time is over. What follows in the same line is still looked at together with it.
@@ -71,19 +71,20 @@ impl Redactor {
         if !self.holds() {
             return;
         }
-        let all = self.line.len();
-        let (mut secrets, _) = self.find(all);
+        let line = std::mem::take(&mut self.line);
+        let (mut secrets, _) = self.find(&line);
         let known = secrets.last().map_or(0, |last| last.to);
-        secrets.extend(self.rules.unfinished(&self.line, known.max(self.passed)));
-        self.replace(all, &secrets, out);
-        self.passed = all;
-        self.masked_last = secrets.last().is_some_and(|last| last.to == all);
+        secrets.extend(self.rules.unfinished(&line, known.max(self.passed)));
+        self.replace(&line, &secrets, out);
+        self.passed = line.len();
+        self.masked_last = secrets.last().is_some_and(|last| last.to == line.len());
+        self.line = line;
     }
 
     /// Passes on what is left: nothing follows.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let all = self.line.len();
-        self.pass(all, all, out);
+        let line = std::mem::take(&mut self.line);
+        self.pass(&line, line.len(), out);
     }
 
     /// Whether something is held back.
@@ -98,23 +99,36 @@ impl Redactor {
         self.masked
     }
 
-    /// Looks at the first `seen` bytes, passes on and forgets `end` of them, or fewer where a secret lies across.
-    fn pass(&mut self, seen: usize, end: usize, out: &mut Vec<u8>) {
-        let (secrets, going) = self.find(seen);
+    /// Passes on the whole lines, and of a long one the beginning. How much that was.
+    fn look(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let lines = memchr::memrchr(b'\n', bytes).map_or(0, |end| end.saturating_add(1));
+        let (whole, last) = bytes.split_at_checked(lines).unwrap_or((bytes, &[]));
+        if !whole.is_empty() {
+            self.pass(whole, lines, out);
+        }
+        if last.len() <= LINE_MAX {
+            return lines;
+        }
+        lines.saturating_add(self.pass(last, last.len().saturating_sub(SECRET_MAX), out))
+    }
+
+    /// Looks at all of `bytes`, and passes on the first `end` of them, or fewer where a secret lies across. How many.
+    fn pass(&mut self, bytes: &[u8], end: usize, out: &mut Vec<u8>) -> usize {
+        let (secrets, going) = self.find(bytes);
         let across = secrets.iter().find(|secret| secret.word < end && end < secret.to);
         // One that fills all that is looked at is masked as it comes.
         let end =
             across.map_or(end, |secret| if secret.word == 0 { secret.to } else { secret.word });
-        self.replace(end, &secrets, out);
-        self.going = going.filter(|_| end == seen);
-        self.masked_last = end == seen && secrets.last().is_some_and(|last| last.to == end);
-        self.line.drain(..end.min(self.line.len()));
+        let is_all = end == bytes.len();
+        self.replace(bytes.get(..end).unwrap_or_default(), &secrets, out);
+        self.going = going.filter(|_| is_all);
+        self.masked_last = is_all && secrets.last().is_some_and(|last| last.to == end);
         self.passed = self.passed.saturating_sub(end);
+        end
     }
 
-    /// The secrets in the first `seen` bytes, in order and apart; and whether the last of them goes on.
-    fn find(&self, seen: usize) -> (Vec<Secret>, Option<Going>) {
-        let bytes = self.line.get(..seen).unwrap_or_default();
+    /// The secrets, in order and apart; and whether the last of them goes on.
+    fn find(&self, bytes: &[u8]) -> (Vec<Secret>, Option<Going>) {
         let mut secrets = Vec::new();
         let at = match self.going {
             None => 0,
@@ -138,11 +152,13 @@ impl Redactor {
         (secrets, going)
     }
 
-    fn replace(&mut self, end: usize, secrets: &[Secret], out: &mut Vec<u8>) {
-        let begin = self.passed.min(end);
+    /// Passes on what was not passed on before, with marks in the place of secrets.
+    fn replace(&mut self, bytes: &[u8], secrets: &[Secret], out: &mut Vec<u8>) {
+        let begin = self.passed.min(bytes.len());
         let mut at = begin;
-        for secret in secrets.iter().filter(|secret| secret.to > begin && secret.from < end) {
-            out.extend_from_slice(self.line.get(at..secret.from).unwrap_or_default());
+        let meant = |secret: &&Secret| secret.to > begin && secret.from < bytes.len();
+        for secret in secrets.iter().filter(meant) {
+            out.extend_from_slice(bytes.get(at..secret.from).unwrap_or_default());
             let goes_on = secret.from < begin && self.masked_last;
             if let Some(label) = secret.label.filter(|_| !goes_on) {
                 out.extend_from_slice(b"[redacted:");
@@ -150,8 +166,8 @@ impl Redactor {
                 out.push(b']');
                 self.masked = self.masked.saturating_add(1);
             }
-            at = secret.to.min(end);
+            at = secret.to.min(bytes.len());
         }
-        out.extend_from_slice(self.line.get(at..end).unwrap_or_default());
+        out.extend_from_slice(bytes.get(at..).unwrap_or_default());
     }
 }

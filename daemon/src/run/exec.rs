@@ -29,7 +29,7 @@ use super::order::{Argument, Attached, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
 use super::reach::{self, Given, ReachFault};
-use super::system_calls::{FilterFault, Filters};
+use super::system_calls::{FilterFault, Filters, make_ready};
 use super::{MAX_GROUPS, Place, shed};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -58,6 +58,8 @@ pub(super) enum NotStarted {
     Reach(#[from] ReachFault),
     #[error(transparent)]
     Filter(#[from] FilterFault),
+    #[error("{0}")]
+    NoFilter(&'static FilterFault),
     /// The monitor went away, or took its order back.
     #[error("it was ended before it began")]
     Withdrawn,
@@ -75,6 +77,7 @@ pub(super) fn prepare(place: Place) -> Result<(), NotStarted> {
     step("forbid tracing", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     step("forbid core dumps", setrlimit(Resource::Core, exactly(0)))?;
     step("name itself", set_name(c"openscope-run"))?;
+    make_ready();
     match place {
         // It starts another runner, which needs what is given up below.
         Place::Subreaper => Ok(()),
@@ -123,7 +126,7 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     if let Some(reach) = reach {
         reach::restrict(&reach, &image.given(program.as_ref()))?;
     }
-    let filters = Filters::of(system_calls)?;
+    let filters = Filters::of(system_calls).map_err(NotStarted::NoFilter)?;
     step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // Asked after the line above, so that a parent that died before it is seen here.
     if is_over(socket) {

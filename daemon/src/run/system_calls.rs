@@ -1,6 +1,7 @@
 //! What the kernel answers to a verb that only looks: a list of what is denied, since what programs need differs.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use nix::libc;
 use policy::SystemCalls;
@@ -88,16 +89,27 @@ pub(super) enum FilterFault {
 /// Filters that are made, and not yet in force.
 pub(super) struct Filters(Vec<BpfProgram>);
 
+/// For verbs that only look. A call of another architecture's kernel interface, which has other numbers, ends the process.
+static READ: LazyLock<Result<Filters, FilterFault>> = LazyLock::new(|| {
+    // What `clone3` asks for lies in memory, where no filter looks: the C library takes `clone` instead.
+    let clone3 = program(with_x32(&[libc::SYS_clone3], &[]), libc::ENOSYS)?;
+    Ok(Filters(vec![clone3, program(denied()?, libc::EPERM)?]))
+});
+
+/// For all others.
+static ALL: Filters = Filters(Vec::new());
+
+/// Makes what most verbs need, while there is time.
+pub(super) fn make_ready() {
+    LazyLock::force(&READ);
+}
+
 impl Filters {
-    /// A call of another architecture's kernel interface, which has other numbers, ends the process.
-    pub(super) fn of(system_calls: SystemCalls) -> Result<Self, FilterFault> {
+    /// Those for such a verb.
+    pub(super) fn of(system_calls: SystemCalls) -> Result<&'static Self, &'static FilterFault> {
         match system_calls {
-            SystemCalls::All => Ok(Self(Vec::new())),
-            // What `clone3` asks for lies in memory, where no filter looks: the C library takes `clone` instead.
-            SystemCalls::Read => Ok(Self(vec![
-                program(with_x32(&[libc::SYS_clone3], &[]), libc::ENOSYS)?,
-                program(denied()?, libc::EPERM)?,
-            ])),
+            SystemCalls::All => Ok(&ALL),
+            SystemCalls::Read => READ.as_ref(),
         }
     }
 

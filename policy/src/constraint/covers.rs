@@ -52,7 +52,8 @@ impl Constraint {
 fn always_has(item: &Constraint, parts: &BTreeSet<Constraint>) -> bool {
     let filled = parts.iter().any(|part| matches!(part, Constraint::Length { min: 1.., .. }));
     let each = |part: &Constraint| matches!(part, Constraint::Each(each) if item.covers(each));
-    filled && (*item == Constraint::Any || parts.iter().any(each))
+    // Without a part that is about lists, a text of that length is within as well, and has nothing in it.
+    filled && parts.iter().any(each)
 }
 
 fn covers_length(min: u32, max: u32, narrow: &Constraint) -> bool {

@@ -262,6 +262,10 @@ fn a_constraint_covers_what_lies_within_it() {
     assert!(!some_vault.covers(&each), "the empty list has none");
     let filled = each.intersect(&Constraint::Length { min: 1, max: u32::MAX }).unwrap();
     assert!(some_vault.covers(&filled));
+    let text = of("pre a").intersect(&Constraint::Length { min: 1, max: u32::MAX }).unwrap();
+    let something = Constraint::Has(Box::new(Constraint::Any));
+    assert!(!something.covers(&text), "a text has nothing in it");
+    assert!(something.covers(&filled));
 }
 
 proptest! {
