@@ -8,7 +8,7 @@ use wire::call::Ending;
 use wire::control::{ContactView, Extend, Failure, Reply, Request, Which};
 
 use super::Monitor;
-use super::audit::{Event, Said, Who};
+use super::audit::{Durability, Event, Said, Who};
 use super::contacts::{self, Added, Change, Contact};
 use super::failure::{not_found, refused, unavailable, usage};
 use super::meter::Meter;
@@ -140,6 +140,8 @@ impl Monitor {
                 "policy is written for names: give the account one",
             )),
         };
+        // Whoever has the answer finds what it says on record.
+        let _told = self.commit(Durability::Soon, now);
         match answer {
             Ok(Answer::Later) => {}
             Ok(Answer::Now(reply)) => self.owners.reply(caller, &reply, now.boot),
