@@ -10,6 +10,7 @@ use std::fmt;
 
 use crate::policy::Policy;
 use crate::rule::RuleSite;
+use crate::verb::Verb;
 
 /// One thing to look at.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -73,6 +74,12 @@ impl Finding {
     ) -> Self {
         Self::new(Level::Note, code, site, sentence, advice)
     }
+}
+
+/// The catalog's verbs, each with the place that declares it.
+fn verbs(policy: &Policy) -> impl Iterator<Item = (&Verb, &RuleSite)> {
+    let verbs = policy.catalog().verbs();
+    verbs.filter_map(|verb| Some((&**verb, policy.site_of(&verb.name)?)))
 }
 
 /// Everything worth a second look, in the order of the files.

@@ -256,7 +256,7 @@ impl Monitor {
     /// How long until something about shares has to be looked at again.
     pub(super) fn next_deadline(&self, now: Instants) -> Duration {
         let shares = self.shares.values().map(|share| {
-            if share.over.is_some() {
+            if share.over.is_some() || !share.leaving.is_empty() {
                 return Duration::from_millis(10);
             }
             let over = share.lease.deadline.min(share.lease.hard_stop);

@@ -1,6 +1,6 @@
 //! Parameters that reach a program where it looks for options.
 
-use super::Finding;
+use super::{Finding, verbs};
 use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::ParameterName;
@@ -11,21 +11,12 @@ use crate::value::Value;
 use crate::verb::{Exec, Run, Verb};
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
-    let verbs = policy.catalog().verbs();
-    let sited = verbs.filter_map(|verb| Some((verb, policy.site_of(&verb.name)?)));
-    sited.flat_map(|(verb, site)| of_verb(verb, site)).collect()
+    verbs(policy).flat_map(|(verb, site)| of_verb(verb, site)).collect()
 }
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
     let Run::Exec(exec) = &verb.run;
-    let of_parameters = leading(exec).filter_map(|name| of_parameter(verb, name, site));
-    of_parameters.chain(unmasked(verb, site)).collect()
-}
-
-fn unmasked(verb: &Verb, site: &RuleSite) -> Option<Finding> {
-    let sentence = format!("secrets in what `{}` prints are not masked", verb.name);
-    let advice = "leave `redact = []` to verbs whose output is not text, or is known to the byte";
-    (!verb.redact).then(|| Finding::note("unmasked", site, sentence, advice))
+    leading(exec).filter_map(|name| of_parameter(verb, name, site)).collect()
 }
 
 /// The parameters that begin an element before any `--`.

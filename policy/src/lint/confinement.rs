@@ -1,18 +1,19 @@
-//! Programs that are contained less than their verbs would let them be.
+//! Verbs that may ask more of the kernel, or tell more, than they need.
 
-use super::Finding;
+use super::{Finding, verbs};
 use crate::confinement::SystemCalls;
 use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::verb::{Effect, Run, Verb};
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
-    let verbs = policy.catalog().verbs();
-    let sited = verbs.filter_map(|verb| Some((verb, policy.site_of(&verb.name)?)));
-    sited.filter_map(|(verb, site)| of_verb(verb, site)).collect()
+    verbs(policy)
+        .flat_map(|(verb, site)| [unfiltered(verb, site), unmasked(verb, site)])
+        .flatten()
+        .collect()
 }
 
-fn of_verb(verb: &Verb, site: &RuleSite) -> Option<Finding> {
+fn unfiltered(verb: &Verb, site: &RuleSite) -> Option<Finding> {
     let Run::Exec(exec) = &verb.run;
     if (verb.effect, exec.confinement.system_calls) != (Effect::Read, SystemCalls::All) {
         return None;
@@ -23,4 +24,10 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Option<Finding> {
     );
     let advice = "leave `system_calls` out, unless the program needs what is kept from it then";
     Some(Finding::note("all-system-calls", site, sentence, advice))
+}
+
+fn unmasked(verb: &Verb, site: &RuleSite) -> Option<Finding> {
+    let sentence = format!("secrets in what `{}` prints are not masked", verb.name);
+    let advice = "leave `redact = []` to verbs whose output is not text, or is known to the byte";
+    (!verb.redact).then(|| Finding::note("unmasked", site, sentence, advice))
 }

@@ -1,6 +1,6 @@
 //! Programs that do more than their verb says: shells, interpreters, launchers, pagers.
 
-use super::Finding;
+use super::{Finding, verbs};
 use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::ParameterName;
@@ -58,9 +58,7 @@ const OPTIONS: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
-    let verbs = policy.catalog().verbs();
-    let sited = verbs.filter_map(|verb| Some((verb, policy.site_of(&verb.name)?)));
-    sited.filter_map(|(verb, site)| of_verb(verb, site)).collect()
+    verbs(policy).filter_map(|(verb, site)| of_verb(verb, site)).collect()
 }
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Option<Finding> {
