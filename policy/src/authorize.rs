@@ -15,7 +15,7 @@ use crate::rule::{Budget, Delegate, Grant, RuleSite, Used};
 use crate::scope::{Capability, Scope};
 use crate::time::Timestamp;
 use crate::value::Arguments;
-use crate::verb::{Run, Verb};
+use crate::verb::Verb;
 
 /// One use of a verb, as it was asked for.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -253,11 +253,10 @@ impl<'a> Judgement<'a> {
 
     /// Of exactly what will run: another value, command, containment or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
-        let Run::Exec(exec) = &verb.run;
         let argv = verb.command(&call.arguments);
         let takes = format!("{:?}", (&verb.parameters, verb.redact));
-        let contained = &exec.confinement;
-        let run = (argv, &exec.dir, &exec.env, contained, takes, &self.standing.owner);
+        let manner = verb.run.manner(&call.arguments);
+        let run = (argv, manner, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
     }
 
@@ -348,9 +347,8 @@ impl<'a> Judgement<'a> {
                 return Err(Refusal { public: self.told(verb, name), reason });
             }
         }
-        let Run::Exec(exec) = &verb.run;
-        match exec.option_smuggled(arguments) {
-            Some(name) => Err(Refusal::parameter(name, ParameterProblem::Option)),
+        match verb.run.objection(arguments) {
+            Some((name, problem)) => Err(Refusal::parameter(name, problem)),
             None => Ok(()),
         }
     }

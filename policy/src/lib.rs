@@ -35,7 +35,10 @@ mod rule;
 mod rulebook;
 mod scope;
 mod selector;
+mod shell;
+mod ssh;
 mod surface;
+mod target;
 mod template;
 mod text;
 mod time;
@@ -59,7 +62,8 @@ pub use kind::Kind;
 pub use lint::{Finding, Level, lint};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
-    AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, VerbName,
+    AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, TargetName,
+    VerbName,
 };
 pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
@@ -73,7 +77,9 @@ pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, R
 pub use rule::{Budget, RuleSite, Used};
 pub use rulebook::PrincipalFault;
 pub use scope::{Capability, Scope};
+pub use ssh::{RemoteEnd, Route, Ssh};
 pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Surface};
+pub use target::{FileName, Host, HostKey, Identity, Login, SshTarget, TargetFault};
 pub use template::{Piece, Template, TemplateFault};
 pub use text::{Source, TextFault, expectations, expected, load};
 pub use time::Timestamp;

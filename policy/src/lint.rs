@@ -5,6 +5,7 @@ mod confinement;
 mod delegates;
 mod grants;
 mod programs;
+mod targets;
 
 use std::fmt;
 
@@ -88,6 +89,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     let mut findings = catalog::findings(policy);
     findings.extend(programs::findings(policy));
     findings.extend(confinement::findings(policy));
+    findings.extend(targets::findings(policy));
     findings.extend(grants::findings(policy));
     findings.extend(delegates::findings(policy));
     findings.sort();

@@ -107,6 +107,11 @@ name! {
     is_label
 }
 name! {
+    /// What verbs call a host, a service or a directory, at most 64 bytes.
+    TargetName, "a target's name", "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes",
+    is_label
+}
+name! {
     /// A contact's name. An owner's own contacts begin with `own/`, root's do not.
     Alias, "a contact alias",
     "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes, with at most one `own/` before it",

@@ -73,6 +73,9 @@ pub enum ParameterProblem {
     /// The program would take it for an option.
     #[error("may not begin with `-`")]
     Option,
+    /// It goes through a shell on another host.
+    #[error("may not contain control characters")]
+    Control,
 }
 
 fn either(accepts: &[Constraint]) -> String {

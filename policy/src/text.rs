@@ -8,6 +8,8 @@ mod limits;
 mod rules;
 mod scopes;
 mod selectors;
+mod ssh;
+mod targets;
 mod units;
 mod verbs;
 
@@ -51,7 +53,7 @@ impl fmt::Display for TextFault {
 
 impl std::error::Error for TextFault {}
 
-/// Reads the catalog and the rules. Nothing is skipped: a single fault means no policy.
+/// Reads the catalog, its targets among it, and the rules. Nothing is skipped: a single fault means no policy.
 ///
 /// # Errors
 /// As many faults as can be told apart; those of the rules only once the catalog is good.

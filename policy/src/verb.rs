@@ -10,6 +10,8 @@ use crate::confinement::Confinement;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
+use crate::refusal::ParameterProblem;
+use crate::ssh::Ssh;
 use crate::template::Template;
 use crate::value::{Arguments, Value};
 
@@ -132,21 +134,12 @@ impl Exec {
     /// The program, an absolute path.
     #[must_use]
     pub fn program(&self) -> &str {
-        self.argv.first().and_then(Template::literal).unwrap_or_default()
+        program(&self.argv)
     }
+}
 
-    /// The parameter whose value would be taken for an option by the program, if any: it begins an
-    /// element with a dash and no `--` stands before.
-    pub(crate) fn option_smuggled(&self, arguments: &Arguments) -> Option<&ParameterName> {
-        self.argv
-            .iter()
-            .take_while(|element| element.literal() != Some("--"))
-            .find_map(|element| element.dashed_by(arguments))
-    }
-
-    pub(crate) fn parameters(&self) -> BTreeSet<&ParameterName> {
-        self.argv.iter().flat_map(Template::parameters).collect()
-    }
+fn program(argv: &[Template]) -> &str {
+    argv.first().and_then(Template::literal).unwrap_or_default()
 }
 
 /// How a verb is done.
@@ -154,6 +147,68 @@ impl Exec {
 pub enum Run {
     /// By a program on this machine.
     Exec(Exec),
+    /// By a program on another, through ssh.
+    Ssh(Ssh),
+}
+
+impl Run {
+    /// The program and its arguments, wherever they are.
+    #[must_use]
+    pub fn argv(&self) -> &[Template] {
+        match self {
+            Self::Exec(exec) => &exec.argv,
+            Self::Ssh(ssh) => &ssh.argv,
+        }
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        program(self.argv())
+    }
+
+    pub(crate) fn parameters(&self) -> BTreeSet<&ParameterName> {
+        match self {
+            Self::Exec(exec) => exec.argv.iter().flat_map(Template::parameters).collect(),
+            Self::Ssh(ssh) => ssh.parameters().collect(),
+        }
+    }
+
+    /// The argument that cannot be handed to the program as what it is, if any.
+    pub(crate) fn objection(
+        &self,
+        arguments: &Arguments,
+    ) -> Option<(&ParameterName, ParameterProblem)> {
+        let option = self.option_smuggled(arguments).map(|name| (name, ParameterProblem::Option));
+        option.or_else(|| Some((self.control_smuggled(arguments)?, ParameterProblem::Control)))
+    }
+
+    /// The parameter whose value would be taken for an option by the program: it begins an element with a dash
+    /// and no `--` stands before.
+    fn option_smuggled(&self, arguments: &Arguments) -> Option<&ParameterName> {
+        self.argv()
+            .iter()
+            .take_while(|element| element.literal() != Some("--"))
+            .find_map(|element| element.dashed_by(arguments))
+    }
+
+    /// The parameter whose value could mean more to a shell than itself, however it is quoted.
+    fn control_smuggled(&self, arguments: &Arguments) -> Option<&ParameterName> {
+        let Self::Ssh(ssh) = self else { return None };
+        let controls = |name: &&ParameterName| {
+            let items = arguments.value(name).map_or(&[][..], Value::items);
+            items.iter().any(|item| item.to_string().contains(char::is_control))
+        };
+        ssh.parameters().find(controls)
+    }
+
+    /// Everything about how it is done but the program and its arguments, for a digest of what is consented to.
+    pub(crate) fn manner(&self, arguments: &Arguments) -> String {
+        match self {
+            Self::Exec(exec) => format!("{:?}", (&exec.dir, &exec.env, &exec.confinement)),
+            Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
+        }
+    }
 }
 
 /// A named action with typed parameters.
@@ -178,12 +233,20 @@ pub struct Verb {
 }
 
 impl Verb {
-    /// The whole argv for these arguments, the program first. A list that is an element of its own
-    /// becomes an element for each item.
+    /// The whole argv for these arguments, the program first; of a program elsewhere, after `ssh` and where that
+    /// is. A list that is an element of its own becomes an element for each item.
     #[must_use]
     pub fn command(&self, arguments: &Arguments) -> Vec<Element> {
-        let Run::Exec(exec) = &self.run;
-        exec.argv.iter().flat_map(|element| self.elements(element, arguments)).collect()
+        match &self.run {
+            Run::Exec(exec) => {
+                exec.argv.iter().flat_map(|element| self.elements(element, arguments)).collect()
+            }
+            Run::Ssh(ssh) => {
+                let there = ssh.route(arguments).map(|route| route.target.uri());
+                let before = ["ssh".to_owned(), there.unwrap_or_default()];
+                before.into_iter().chain(ssh.words(arguments)).map(Element::Text).collect()
+            }
+        }
     }
 
     fn elements(&self, template: &Template, arguments: &Arguments) -> Vec<Element> {

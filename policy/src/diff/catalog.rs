@@ -57,13 +57,9 @@ fn catalogued(
 /// What differs between two verbs of one name, but for words; `None` when nothing does.
 fn differences(old: &Verb, new: &Verb) -> Option<String> {
     let mut told = Vec::new();
-    let (Run::Exec(before), Run::Exec(after)) = (&old.run, &new.run);
-    told.extend((before.argv != after.argv).then(|| "runs another command".to_owned()));
-    told.extend((before.dir != after.dir).then(|| "runs in another directory".to_owned()));
-    told.extend((before.env != after.env).then(|| "has another environment".to_owned()));
-    told.extend(
-        (before.confinement != after.confinement).then(|| "is contained otherwise".to_owned()),
-    );
+    let argv = old.run.argv() != new.run.argv();
+    told.extend(argv.then(|| "runs another command".to_owned()));
+    told.extend(otherwise(&old.run, &new.run).into_iter().map(str::to_owned));
     told.extend((old.run != new.run && told.is_empty()).then(|| "runs otherwise".to_owned()));
     told.extend((old.effect != new.effect).then(|| format!("{} → {}", old.effect, new.effect)));
     told.extend((old.timeout != new.timeout).then(|| "another timeout".to_owned()));
@@ -80,6 +76,25 @@ fn differences(old: &Verb, new: &Verb) -> Option<String> {
         told.extend(said.map(|said| format!("`{name}` {said}")));
     }
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What differs in how a program is run, whatever it is.
+fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
+    let told = match (old, new) {
+        (Run::Exec(before), Run::Exec(after)) => vec![
+            (before.dir != after.dir, "runs in another directory"),
+            (before.env != after.env, "has another environment"),
+            (before.confinement != after.confinement, "is contained otherwise"),
+        ],
+        (Run::Ssh(before), Run::Ssh(after)) => vec![
+            (before.target != after.target, "chooses its target otherwise"),
+            (before.routes != after.routes, "has other targets"),
+            (before.remote_end != after.remote_end, "ends otherwise on its target"),
+        ],
+        (Run::Exec(_), Run::Ssh(_)) => vec![(true, "runs on another host")],
+        (Run::Ssh(_), Run::Exec(_)) => vec![(true, "runs on this machine")],
+    };
+    told.into_iter().filter_map(|(differs, words)| differs.then_some(words)).collect()
 }
 
 fn parameter(old: Option<&Parameter>, new: Option<&Parameter>) -> Option<String> {

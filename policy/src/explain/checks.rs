@@ -11,7 +11,7 @@ use crate::rehearsal::Rehearsal;
 use crate::rule::{Bearer, Delegate, Recipients};
 use crate::scope::{Capability, Scope};
 use crate::selector::{Doubt, Selected, Selector};
-use crate::verb::{Run, Verb};
+use crate::verb::Verb;
 
 /// Whether the catalog takes the arguments.
 pub(crate) fn of_catalog(verb: &Verb, call: &Call) -> Vec<Check> {
@@ -30,11 +30,11 @@ pub(crate) fn of_catalog(verb: &Verb, call: &Call) -> Vec<Check> {
     }
     let strays = call.arguments.iter().filter(|(name, _)| !verb.parameters.contains_key(*name));
     checks.extend(strays.map(|(name, _)| Check::new(false, format!("there is no `{name}`"))));
-    let Run::Exec(exec) = &verb.run;
-    let smuggled = exec.option_smuggled(&call.arguments);
-    checks.extend(smuggled.map(|name| {
-        Check::new(false, format!("`{name}` begins with `-`, and the program would take an option"))
-    }));
+    checks.extend(
+        verb.run
+            .objection(&call.arguments)
+            .map(|(name, problem)| Check::new(false, format!("`{name}` {problem}"))),
+    );
     checks
 }
 

@@ -8,20 +8,19 @@ use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::template::{Piece, Template};
 use crate::value::Value;
-use crate::verb::{Exec, Run, Verb};
+use crate::verb::Verb;
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
     verbs(policy).flat_map(|(verb, site)| of_verb(verb, site)).collect()
 }
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
-    let Run::Exec(exec) = &verb.run;
-    leading(exec).filter_map(|name| of_parameter(verb, name, site)).collect()
+    leading(verb.run.argv()).filter_map(|name| of_parameter(verb, name, site)).collect()
 }
 
 /// The parameters that begin an element before any `--`.
-fn leading(exec: &Exec) -> impl Iterator<Item = &ParameterName> {
-    let open = exec.argv.iter().take_while(|element| element.literal() != Some("--"));
+fn leading(argv: &[Template]) -> impl Iterator<Item = &ParameterName> {
+    let open = argv.iter().take_while(|element| element.literal() != Some("--"));
     open.filter_map(first)
 }
 
@@ -55,7 +54,7 @@ fn of_parameter(verb: &Verb, name: &ParameterName, site: &RuleSite) -> Option<Fi
         let sentence = format!(
             "`{}` takes free text for `{name}` where `{}` looks for options; a value that begins with `-` is refused at each call",
             verb.name,
-            program(verb)
+            verb.run.program()
         );
         return Some(Finding::warning("free-text", site, sentence, advice));
     }
@@ -64,11 +63,6 @@ fn of_parameter(verb: &Verb, name: &ParameterName, site: &RuleSite) -> Option<Fi
         verb.name
     );
     Some(Finding::warning("leading-dash", site, sentence, advice))
-}
-
-fn program(verb: &Verb) -> &str {
-    let Run::Exec(exec) = &verb.run;
-    exec.program()
 }
 
 /// Whether some value, or item of a list, begins with a dash; yes where it cannot be told.

@@ -14,7 +14,7 @@ pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
 }
 
 fn unfiltered(verb: &Verb, site: &RuleSite) -> Option<Finding> {
-    let Run::Exec(exec) = &verb.run;
+    let Run::Exec(exec) = &verb.run else { return None };
     if (verb.effect, exec.confinement.system_calls) != (Effect::Read, SystemCalls::All) {
         return None;
     }

@@ -7,7 +7,7 @@ use crate::name::ParameterName;
 use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::template::{Piece, Template};
-use crate::verb::{Exec, Run, Verb};
+use crate::verb::Verb;
 
 /// They run what an argument says as code.
 const INTERPRETERS: [&str; 25] = [
@@ -62,24 +62,23 @@ pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
 }
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Option<Finding> {
-    let Run::Exec(exec) = &verb.run;
-    let name = name(exec.program());
+    let name = name(verb.run.program());
     if INTERPRETERS.contains(&name) {
-        return Some(interpreter(verb, exec, site));
+        return Some(interpreter(verb, site));
     }
     if LAUNCHERS.contains(&name) {
-        return Some(launcher(verb, exec, site));
+        return Some(launcher(verb, site));
     }
     if PAGERS.contains(&name) {
         let sentence = format!(
             "`{}` is `{}`, from within which commands can be run",
             verb.name,
-            exec.program()
+            verb.run.program()
         );
         let advice = "run a program that only prints: `cat`, `tail`, `head`";
         return Some(Finding::warning("pager", site, sentence, advice));
     }
-    options(verb, exec, name, site)
+    options(verb, name, site)
 }
 
 /// The program's own name: `python3.11` is `python`.
@@ -88,9 +87,9 @@ fn name(program: &str) -> &str {
     base.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').trim_end_matches('-')
 }
 
-fn interpreter(verb: &Verb, exec: &Exec, site: &RuleSite) -> Finding {
-    let program = exec.program();
-    match exec.argv.iter().find_map(|element| loose(verb, element)) {
+fn interpreter(verb: &Verb, site: &RuleSite) -> Finding {
+    let program = verb.run.program();
+    match verb.run.argv().iter().find_map(|element| loose(verb, element)) {
         Some(parameter) => Finding::warning(
             "interpreter",
             site,
@@ -109,9 +108,9 @@ fn interpreter(verb: &Verb, exec: &Exec, site: &RuleSite) -> Finding {
     }
 }
 
-fn launcher(verb: &Verb, exec: &Exec, site: &RuleSite) -> Finding {
-    let program = exec.program();
-    match exec.argv.iter().find_map(|element| loose(verb, element)) {
+fn launcher(verb: &Verb, site: &RuleSite) -> Finding {
+    let program = verb.run.program();
+    match verb.run.argv().iter().find_map(|element| loose(verb, element)) {
         Some(parameter) => Finding::warning(
             "launcher",
             site,
@@ -133,16 +132,16 @@ fn launcher(verb: &Verb, exec: &Exec, site: &RuleSite) -> Finding {
     }
 }
 
-fn options(verb: &Verb, exec: &Exec, name: &str, site: &RuleSite) -> Option<Finding> {
+fn options(verb: &Verb, name: &str, site: &RuleSite) -> Option<Finding> {
     let (_, dangerous) = OPTIONS.iter().find(|(program, _)| *program == name)?;
-    let said = exec.argv.iter().filter_map(|element| element.literal());
+    let said = verb.run.argv().iter().filter_map(|element| element.literal());
     let found = said.into_iter().find(|text| {
         dangerous.iter().any(|option| text.split_once('=').map_or(*text, |(key, _)| key) == *option)
     })?;
     let sentence = format!(
         "`{}` runs `{} {found}`, which starts a program or changes files",
         verb.name,
-        exec.program()
+        verb.run.program()
     );
     Some(Finding::warning(
         "option",

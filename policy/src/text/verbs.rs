@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
-use super::{Source, TextFault, confinement, limits, units};
+use super::targets::{self, Targets};
+use super::{Source, TextFault, confinement, limits, ssh, units};
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
@@ -12,6 +13,9 @@ use crate::nearest::nearest;
 use crate::rule::RuleSite;
 use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
+
+/// The ways in which a verb can be done.
+const EXECUTORS: [&str; 2] = ["exec", "ssh"];
 
 /// Every verb with the place that declares it.
 #[derive(Default)]
@@ -27,37 +31,43 @@ pub(super) struct DeclaredVerb {
 
 pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
     let mut declared = Declared::default();
-    let mut faults = Vec::new();
+    let (mut pages, mut faults) = (Vec::new(), Vec::new());
     for source in sources {
         match Page::parse(source) {
-            Ok(page) => page.root().into_iter().for_each(|file| declared.add(file, &mut faults)),
+            Ok(page) => pages.push(page),
             Err(malformed) => faults.extend(malformed),
         }
+    }
+    let (targets, wrong) = targets::read(&pages);
+    faults.extend(wrong);
+    for file in pages.iter().filter_map(Page::root) {
+        declared.add(file, &targets, &mut faults);
     }
     if faults.is_empty() { Ok(declared) } else { Err(faults) }
 }
 
 impl Declared {
-    fn add(&mut self, file: Table<'_>, faults: &mut Vec<TextFault>) {
-        let verbs =
-            file.only(&["verb"]).and_then(|()| file.get("verb").map(Node::table).transpose());
+    fn add(&mut self, file: Table<'_>, targets: &Targets, faults: &mut Vec<TextFault>) {
+        let verbs = file
+            .only(&["verb", "ssh"])
+            .and_then(|()| file.get("verb").map(Node::table).transpose());
         match verbs {
             Err(fault) => faults.push(fault),
             Ok(verbs) => {
                 for entry in verbs.into_iter().flat_map(Table::entries) {
-                    self.add_one(entry).unwrap_or_else(|fault| faults.push(fault));
+                    self.add_one(entry, targets).unwrap_or_else(|fault| faults.push(fault));
                 }
             }
         }
     }
 
-    fn add_one(&mut self, entry: Entry<'_>) -> Result<(), TextFault> {
+    fn add_one(&mut self, entry: Entry<'_>, targets: &Targets) -> Result<(), TextFault> {
         let name: VerbName = named(entry)?;
         if let Some(before) = self.verbs.get(&name) {
             let message = format!("`{name}` is already declared in {}", before.source);
             return Err(entry.place.fault(message));
         }
-        let verb = verb(name.clone(), entry.node.table()?)?;
+        let verb = verb(name.clone(), entry.node.table()?, targets)?;
         let (source, site) = (entry.place.source.name.clone(), entry.place.site());
         self.verbs.insert(name, DeclaredVerb { verb, source, site });
         Ok(())
@@ -71,10 +81,10 @@ pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
     entry.key.parse().map_err(|fault: T::Err| entry.place.fault(fault.to_string()))
 }
 
-fn verb(name: VerbName, table: Table<'_>) -> Result<Verb, TextFault> {
+fn verb(name: VerbName, table: Table<'_>, targets: &Targets) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
     let parameters = parameters(table)?;
-    let run = run(table)?;
+    let run = run(table, &parameters, targets)?;
     check_use(table, &parameters, &run)?;
     Ok(Verb {
         name,
@@ -185,13 +195,23 @@ fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
     })
 }
 
-fn run(verb: Table<'_>) -> Result<Run, TextFault> {
+fn run(
+    verb: Table<'_>,
+    parameters: &BTreeMap<ParameterName, Parameter>,
+    targets: &Targets,
+) -> Result<Run, TextFault> {
     let table = verb.need("run")?.table()?;
-    if let Some(stray) = table.entries().find(|entry| entry.key != "exec") {
-        let message = format!("`{}` is not an executor: known here: exec", shown(stray.key));
+    if let Some(stray) = table.entries().find(|entry| !EXECUTORS.contains(&entry.key)) {
+        let known = EXECUTORS.join(", ");
+        let message = format!("`{}` is not an executor: known here: {known}", shown(stray.key));
         return Err(stray.place.fault(message));
     }
-    exec(table.need("exec")?.table()?, verb).map(Run::Exec)
+    match (table.get("exec"), table.get("ssh")) {
+        (Some(exec_node), None) => exec(exec_node.table()?, verb).map(Run::Exec),
+        (None, Some(node)) => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
+        (None, None) => Err(table.place.fault("`exec` is missing, or `ssh`")),
+        (Some(_), Some(_)) => Err(table.place.fault("a verb has one executor: `exec` or `ssh`")),
+    }
 }
 
 fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
@@ -248,9 +268,9 @@ fn environment(table: Table<'_>) -> Result<BTreeMap<String, String>, TextFault> 
 fn check_use(
     table: Table<'_>,
     parameters: &BTreeMap<ParameterName, Parameter>,
-    Run::Exec(exec): &Run,
+    run: &Run,
 ) -> Result<(), TextFault> {
-    let used = exec.parameters();
+    let used = run.parameters();
     if let Some(name) = used.iter().find(|name| !parameters.contains_key(**name)) {
         let near = nearest(name.as_str(), parameters.keys().map(ParameterName::as_str));
         let hint = near.map(|near| format!("did you mean `{near}`?"));
@@ -261,17 +281,17 @@ fn check_use(
         let place = table.need("params")?.table()?.need(name.as_str())?.place;
         return Err(place.fault(format!("`{name}` is declared but `run` never uses it")));
     }
-    check_whole(table, parameters, exec)
+    check_whole(table, parameters, run.argv())
 }
 
 /// A list becomes several elements and a path is opened: neither can be a part of an element.
 fn check_whole(
     table: Table<'_>,
     parameters: &BTreeMap<ParameterName, Parameter>,
-    exec: &Exec,
+    argv: &[Template],
 ) -> Result<(), TextFault> {
     let whole = |kind: Kind| kind.item().is_some() || kind == Kind::Path;
-    for element in exec.argv.iter().filter(|element| element.whole().is_none()) {
+    for element in argv.iter().filter(|element| element.whole().is_none()) {
         let inside = element.parameters().into_iter();
         let mut kinds = inside.filter_map(|name| Some((name, parameters.get(name)?.kind)));
         if let Some((name, kind)) = kinds.find(|(_, kind)| whole(*kind)) {

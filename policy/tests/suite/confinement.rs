@@ -16,7 +16,8 @@ fn verb(effect: &str, keys: &str) -> String {
 fn loaded(effect: &str, keys: &str) -> Confinement {
     let policy = policy::load(&[source("v.toml", &verb(effect, keys))], &[]);
     let policy = policy.unwrap_or_else(|faults| panic!("{keys}: {}", faults[0]));
-    let Run::Exec(exec) = &policy.catalog().verb(&"a.b".parse().unwrap()).unwrap().run;
+    let run = &policy.catalog().verb(&"a.b".parse().unwrap()).unwrap().run;
+    let Run::Exec(exec) = run else { panic!() };
     exec.confinement.clone()
 }
 

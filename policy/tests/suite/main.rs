@@ -31,6 +31,8 @@ mod random;
 #[cfg(test)]
 mod selectors;
 #[cfg(test)]
+mod targets;
+#[cfg(test)]
 mod text;
 #[cfg(test)]
 mod vectors;

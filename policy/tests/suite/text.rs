@@ -45,8 +45,8 @@ fn lo7_an_unknown_field_is_named_with_the_nearest_known_one() {
         "policy.d/team.toml:5:1: unknown field `approvers_of`\n   = did you mean `approvers`?",
     );
     only(
-        &verb_faults(&verb("run = { ssh = { argv = [] } }")),
-        "verbs.d/x.toml:4:9: `ssh` is not an executor: known here: exec",
+        &verb_faults(&verb("run = { shell = { argv = [] } }")),
+        "verbs.d/x.toml:4:9: `shell` is not an executor: known here: exec, ssh",
     );
     only(
         &verb_faults(&verb("run = { exec = { argv = [\"/bin/true\"], drr = \"/\" } }")),
@@ -248,7 +248,7 @@ params = { x = { type = "int", min = 1, default = 0x10, summary = "how many" } }
     let verb = policy.catalog().verb(&"a.b".parse().unwrap()).unwrap();
     assert_eq!(verb.timeout, Some(std::time::Duration::from_secs(20)));
     assert_eq!((verb.output_max, verb.redact), (Some(8 << 20), false));
-    let policy::Run::Exec(exec) = &verb.run;
+    let policy::Run::Exec(exec) = &verb.run else { panic!() };
     let arguments = crate::world::arguments([("x", policy::Value::Int(16))]);
     let texts = ["/bin/echo", "--{}", "16"].map(|text| policy::Element::Text(text.to_owned()));
     assert_eq!(verb.command(&arguments), texts);
