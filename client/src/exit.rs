@@ -43,7 +43,9 @@ impl Exit {
             Ending::Cancelled => Self::INTERRUPTED,
             Ending::Withdrawn => Self::REFUSED,
             Ending::NotStarted(_) => Self::NOT_RUN,
-            Ending::Revoked | Ending::Expired | Ending::Interrupted => Self::GONE,
+            Ending::TargetLost(_) | Ending::Revoked | Ending::Expired | Ending::Interrupted => {
+                Self::GONE
+            }
         }
     }
 

@@ -38,7 +38,8 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
         Refusal::Denied(PublicRefusal::Parameter { problem, .. }) => match problem {
             ParameterProblem::Value { .. }
             | ParameterProblem::Kind { .. }
-            | ParameterProblem::Option => "give another value, or ask the owner to share more",
+            | ParameterProblem::Option
+            | ParameterProblem::Control => "give another value, or ask the owner to share more",
             ParameterProblem::Undeclared | ParameterProblem::Missing => {
                 "`list` shows what each verb takes"
             }
@@ -115,6 +116,9 @@ pub(crate) fn ending(ending: &Ending) -> Option<String> {
             "interrupted: the daemon went down meanwhile, and whether the verb finished is not known".to_owned()
         }
         Ending::NotStarted(why) => format!("the verb could not be started: {}", one_line(why, MOST)),
+        Ending::TargetLost(why) => {
+            format!("{}; whether the verb ran there is not known", one_line(why, MOST))
+        }
     })
 }
 
@@ -131,6 +135,7 @@ pub(crate) fn ending_kind(ending: &Ending) -> &'static str {
         Ending::Withdrawn => "withdrawn",
         Ending::Interrupted => "interrupted",
         Ending::NotStarted(_) => "not_started",
+        Ending::TargetLost(_) => "target_lost",
     }
 }
 

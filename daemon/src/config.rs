@@ -20,7 +20,7 @@ pub use places::Places;
 
 pub(crate) use draft::text as draft_text;
 pub(crate) use fault::parse;
-pub(crate) use load::judge;
+pub(crate) use load::{SSH, held_key, judge};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -112,6 +112,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The account of the process that speaks to the network.
     pub broker_user: String,
+    /// The account of the processes that serve keys which owners must not read.
+    pub keys_user: String,
     /// Members see and end every share. None: only root does.
     pub admin_group: Option<String>,
     /// How a call's processes are ended.

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod keeper;
+mod keys;
 mod logging;
 pub mod monitor;
 pub mod redact;

@@ -9,8 +9,10 @@ pub mod contacts;
 mod ends;
 mod extend;
 mod failure;
+mod helpers;
 mod holders;
 pub(crate) mod identity;
+mod keys;
 mod kick;
 mod leases;
 mod meter;
@@ -26,6 +28,7 @@ mod resume;
 mod seats;
 mod share;
 mod spawn;
+mod ssh;
 mod start;
 mod start_call;
 mod strangers;
@@ -67,6 +70,10 @@ struct Monitor {
     leases: leases::Leases,
     runners: spawn::Runners,
     judge: Judge,
+    /// Where ssh finds what it is told of targets.
+    directory: ssh::Directory,
+    keys_user: Option<keys::KeysUser>,
+    helpers: helpers::Helpers,
     home: String,
     boot: BootId,
     broker: broker_link::BrokerLink,

@@ -1,4 +1,4 @@
-//! One program, four processes: which of them this is.
+//! One program, five processes: which of them this is.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use clap::Parser as _;
 
 use crate::config::{self, Arguments};
 use crate::exit::Exit;
-use crate::{broker, keeper, monitor};
+use crate::{broker, keeper, keys, monitor};
 
 /// What `openscoped` does with these arguments, its own name left out.
 #[must_use]
@@ -18,6 +18,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(keeper::AS_MONITOR) => monitor::main(),
         Some("--as-broker") => broker::main(),
         Some("--as-resolver") => monitor::resolver::main(),
+        Some(keys::AS_KEYS) => keys::main(),
         _ => keep_or_tell(arguments),
     }
 }

@@ -160,12 +160,17 @@ impl Judge {
 
     /// The bytes of a file of at most `cap` bytes that only its owner may read.
     pub(crate) fn secret(&self, path: &Path, cap: u64) -> Result<Zeroizing<Vec<u8>>, StrictFault> {
+        read(self.secret_file(path)?, path, cap)
+    }
+
+    /// Opens a file that only its owner may read.
+    pub(crate) fn secret_file(&self, path: &Path) -> Result<File, StrictFault> {
         let file = self.file(path)?;
         let stat = fstat(&file).map_err(|error| Wrong::Io(error.into()).at(path))?;
         if stat.st_mode & 0o077 != 0 {
             return Err(Wrong::Readable.at(path));
         }
-        read(file, path, cap)
+        Ok(file)
     }
 
     /// Opens a directory for reading.

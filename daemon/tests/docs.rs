@@ -117,6 +117,8 @@ mod docs {
         for (heading, stray) in [
             ("### A verb", format!("{VERB}{STRAY}\n")),
             ("### What `exec` takes", format!("{VERB}run = {{ exec = {{ {STRAY} }} }}\n")),
+            ("### What `ssh` takes", format!("{VERB}run = {{ ssh = {{ {STRAY} }} }}\n")),
+            ("### `[ssh.NAME]`", format!("[ssh.a]\n{STRAY}\n")),
             ("### `limits`", format!("{VERB}{LIMITING}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {

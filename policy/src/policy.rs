@@ -9,8 +9,10 @@ use crate::principal::{Principal, Subject};
 use crate::rule::{Grant, RuleSite};
 use crate::rulebook::{PrincipalFault, Rulebook};
 use crate::scope::{Capability, Scope};
+use crate::ssh::{Route, Ssh};
 use crate::surface::Surface;
-use crate::verb::Catalog;
+use crate::target::SshTarget;
+use crate::verb::{Catalog, Run, Verb};
 
 /// What exists, who may do it, and who may share it with whom. Replaced as a whole, never changed.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,17 @@ impl Policy {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Every host that some verb reaches by ssh, or goes through; the same one may come more than once.
+    pub fn ssh_targets(&self) -> impl Iterator<Item = &Arc<SshTarget>> {
+        let ways = self.ssh_routes();
+        ways.flat_map(|route| route.jumps.iter().chain([&route.target]))
+    }
+
+    /// Every way that some verb takes to a host; the same one may come more than once.
+    pub fn ssh_routes(&self) -> impl Iterator<Item = &Route> {
+        self.catalog.verbs().flat_map(|verb| routes(verb))
     }
 
     /// Where a verb is declared.
@@ -92,6 +105,14 @@ impl Policy {
     pub fn varies(&self) -> bool {
         self.rulebook.varies
     }
+}
+
+fn routes(verb: &Verb) -> impl Iterator<Item = &Route> {
+    let ssh = match &verb.run {
+        Run::Ssh(ssh) => Some(ssh),
+        Run::Exec(_) => None,
+    };
+    ssh.into_iter().flat_map(Ssh::routes)
 }
 
 fn capabilities(rule: &Grant) -> impl Iterator<Item = (RuleSite, Capability)> {

@@ -12,6 +12,7 @@ mod secrets;
 mod session;
 mod sharing;
 mod story;
+mod targets;
 mod terms;
 mod together;
 mod tour;

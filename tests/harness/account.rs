@@ -21,6 +21,7 @@ pub struct Accounts {
     pub vendor: Account,
     pub mallory: Account,
     pub broker: Account,
+    pub keys: Account,
     pub relay: Account,
 }
 
@@ -67,12 +68,14 @@ impl Accounts {
             vendor: one("ve"),
             mallory: one("ma"),
             broker: one("br"),
+            keys: one("ke"),
             relay: one("re"),
         }
     }
 
-    fn all(&self) -> [&Account; 6] {
-        [&self.alice, &self.bob, &self.vendor, &self.mallory, &self.broker, &self.relay]
+    fn all(&self) -> [&Account; 7] {
+        let Self { alice, bob, vendor, mallory, broker, keys, relay } = self;
+        [alice, bob, vendor, mallory, broker, keys, relay]
     }
 
     /// A killed test process removes nothing itself: another one, which outlives it, does.

@@ -10,5 +10,6 @@ pub mod installed;
 pub mod owner;
 pub mod proxy;
 pub mod service;
+pub mod sshd;
 pub mod wait;
 pub mod world;

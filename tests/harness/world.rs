@@ -17,6 +17,7 @@ use crate::wait;
 
 /// What a world is made of; change it before [`Setup::start`].
 pub struct Setup {
+    pub targets: String,
     pub verbs: String,
     pub policy: String,
     pub limits: String,
@@ -123,6 +124,7 @@ bearer  = true
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            targets: String::new(),
             verbs: VERBS.to_owned(),
             policy: POLICY.to_owned(),
             limits: String::new(),
@@ -234,6 +236,7 @@ impl World {
             }
         };
         let Accounts { alice, vendor, mallory, relay, .. } = &*self.accounts;
+        make("etc/targets.d", 0o755, None);
         make("etc/verbs.d", 0o755, None);
         make("etc/policy.d", 0o755, None);
         make("state", 0o700, None);
@@ -305,15 +308,17 @@ impl World {
 
     fn configure(&self, setup: &Setup) {
         let config = format!(
-            "name = \"web-1\"\nmode = \"system\"\nstate = \"{state}\"\nsocket = \"{socket}\"\nbroker_user = \"{broker}\"\nkill = \"cgroup\"\n\n[[relay]]\naddress = \"{relay}\"\ntoken_file = \"relay.token\"\n\n[limits]\n{limits}\n",
+            "name = \"web-1\"\nmode = \"system\"\nstate = \"{state}\"\nsocket = \"{socket}\"\nbroker_user = \"{broker}\"\nkeys_user = \"{keys}\"\nkill = \"cgroup\"\n\n[[relay]]\naddress = \"{relay}\"\ntoken_file = \"relay.token\"\n\n[limits]\n{limits}\n",
             state = self.state().display(),
             socket = self.socket().display(),
             broker = self.accounts.broker.name,
+            keys = self.accounts.keys.name,
             relay = self.relay_address,
             limits = setup.limits,
         );
         let etc = self.etc();
         write(&etc.join("openscoped.toml"), &config, 0o644);
+        write(&etc.join("targets.d/test.toml"), &self.fill(&setup.targets), 0o644);
         write(&etc.join("verbs.d/test.toml"), &self.fill(&setup.verbs), 0o644);
         write(&etc.join("policy.d/test.toml"), &self.fill(&setup.policy), 0o644);
         write(&etc.join("contacts.toml"), &setup.contacts, 0o644);

@@ -35,7 +35,12 @@ pub fn script(name: &str) -> (VerbName, Arguments) {
 
 /// Runs `/bin/true` once, to its receipt.
 pub async fn call_true(session: &Session) {
-    let verb: VerbName = "test.true".parse().expect("a verb");
+    call(session, "test.true").await;
+}
+
+/// Calls a verb that takes nothing, to its receipt.
+pub async fn call(session: &Session, verb: &str) {
+    let verb: VerbName = verb.parse().expect("a verb");
     let mut call = session.call(verb, Arguments::default()).expect("make a call");
     loop {
         match call.next().await.expect("the call goes on") {

@@ -7,7 +7,7 @@ use crate::figure::Figure;
 use crate::reading::Reading;
 use crate::sample::{Duel, Samples};
 use crate::scene::Scene;
-use crate::sshd::Sshd;
+use tests::sshd::Sshd;
 
 const ROUNDS: usize = 25;
 const BUDGET: Duration = Duration::from_secs(25);
@@ -16,9 +16,9 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     let scene = Scene::new();
     let share = scene.open(&["test.true"]);
     let accounts = &scene.world.accounts;
-    let sshd = Sshd::start(scene.world.scratch(), &accounts.alice, &accounts.vendor);
+    let sshd = Sshd::start(&accounts.alice);
     let ours = || timed(scene.world.vendor().command(&share, &["call", "test.true"]));
-    let theirs = || timed(sshd.client("true"));
+    let theirs = || timed(sshd.client(&accounts.vendor, &[], "true"));
     // The first takes the seat, and fills the page cache for both.
     let (first, _) = (ours(), theirs());
     let (mut duel, begun) = (Duel::default(), Instant::now());

@@ -1,7 +1,7 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, decision, idle, rate, redaction, revoke, warm};
+use crate::{bulk, cold, decision, far, idle, rate, redaction, revoke, warm};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 17] = [
+pub const ALL: [Figure; 18] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -32,6 +32,12 @@ pub const ALL: [Figure; 17] = [
         unit: "ratio",
         limit: Limit::AtMost(0.1),
         measure: cold::measure,
+    },
+    Figure {
+        name: "ssh_verb_vs_controlmaster",
+        unit: "ratio",
+        limit: Limit::AtMost(1.3),
+        measure: far::measure,
     },
     Figure {
         name: "bulk_mib_s",

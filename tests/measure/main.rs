@@ -6,6 +6,7 @@ mod bulk;
 mod clients;
 mod cold;
 mod decision;
+mod far;
 mod figure;
 mod idle;
 mod machine;
@@ -19,7 +20,6 @@ mod ruled;
 mod sample;
 mod scene;
 mod spawn;
-mod sshd;
 mod table;
 mod warm;
 

@@ -33,16 +33,17 @@ impl Scene {
 
     /// With these limits.
     pub fn with_limits(limits: &str) -> Self {
-        let setup = Setup::default();
-        let world = Setup {
-            limits: limits.to_owned(),
-            verbs: format!("{}{BULK}", setup.verbs),
-            policy: setup
-                .policy
-                .replace("\"test.true\" = {}", "\"test.true\" = {}, \"test.bulk\" = {}"),
-            ..setup
-        }
-        .start();
+        Self::with(|setup| setup.limits = limits.to_owned())
+    }
+
+    /// With this changed.
+    pub fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::default();
+        setup.verbs += BULK;
+        setup.policy =
+            setup.policy.replace("\"test.true\" = {}", "\"test.true\" = {}, \"test.bulk\" = {}");
+        change(&mut setup);
+        let world = setup.start();
         let vendor = world.vendor();
         world.alice().add_contact("vendor-b", &vendor);
         let text =

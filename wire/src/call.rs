@@ -245,6 +245,8 @@ pub enum Ending {
     Interrupted,
     /// The program could not be started; nothing ran.
     NotStarted(String),
+    /// The host that it was to run on was not reached, or lost; whether it ran is not known.
+    TargetLost(String),
 }
 
 /// The record of one call that ended, signed by the daemon's identity key: a receipt.

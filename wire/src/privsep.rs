@@ -22,7 +22,7 @@ use crate::frame::{Join, Joined, Refusal, ShareEnd, Update};
 /// The largest packet.
 pub const MAX_PACKET: usize = 128 * 1024;
 /// The most descriptors in one packet: a verb's stdout and stderr.
-pub const MAX_DESCRIPTORS: usize = 2;
+pub const MAX_DESCRIPTORS: usize = 8;
 
 /// A channel, as the broker numbers them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]

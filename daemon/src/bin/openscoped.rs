@@ -1,4 +1,4 @@
-//! The daemon: keeper, and by its hidden first argument monitor, broker or resolver.
+//! The daemon: keeper, and by its hidden first argument monitor, broker, resolver or keys.
 
 use std::process::ExitCode;
 

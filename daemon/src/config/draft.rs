@@ -64,7 +64,10 @@ impl Draft {
                 Vec::new()
             }
         };
-        let (verbs, rules) = (sources(&self.verbs), sources(&self.rules));
+        let targets = self.verbs.with_file_name("targets.d");
+        let targets = if targets.exists() { sources(&targets) } else { Vec::new() };
+        let verbs = targets.into_iter().chain(sources(&self.verbs)).collect::<Vec<_>>();
+        let rules = sources(&self.rules);
         if !faults.is_empty() {
             return Err(faults);
         }

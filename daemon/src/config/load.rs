@@ -1,8 +1,9 @@
 //! Reads the whole configuration: all of it is good, or nothing of it counts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use policy::{Policy, Run, Source};
+use policy::{Identity, Policy, Run, Source, SshTarget};
 use relay::protocol::DeploymentToken;
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,9 @@ use crate::strict::{Above, Judge};
 /// The largest configuration file.
 const MAX_FILE: u64 = 1024 * 1024;
 
+/// The system's own ssh, which reaches targets.
+pub(crate) const SSH: &str = "/usr/bin/ssh";
+
 /// The largest token file.
 const MAX_TOKEN: u64 = 8 * 1024;
 
@@ -22,7 +26,7 @@ const MAX_TOKEN: u64 = 8 * 1024;
 pub struct Loaded {
     /// `openscoped.toml`.
     pub config: Config,
-    /// `verbs.d` and `policy.d`.
+    /// `targets.d`, `verbs.d` and `policy.d`.
     pub policy: Policy,
     /// `contacts.toml`.
     pub contacts: Contacts,
@@ -43,11 +47,14 @@ pub struct Loaded {
 pub fn load(path: &Path, asked: Option<Mode>) -> Result<Loaded, Vec<ConfigFault>> {
     let mut reading = Reading::new(path);
     let config = reading.config(path, asked);
-    let verbs = reading.sources("verbs.d");
+    let verbs = reading.catalog();
     let rules = reading.sources("policy.d");
     let policy = policy::load(&verbs, &rules).map_err(|faults| reading.faults(faults)).ok();
     let contacts = reading.contacts();
     let warnings = policy.as_ref().map(|policy| reading.programs(policy)).unwrap_or_default();
+    if let (Some(config), Some(policy)) = (&config, &policy) {
+        reading.held_keys(config.mode, policy);
+    }
     match (config, policy, contacts) {
         (Some(config), Some(policy), Some(contacts)) if reading.faults.is_empty() => {
             let digest = reading.digest.finalize().into();
@@ -107,6 +114,7 @@ impl Reading {
             state: written.state.map_or(places.state, |state| state.0),
             socket: written.socket.map_or(places.socket, |socket| socket.0),
             broker_user: written.broker_user.map_or_else(|| "openscope".into(), |user| user.0),
+            keys_user: written.keys_user.map_or_else(|| "openscope-keys".into(), |user| user.0),
             admin_group: written.admin_group.map(|group| group.0),
             kill: written.kill.unwrap_or(match mode {
                 Mode::System => Kill::Cgroup,
@@ -127,6 +135,14 @@ impl Reading {
             ConfigFault::written(&path.display().to_string(), "is not a relay's token", Some(hint))
         });
         Some(RelayEntry { address: written.address, token: self.kept(token)? })
+    }
+
+    /// Verbs, and the targets that they reach, if there are any.
+    fn catalog(&mut self) -> Vec<Source> {
+        let targets = self.directory.join("targets.d").exists();
+        let targets = if targets { self.sources("targets.d") } else { Vec::new() };
+        let verbs = self.sources("verbs.d");
+        targets.into_iter().chain(verbs).collect()
     }
 
     fn sources(&mut self, directory: &str) -> Vec<Source> {
@@ -157,8 +173,11 @@ impl Reading {
     fn programs(&mut self, policy: &Policy) -> Vec<String> {
         let mut warnings = Vec::new();
         for verb in policy.catalog().verbs() {
-            let Run::Exec(exec) = &verb.run;
-            match self.judge.program(Path::new(exec.program())) {
+            let program = match &verb.run {
+                Run::Exec(exec) => exec.program(),
+                Run::Ssh(_) => SSH,
+            };
+            match self.judge.program(Path::new(program)) {
                 Err(fault) if fault.is_missing() => warnings.push(format!(
                     "`{}` cannot be called: there is no `{}`",
                     verb.name,
@@ -172,6 +191,23 @@ impl Reading {
             }
         }
         warnings
+    }
+
+    /// Keys that are held for owners are judged now as well, and one that is missing is a fault: nothing else can
+    /// take its place.
+    fn held_keys(&mut self, mode: Mode, policy: &Policy) {
+        let held = policy.ssh_targets().filter_map(|target| held_key(&self.directory, target));
+        for path in held.collect::<BTreeSet<PathBuf>>() {
+            let judged = match mode {
+                Mode::System => self.judge.secret_file(&path).map_err(ConfigFault::from),
+                Mode::Rootless => Err(ConfigFault::written(
+                    &path.display().to_string(),
+                    "cannot be held: without root every file is its owner's to read",
+                    Some("say `own` in place of `held`"),
+                )),
+            };
+            self.kept(judged);
+        }
     }
 
     fn text(&mut self, path: &Path) -> Option<String> {
@@ -197,6 +233,12 @@ impl Reading {
     fn faults(&mut self, faults: Vec<policy::TextFault>) {
         self.faults.extend(faults.into_iter().map(ConfigFault::from));
     }
+}
+
+/// Where the key is that a target's identity says is held, if it does: beside the configuration, or where it says.
+pub(crate) fn held_key(directory: &Path, target: &SshTarget) -> Option<PathBuf> {
+    let Identity::Held(file) = &target.identity else { return None };
+    Some(directory.join(file.as_str()))
 }
 
 fn mode(path: &Path, written: &Written, asked: Option<Mode>) -> Result<Mode, ConfigFault> {

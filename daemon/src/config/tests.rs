@@ -268,6 +268,32 @@ fn a_verbs_program_is_judged_and_a_missing_one_is_a_warning() {
     assert!(said.contains("the program of `host.uptime`") && said.contains("chmod go-w"), "{said}");
 }
 
+const TARGET: &str = "[ssh.web]\nhost = \"10.0.0.1\"\nhost_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6d1bqVYx3rlrOhCGpCLyqAvkRiJbC8B0cE4R8iYFsF\"\nidentity = { held = \"keys/web\" }\n";
+const FAR: &str = "[verb.\"web.uptime\"]\nsummary = \"Up\"\neffect = \"read\"\nrun = { ssh = { target = \"web\", argv = [\"uptime\"] } }\n";
+
+#[test]
+fn targets_are_read_from_a_directory_of_their_own_and_held_keys_are_judged() {
+    let dir = place(MINIMAL);
+    put(&dir.path().join("targets.d/hosts.toml"), TARGET, 0o644);
+    put(&dir.path().join("verbs.d/far.toml"), FAR, 0o644);
+    assert!(faults(dir.path())[0].contains("keys` cannot be opened"), "a key that is not there");
+    let key = dir.path().join("keys/web");
+    put(&key, "", 0o640);
+    assert!(faults(dir.path())[0].contains("chmod 600"), "one that others may read");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let loaded = read(dir.path()).unwrap();
+    assert_eq!(loaded.policy.ssh_targets().count(), 1);
+    assert!(loaded.files.iter().any(|file| file.ends_with("targets.d/hosts.toml")));
+    put(
+        &dir.path().join("openscoped.toml"),
+        &MINIMAL.replacen('\n', "\nmode = \"rootless\"\n", 1),
+        0o644,
+    );
+    assert!(faults(dir.path())[0].contains("cannot be held"), "there is nobody to hold it");
+    fs::set_permissions(dir.path().join("targets.d"), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(faults(dir.path())[0].contains("targets.d` is writable"));
+}
+
 #[test]
 fn the_digest_changes_with_any_file() {
     let dir = place(MINIMAL);

@@ -20,6 +20,7 @@ pub(super) struct Written {
     pub(super) state: Option<AbsolutePath>,
     pub(super) socket: Option<AbsolutePath>,
     pub(super) broker_user: Option<AccountName>,
+    pub(super) keys_user: Option<AccountName>,
     pub(super) admin_group: Option<AccountName>,
     pub(super) kill: Option<Kill>,
     #[serde(deserialize_with = "one_to_three")]

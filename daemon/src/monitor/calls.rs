@@ -15,6 +15,7 @@ use super::consents::HeldCall;
 use super::permit::{Asked, Verdict};
 use super::share::{CallKey, Current};
 use super::spawn::{Ended, Running};
+use super::ssh::Remote;
 use super::start_call::Start;
 use crate::clock::Instants;
 
@@ -56,6 +57,8 @@ pub(super) struct Active {
     /// Boot time by which the verb must be done.
     pub(super) deadline: Duration,
     pub(super) running: Running,
+    /// Where it runs on another host.
+    pub(super) remote: Option<Remote>,
     /// Why we ended it, if we did.
     pub(super) why: Option<Ending>,
     /// Boot time when it was killed.

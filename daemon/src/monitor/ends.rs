@@ -87,6 +87,9 @@ impl Monitor {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));
+                if let Some(keys) = active.remote.as_ref().and_then(|remote| remote.keys) {
+                    self.helpers.end(keys);
+                }
                 if let Some(call) = active.to.filter(|_| active.drained.is_none()) {
                     self.broker.send(&ToBroker::Exited { call }, &[]);
                 }
@@ -121,7 +124,8 @@ impl Monitor {
 
     fn finish(&mut self, run: Run, batch: &mut Batch, now: Instants) {
         let Some(active) = self.calls.remove(run) else { return };
-        let by_itself = active.gone.as_ref().map(|(ended, _)| ending(ended));
+        let by_itself =
+            active.gone.as_ref().map(|(ended, _)| ending(ended, active.remote.as_ref()));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
         let outcome = self.close_call(active.at, ending, active.drained, active.started, now);
@@ -181,12 +185,15 @@ impl Monitor {
 }
 
 /// What the recipient is told of an ending: why a program could not be started names paths of
-/// this machine, and stays in the record.
+/// this machine, why a host was lost names that, and both stay in the record.
 pub(super) fn told(ending: Ending) -> Ending {
     match ending {
         Ending::NotStarted(_) => {
             Ending::NotStarted("the program could not be started; its owner can see why".into())
         }
+        Ending::TargetLost(_) => Ending::TargetLost(
+            "the verb's host was not reached, or lost; its owner can see why".into(),
+        ),
         other @ (Ending::Exited(_)
         | Ending::Signaled(_)
         | Ending::TimedOut

@@ -10,6 +10,7 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Expiry, Said, Who};
+use super::calls::Run;
 use super::leases::{Ended, How};
 use super::owner_socket::Caller;
 use super::share::{Over, Share};
@@ -49,7 +50,9 @@ impl Monitor {
         for run in &runs {
             self.kill(*run, why.clone(), now);
         }
+        self.helpers.end_of(id);
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+        let beyond = self.beyond(&runs);
         let (how, end, event) = self.describe(id, cause, calls);
         self.broker.send(&ToBroker::Retire { share: id, seat: None, end }, &[]);
         self.drop_requests(Some((id, None)), "its share is over", now);
@@ -59,7 +62,7 @@ impl Monitor {
         }
         self.sync_this_turn = true;
         let Some(share) = self.shares.get_mut(&id) else { return };
-        share.over = Some(Over { since: now.boot, told, ended_calls: calls });
+        share.over = Some(Over { since: now.boot, told, ended_calls: calls, beyond });
         share.lease.ended = Some(Ended { at: share.clock.read(now), how });
         self.unkept_ends.push(id);
         tracing::info!(share = %id, ?how, calls, "a share is over");
@@ -83,6 +86,13 @@ impl Monitor {
         for run in runs {
             self.kill(run, why.clone(), now);
         }
+        self.helpers.end_of(id);
+    }
+
+    /// What goes on elsewhere of these runs when they are ended.
+    pub(super) fn beyond(&self, runs: &[Run]) -> Vec<String> {
+        let active = runs.iter().filter_map(|run| self.calls.active.get(run));
+        active.filter_map(|active| active.remote.as_ref()?.beyond.clone()).collect()
     }
 
     fn describe(&self, id: ShareId, cause: Cause, calls: u32) -> (How, ShareEnd, Event) {
@@ -213,16 +223,19 @@ impl Monitor {
         let told = over.told.or_else(|| (passed >= TELL).then_some(Told::TimedOut))?;
         let runs = share.runs_of(seat);
         let alive = |run| self.calls.active.get(run).is_some_and(|active| active.gone.is_none());
-        let running = runs.iter().filter(|run| alive(run)).count();
-        let alive = match running {
-            0 => Vec::new(),
-            _ if passed >= self.config.limits.kill_wait => self.survivors(id, seat),
-            _ => return None,
+        let helped = if seat.is_none() { self.helpers.survivors(id) } else { None };
+        let running = runs.iter().any(alive) || helped.is_some();
+        let mut alive = match running {
+            false => Vec::new(),
+            true if passed >= self.config.limits.kill_wait => self.survivors(id, seat),
+            true => return None,
         };
-        if running > 0 && alive.is_empty() {
+        alive.extend(helped.unwrap_or_default());
+        if running && alive.is_empty() {
             return None;
         }
-        Some(RevokedShare { id, told, ended_calls: over.ended_calls, alive })
+        let beyond = over.beyond.clone();
+        Some(RevokedShare { id, told, ended_calls: over.ended_calls, alive, beyond })
     }
 
     fn survivors(&self, id: ShareId, seat: Option<SeatId>) -> Vec<String> {
@@ -240,6 +253,10 @@ impl Monitor {
 
     fn forget_share(&mut self, id: ShareId) {
         self.shares.remove(&id);
+        self.helpers.forget(id);
+        if let Err(fault) = self.directory.clear_share(id) {
+            tracing::warn!(%fault, share = %id, "the share's directory is still there");
+        }
         self.cleared.push(id);
     }
 

@@ -34,7 +34,12 @@ impl Monitor {
     /// Reads the configuration again. A fault anywhere leaves everything as it was.
     pub(super) fn reload(&mut self, by: Option<Who>, now: Instants) -> Result<String, String> {
         match config::load(&self.config_path, Some(self.config.mode)) {
-            Ok(loaded) => Ok(self.adopt(loaded, by, now)),
+            Ok(loaded) => {
+                let taken = self.take_targets(&loaded.policy);
+                taken
+                    .map_err(|fault| format!("targets cannot be written down for ssh: {fault}"))?;
+                Ok(self.adopt(loaded, by, now))
+            }
             Err(faults) => {
                 let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 let first = Said::new(said.first().map_or("", String::as_str));

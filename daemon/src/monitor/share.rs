@@ -98,6 +98,8 @@ pub(super) struct Over {
     pub(super) told: Option<Told>,
     /// Calls that this has ended.
     pub(super) ended_calls: u32,
+    /// What of them goes on where nothing of here can end it.
+    pub(super) beyond: Vec<String>,
 }
 
 impl Share {

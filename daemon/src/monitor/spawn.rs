@@ -122,6 +122,13 @@ impl Runners {
         }
     }
 
+    /// The end of the path of the cgroup that a call's processes are in, where calls have cgroups.
+    pub(crate) fn place(&self, running: &Running) -> Option<String> {
+        let Containment::Cgroup(instance) = &self.contain else { return None };
+        let own = instance.path().file_name()?.to_str()?;
+        Some(format!("{own}/{}", running.leaf()?))
+    }
+
     fn runner(&mut self) -> Result<Running, SpawnFault> {
         let (ours, theirs) = pair().map_err(|errno| SpawnFault::Place(errno.into()))?;
         let (leaf, place, entrance) = match &mut self.contain {

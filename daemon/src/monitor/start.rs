@@ -24,12 +24,15 @@ use super::calls::Calls;
 use super::cgroup::{self, Instance, Undead};
 use super::consents::Consents;
 use super::contacts::OwnContacts;
+use super::helpers::Helpers;
 use super::identity::Identity;
+use super::keys::KeysUser;
 use super::leases::Leases;
 use super::owner_socket::{OpenTo, OwnerSocket};
 use super::resolver::Resolver;
 use super::resume::{self, Resumed};
 use super::spawn::{Containment, Pool, RunnerProgram, Runners};
+use super::ssh::Directory;
 use super::turn::Going;
 use crate::clock::{BootId, Instants};
 use crate::config::{self, Arguments, Config, Kill, Loaded, Mode};
@@ -108,6 +111,9 @@ fn start() -> Result<Monitor, StartFault> {
         Mode::Rootless => OpenTo::Own,
     };
     let owners = OwnerSocket::bind(&config.socket, open_to, config.limits.owner_connections)?;
+    let directory = Directory::open(&config.socket)?;
+    directory.write_targets(policy.ssh_routes())?;
+    let keys_user = keys_user(&config)?;
     let own_contacts = OwnContacts::new(&config.state, config.limits.contacts_per_owner);
     let broker_user = broker_user(&config)?;
     let broker = BrokerLink::new(broker_user);
@@ -132,6 +138,9 @@ fn start() -> Result<Monitor, StartFault> {
         leases,
         runners,
         judge,
+        directory,
+        keys_user,
+        helpers: Helpers::default(),
         home: home(),
         boot,
         broker,
@@ -309,6 +318,16 @@ fn broker_user(config: &Config) -> Result<BrokerUser, StartFault> {
         return Err(wrong("is root: the broker must not be"));
     }
     Ok(BrokerUser::Other { uid: user.uid.as_raw(), gid: user.gid.as_raw() })
+}
+
+/// The account that serves held keys; a target that needs it says so when it is called, where there is none.
+fn keys_user(config: &Config) -> Result<Option<KeysUser>, StartFault> {
+    if config.mode == Mode::Rootless {
+        return Ok(None);
+    }
+    let user = User::from_name(&config.keys_user)?;
+    let user = user.filter(|user| !user.uid.is_root() && user.name != config.broker_user);
+    Ok(user.map(|user| KeysUser { uid: user.uid.as_raw(), name: user.name }))
 }
 
 /// Where rootless verbs start: the user's home, by the system's word.

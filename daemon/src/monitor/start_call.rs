@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Consent, Passport, Permit, Run as How, Timestamp, Verb};
+use policy::{Admitted, Call, Consent, Exec, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -14,6 +14,7 @@ use super::Monitor;
 use super::calls::{Active, At, Run, Written};
 use super::share::Share;
 use super::spawn::{Ended, Pool, Running};
+use super::ssh::{Ready, Remote};
 use super::start::chain;
 use crate::clock::Instants;
 use crate::config::Mode;
@@ -57,8 +58,8 @@ impl Monitor {
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
         let account = self.account(share);
-        match self.spawn(account, &admitted.verb, &admitted.call) {
-            Ok((running, output)) => {
+        match self.spawn(at, account, &admitted) {
+            Ok((running, remote, output)) => {
                 self.broker.send(
                     &ToBroker::Started { call: to, output_max, redact: admitted.verb.redact },
                     &[output.stdout.as_fd(), output.stderr.as_fd()],
@@ -73,6 +74,7 @@ impl Monitor {
                     started: asked_at,
                     deadline,
                     running,
+                    remote,
                     why: None,
                     killed: None,
                     gone: None,
@@ -89,30 +91,40 @@ impl Monitor {
 
     fn spawn(
         &mut self,
+        at: At,
         account: Account,
-        verb: &Verb,
-        call: &policy::Call,
-    ) -> io::Result<(Running, Output)> {
-        let How::Exec(exec) = &verb.run;
-        let program = exec.program().to_owned();
-        let descriptor = self.judge.program(Path::new(&program)).map_err(io::Error::other)?;
-        let order = Order {
-            account,
-            program,
-            arguments: verb.command(&call.arguments).into_iter().map(Argument::from).collect(),
-            environment: exec.env.clone(),
-            directory: exec.dir.clone(),
-            confinement: exec.confinement.clone(),
+        Admitted { verb, call, .. }: &Admitted,
+    ) -> io::Result<(Running, Option<Remote>, Output)> {
+        let ssh = match &verb.run {
+            How::Exec(exec) => {
+                let order = exec_order(account, exec, verb, call);
+                let (running, output) = self.start(&order, None)?;
+                return Ok((running, None, output));
+            }
+            How::Ssh(ssh) => ssh,
         };
+        let name = (at.share, at.id.to_string());
+        let ready =
+            self.ready_ssh((name.0, &name.1), account.clone(), (verb, ssh), &call.arguments)?;
+        let Ready { order, input, mut remote, keys } = ready;
+        let (running, output) = self.start(&order, Some(input))?;
+        if let Some(route) = ssh.route(&call.arguments) {
+            remote.keys = self.attend_ssh(at.share, &account, route, (&running, keys));
+        }
+        Ok((running, Some(remote), output))
+    }
+
+    fn start(&mut self, order: &Order, input: Option<OwnedFd>) -> io::Result<(Running, Output)> {
+        let descriptor = self.judge.program(Path::new(&order.program)).map_err(io::Error::other)?;
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let attached = Attached {
-            stdin: None,
+            stdin: input,
             stdout: stdout_end,
             stderr: stderr_end,
             program: Some(descriptor),
         };
-        let running = self.runners.start(&order, attached);
+        let running = self.runners.start(order, attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
         Ok((running, Output { stdout, stderr }))
@@ -142,10 +154,24 @@ impl Monitor {
     }
 }
 
+fn exec_order(account: Account, exec: &Exec, verb: &Verb, call: &Call) -> Order {
+    Order {
+        account,
+        program: exec.program().to_owned(),
+        arguments: verb.command(&call.arguments).into_iter().map(Argument::from).collect(),
+        environment: exec.env.clone(),
+        directory: exec.dir.clone(),
+        confinement: exec.confinement.clone(),
+    }
+}
+
 /// How a tree that we did not end has ended.
-pub(super) fn ending(ended: &Ended) -> Ending {
+pub(super) fn ending(ended: &Ended, remote: Option<&Remote>) -> Ending {
     match ended {
-        Ended::Exited(status) => Ending::Exited(u8::try_from(*status & 0xff).unwrap_or(u8::MAX)),
+        Ended::Exited(status) => match remote.and_then(|remote| remote.lost(*status)) {
+            Some(why) => Ending::TargetLost(why),
+            None => Ending::Exited(u8::try_from(*status & 0xff).unwrap_or(u8::MAX)),
+        },
         Ended::Signaled(signal) => Ending::Signaled(u8::try_from(*signal).unwrap_or(u8::MAX)),
         Ended::NotStarted(why) => Ending::NotStarted(why.clone()),
     }

@@ -13,6 +13,7 @@ use super::Monitor;
 use super::audit::{Durability, Event, Said};
 use super::broker_link::Heard;
 use super::calls::{Batch, Run, Written};
+use super::helpers::HelperId;
 use super::owner_socket::Caller;
 use super::seats::Visitor;
 use super::spawn::Pool;
@@ -41,15 +42,17 @@ struct Woken {
     resolver: bool,
     callers: Vec<(Caller, PollFlags)>,
     runs: Vec<Run>,
+    helpers: Vec<HelperId>,
 }
 
 impl Woken {
     /// Only time has passed.
     fn is_nothing(&self) -> bool {
-        let Self { listener, signals, keeper, broker, resolver, callers, runs } = self;
+        let Self { listener, signals, keeper, broker, resolver, callers, runs, helpers } = self;
         !(*listener || *signals || *keeper || *broker || *resolver)
             && callers.is_empty()
             && runs.is_empty()
+            && helpers.is_empty()
     }
 }
 
@@ -85,6 +88,7 @@ impl Monitor {
         for run in &woken.runs {
             self.reap(*run, now);
         }
+        self.reap_helpers(&woken.helpers);
         self.finish_calls(&mut batch, now);
         self.serve_consented(&mut batch, now);
         if std::mem::take(&mut self.sync_this_turn) {
@@ -99,6 +103,14 @@ impl Monitor {
             self.park();
         }
         Ok(Going::On)
+    }
+
+    fn reap_helpers(&mut self, stirred: &[HelperId]) {
+        for id in stirred {
+            if let Err(fault) = self.helpers.reap(*id) {
+                tracing::error!(%fault, "a share's helper cannot be waited for");
+            }
+        }
     }
 
     fn end_what_must_end(&mut self, now: Instants) {
@@ -322,8 +334,13 @@ impl Monitor {
             self.kill(run, Ending::Interrupted, now);
         }
         let until = now.boot.saturating_add(self.config.limits.kill_wait);
-        while !self.calls.active.is_empty() && Instants::now().boot < until {
+        self.helpers.end_where(|_any| true);
+        while !(self.calls.active.is_empty() && self.helpers.is_empty())
+            && Instants::now().boot < until
+        {
             let now = Instants::now();
+            let helpers: Vec<HelperId> = self.helpers.iter().map(|(id, _)| id).collect();
+            self.reap_helpers(&helpers);
             for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
                 self.reap(run, now);
             }
@@ -356,6 +373,7 @@ enum Meaning {
     Resolver,
     Caller(Caller),
     Run(Run),
+    Helper(HelperId),
 }
 
 impl<'a> Polled<'a> {
@@ -384,6 +402,9 @@ impl<'a> Polled<'a> {
         for (run, active) in monitor.calls.active.iter().filter(|(_, a)| a.gone.is_none()) {
             polled.add(Meaning::Run(*run), active.running.wakes());
         }
+        for (id, helper) in monitor.helpers.iter() {
+            polled.add(Meaning::Helper(id), helper.running.wakes());
+        }
         polled
     }
 
@@ -407,6 +428,7 @@ impl<'a> Polled<'a> {
                 Meaning::Resolver => woken.resolver = true,
                 Meaning::Caller(caller) => woken.callers.push((caller, ready)),
                 Meaning::Run(run) => woken.runs.push(run),
+                Meaning::Helper(id) => woken.helpers.push(id),
             }
         }
         woken

@@ -57,18 +57,16 @@ fn listed(
 ) -> Result<Vec<String>, TextFault> {
     // One that is not declared is told of where all are.
     let Some(parameter) = parameters.get(name) else { return Ok(Vec::new()) };
-    let values = parameter.constraint.parts().iter().find_map(|part| match part {
-        Constraint::OneOf(values) => Some(values),
-        _ => None,
-    });
-    match values.filter(|_| parameter.kind == Kind::Text) {
-        Some(values) => Ok(values.iter().map(Value::to_string).collect()),
-        None => {
-            let hint = format!("say `{name} = {{ type = \"string\", one_of = [\"web-1\", …] }}`");
-            let message = format!("`{{{name}}}` must be a string that lists its targets");
-            Err(node.place.hinted(message, Some(hint)))
-        }
+    let values =
+        parameter.constraint.parts().into_iter().find_map(|part| {
+            if let Constraint::OneOf(values) = part { Some(values) } else { None }
+        });
+    if let Some(values) = values.filter(|_| parameter.kind == Kind::Text) {
+        return Ok(values.iter().map(Value::to_string).collect());
     }
+    let hint = format!("say `{name} = {{ type = \"string\", one_of = [\"web-1\", …] }}`");
+    let message = format!("`{{{name}}}` must be a string that lists its targets");
+    Err(node.place.hinted(message, Some(hint)))
 }
 
 fn argv(node: Node<'_>) -> Result<Vec<Template>, TextFault> {

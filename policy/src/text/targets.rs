@@ -17,7 +17,7 @@ const MOST_KEYS: usize = 8;
 /// Hosts on the way to one.
 const MOST_JUMPS: usize = 4;
 /// The longest wait for a connection.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Every target with the file that declares it.
 #[derive(Default)]

@@ -207,6 +207,8 @@ pub struct RevokedShare {
     pub ended_calls: u32,
     /// Processes that could not be proven dead, named; the revocation failed if there is one.
     pub alive: Vec<String>,
+    /// What goes on on other hosts, where nothing of here can end it.
+    pub beyond: Vec<String>,
 }
 
 /// Whether a recipient was told that the share is over.

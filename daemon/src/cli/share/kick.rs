@@ -64,7 +64,8 @@ mod tests {
 
     fn kick(format: Format, reply: fn(RevokedShare) -> Reply) -> (String, Request) {
         let (id, alive) = (ID.parse().unwrap(), Vec::new());
-        let ended = RevokedShare { id, told: Told::Acknowledged, ended_calls: 1, alive };
+        let beyond = Vec::new();
+        let ended = RevokedShare { id, told: Told::Acknowledged, ended_calls: 1, alive, beyond };
         let (daemon, asked, _home) = daemon(reply(ended));
         let (mut out, data, _) = heard(format, false);
         let (alias, reason) = ("vendor-b".parse().unwrap(), Some("done".to_owned()));

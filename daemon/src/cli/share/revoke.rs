@@ -113,6 +113,7 @@ pub(super) fn share_json(share: &RevokedShare) -> Value {
         "told": told_name(share.told),
         "ended_calls": share.ended_calls,
         "alive": share.alive,
+        "beyond": share.beyond,
     })
 }
 
@@ -140,7 +141,10 @@ pub(super) fn how(share: &RevokedShare) -> String {
         1 => "1 running call ended".to_owned(),
         many => format!("{many} running calls ended"),
     };
-    format!("{calls}; {told}")
+    let beyond = share.beyond.iter().map(|what| {
+        format!("\n   = goes on where nothing of here can end it: {}", shown::line(what))
+    });
+    format!("{calls}; {told}{}", beyond.collect::<String>())
 }
 
 /// A process that lives on is a revocation that failed.
@@ -166,6 +170,7 @@ mod tests {
 
     fn ended(alive: &[&str]) -> RevokedShare {
         RevokedShare {
+            beyond: Vec::new(),
             id: ID.parse().unwrap(),
             told: Told::Acknowledged,
             ended_calls: 1,

@@ -415,7 +415,10 @@ impl Event {
         if let Self::ShareRevoked { alive, .. } = &mut self {
             alive.truncate(MAX_NAMED);
         }
-        if let Self::CallEnded { ending: Ending::NotStarted(why), .. } = &mut self {
+        if let Self::CallEnded {
+            ending: Ending::NotStarted(why) | Ending::TargetLost(why), ..
+        } = &mut self
+        {
             *why = Said::new(why).into();
         }
         self

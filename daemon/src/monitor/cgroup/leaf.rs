@@ -77,6 +77,11 @@ impl Leaf {
         }
     }
 
+    /// Its name within the daemon's cgroup.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.room.as_ref().map(|room| room.name.as_str())
+    }
+
     fn room(&self) -> io::Result<&Room> {
         self.room.as_ref().ok_or_else(|| Errno::NODEV.into())
     }

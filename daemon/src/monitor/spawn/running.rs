@@ -74,6 +74,11 @@ impl Running {
         self.pid
     }
 
+    /// The name of the cgroup that its processes are in, if they have one.
+    pub(super) fn leaf(&self) -> Option<&str> {
+        self.leaf.as_ref().and_then(Leaf::name)
+    }
+
     /// What becomes ready when `try_reap` has something to do. Ask anew before each poll.
     pub(crate) fn wakes(&self) -> PollFd<'_> {
         match (self.stage, self.leaf.as_ref().and_then(Leaf::events)) {

@@ -1,0 +1,142 @@
+//! What runs for a share besides its calls: connections that it keeps, and keys that are held for it. It ends with the
+//! share, proven as a call's end is.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use policy::{Route, ShareId, TargetName};
+
+use super::spawn::Running;
+use super::ssh::Bell;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct HelperId(u64);
+
+/// What it is for.
+pub(super) enum What {
+    /// It keeps a connection to a target.
+    Connection(Box<Route>),
+    /// It serves keys, over a socket of this name, as long as this line is open.
+    Keys { _bell: Bell, _line: OwnedFd },
+}
+
+/// A process of a share's.
+pub(super) struct Helper {
+    pub(super) share: ShareId,
+    pub(super) what: What,
+    pub(super) running: Running,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Helpers {
+    all: BTreeMap<HelperId, Helper>,
+    last: u64,
+    /// When a share last began a connection to a target.
+    begun: BTreeMap<(ShareId, TargetName), Duration>,
+}
+
+impl Helper {
+    pub(super) fn new(share: ShareId, what: What, running: Running) -> Self {
+        Self { share, what, running }
+    }
+
+    /// A process of it, to be named.
+    fn name(&self, pid: rustix::process::Pid) -> String {
+        match &self.what {
+            What::Connection(route) => {
+                format!("process {pid} of the connection to {}", route.target.name)
+            }
+            What::Keys { .. } => format!("process {pid}, which serves keys"),
+        }
+    }
+}
+
+impl Helpers {
+    pub(super) fn add(&mut self, helper: Helper, now: Duration) -> HelperId {
+        self.last = self.last.wrapping_add(1);
+        let id = HelperId(self.last);
+        if let What::Connection(route) = &helper.what {
+            self.begun.insert((helper.share, route.target.name.clone()), now);
+        }
+        self.all.insert(id, helper);
+        id
+    }
+
+    /// Whether a share may begin a connection to a target: it has none, not too many, and its last there is older.
+    pub(super) fn may_connect(
+        &self,
+        share: ShareId,
+        target: &TargetName,
+        most: usize,
+        older_than: Duration,
+    ) -> bool {
+        let mut kept = 0;
+        for helper in self.all.values().filter(|helper| helper.share == share) {
+            match &helper.what {
+                What::Connection(route) if route.target.name == *target => return false,
+                What::Connection(_) => kept += 1,
+                What::Keys { .. } => {}
+            }
+        }
+        let begun = self.begun.get(&(share, target.clone()));
+        kept < most && begun.is_none_or(|begun| *begun <= older_than)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (HelperId, &Helper)> {
+        self.all.iter().map(|(id, helper)| (*id, helper))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The processes of a share's that are there still, named; none where it has no helper.
+    pub(super) fn survivors(&self, share: ShareId) -> Option<Vec<String>> {
+        let mut helpers = self.all.values().filter(|helper| helper.share == share).peekable();
+        helpers.peek()?;
+        let named = |helper: &Helper| {
+            let pids = helper.running.survivors();
+            pids.into_iter().map(|pid| helper.name(pid)).collect::<Vec<_>>()
+        };
+        Some(helpers.flat_map(named).collect())
+    }
+
+    /// Begins the end of one.
+    pub(super) fn end(&self, id: HelperId) {
+        self.all.get(&id).into_iter().for_each(kill);
+    }
+
+    /// Begins the end of all that are for this.
+    pub(super) fn end_where(&self, meant: impl Fn(&What) -> bool) {
+        self.all.values().filter(|helper| meant(&helper.what)).for_each(kill);
+    }
+
+    /// Begins the end of a share's.
+    pub(super) fn end_of(&self, share: ShareId) {
+        self.all.values().filter(|helper| helper.share == share).for_each(kill);
+    }
+
+    /// Looks at one whose processes have stirred. What is over is forgotten.
+    pub(super) fn reap(&mut self, id: HelperId) -> io::Result<()> {
+        let Some(helper) = self.all.get_mut(&id) else { return Ok(()) };
+        if helper.running.try_reap()?.is_some() {
+            self.all.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// A share of which nothing is left.
+    pub(super) fn forget(&mut self, share: ShareId) {
+        self.begun.retain(|(of, _), _| *of != share);
+    }
+}
+
+fn kill(helper: &Helper) {
+    if let Err(fault) = helper.running.kill() {
+        tracing::error!(share = %helper.share, %fault, "a share's helper cannot be killed");
+    }
+}

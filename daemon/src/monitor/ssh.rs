@@ -1,0 +1,157 @@
+//! Verbs on other hosts: the system's ssh, told by root's targets and by nobody else.
+//!
+//! The first call of a share to a target also starts one ssh that keeps a connection open there, as the owner, until the
+//! share ends; later calls go through it. A call that finds none connects by itself.
+
+mod config;
+mod directory;
+mod keep;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use policy::{
+    Arguments, Confinement, ProcessLimits, RemoteEnd, Route, ShareId, Ssh, SystemCalls, TargetName,
+    Verb,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::Monitor;
+use super::helpers::HelperId;
+use super::keys::Keys;
+use super::spawn::Running;
+use crate::config::SSH;
+use crate::run::{Account, Argument, Order};
+
+pub(super) use directory::{Bell, Directory};
+
+/// What a call on a target leaves behind it, until it is over.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// Where ssh says what went wrong, if anything did.
+    said: PathBuf,
+    /// The other end of its input: what watches it there ends with this.
+    line: Option<OwnedFd>,
+    /// What goes on there when the call is ended, in words.
+    pub(super) beyond: Option<String>,
+    /// The process that serves its keys.
+    pub(super) keys: Option<HelperId>,
+}
+
+impl Remote {
+    /// Why the target was lost, when that is how it ended: with ssh's own status for it, which a program there may have
+    /// as well, and a reason, which only ssh gives.
+    pub(super) fn lost(&self, status: i32) -> Option<String> {
+        let said = if status == 255 { directory::said(&self.said) } else { String::new() };
+        said.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        drop(self.line.take());
+        // What is left goes with its share's directory.
+        let _ = std::fs::remove_file(&self.said);
+    }
+}
+
+/// An order for ssh, and what has to be there while it is carried out.
+pub(super) struct Ready {
+    pub(super) order: Order,
+    pub(super) input: OwnedFd,
+    pub(super) remote: Remote,
+    pub(super) keys: Option<Keys>,
+}
+
+impl Monitor {
+    /// What a call takes, before anything of it is started. `name` is the call's own.
+    pub(super) fn ready_ssh(
+        &self,
+        (share, name): (ShareId, &str),
+        account: Account,
+        (verb, ssh): (&Verb, &Ssh),
+        arguments: &Arguments,
+    ) -> io::Result<Ready> {
+        let route = ssh.route(arguments).ok_or_else(|| io::Error::other("no such target"))?;
+        let target = &route.target.name;
+        let timeout = verb.timeout.unwrap_or(self.config.limits.verb_timeout).as_secs();
+        let place = self.share_place(share, &account)?;
+        let said = place.join(name);
+        let keys = self.keys_of(route, &account)?;
+        let mut words = self.ssh_words(target, control(&place, target).as_deref());
+        words.extend(["-E".to_owned(), said.display().to_string(), "--".to_owned()]);
+        words.extend([target.to_string(), ssh.line(arguments, timeout)]);
+        let order = ssh_order(account, words, keys.as_ref(), SystemCalls::from(verb.effect));
+        let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
+        let beyond = beyond(verb, ssh, target, timeout);
+        let remote = Remote { said, line: Some(line), beyond, keys: None };
+        Ok(Ready { order, input, remote, keys })
+    }
+
+    /// Once a call runs: the keys that it needs, and a connection for those after it.
+    pub(super) fn attend_ssh(
+        &mut self,
+        share: ShareId,
+        account: &Account,
+        route: &Route,
+        (running, keys): (&Running, Option<Keys>),
+    ) -> Option<HelperId> {
+        let keys = keys.and_then(|keys| {
+            let place = self.runners.place(running);
+            let served = self.serve_keys(share, account, keys, (place, None));
+            served.map_err(|fault| tracing::error!(%fault, "held keys cannot be used")).ok()
+        });
+        if let Err(fault) = self.keep_connection(share, account, route) {
+            let target = &route.target.name;
+            tracing::warn!(%fault, %target, "no connection is kept for later calls");
+        }
+        keys
+    }
+
+    /// Where ssh makes its sockets for a share.
+    fn share_place(&self, share: ShareId, account: &Account) -> io::Result<PathBuf> {
+        let owner = match account {
+            Account::Become { uid, .. } => Some(*uid),
+            Account::Stay { .. } => None,
+        };
+        self.directory.of_share(share, owner)
+    }
+
+    /// How every ssh to a target begins.
+    fn ssh_words(&self, target: &TargetName, control: Option<&Path>) -> Vec<String> {
+        let config = self.directory.config(target).display().to_string();
+        let control = control.map_or("none".to_owned(), |path| path.display().to_string());
+        ["ssh", "-F", &config, "-S", &control, "-T"].map(str::to_owned).to_vec()
+    }
+}
+
+fn ssh_order(
+    account: Account,
+    words: Vec<String>,
+    keys: Option<&Keys>,
+    system_calls: SystemCalls,
+) -> Order {
+    let bell = keys.map(|keys| keys.bell().display().to_string());
+    Order {
+        account,
+        program: SSH.to_owned(),
+        arguments: words.into_iter().map(Argument::Text).collect(),
+        environment: bell.map(|bell| ("SSH_AUTH_SOCK".to_owned(), bell)).into_iter().collect(),
+        directory: None,
+        confinement: Confinement { limits: ProcessLimits::default(), reach: None, system_calls },
+    }
+}
+
+/// The socket of the connection that a share keeps to a target, unless its path would be too long.
+fn control(place: &Path, target: &TargetName) -> Option<PathBuf> {
+    directory::socket(place.join(format!("to-{target}")))
+}
+
+fn beyond(verb: &Verb, ssh: &Ssh, target: &TargetName, timeout: u64) -> Option<String> {
+    match ssh.remote_end {
+        RemoteEnd::Hangup => None,
+        RemoteEnd::Timeout => Some(format!("{} on {target}, for at most {timeout}s", verb.name)),
+        RemoteEnd::None => Some(format!("{} on {target}", verb.name)),
+    }
+}

@@ -1,0 +1,269 @@
+//! The files by which ssh, as an owner, is told what to do: beside the owner socket, root's, and no secret among them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use policy::{Route, ShareId, TargetName};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, unlinkat};
+use rustix::io::Errno;
+
+use super::config::{config, known_hosts};
+
+/// Entered by anyone, listed by nobody.
+const ENTERED: u32 = 0o711;
+/// As long as a socket's path may be, less what ssh appends while it makes one.
+const MAX_SOCKET_PATH: usize = 107 - 17;
+/// The most of what ssh said that is read.
+const MAX_SAID: u64 = 4 * 1024;
+
+/// `openscope.d` beside `openscope.sock`.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes it, and clears what an earlier life left of its shares.
+    pub(crate) fn open(socket: &Path) -> io::Result<Self> {
+        let directory = Self(socket.with_extension("d"));
+        for name in ["", "targets", "shares", "agents"] {
+            make(&directory.0.join(name), ENTERED)?;
+        }
+        for name in ["shares", "agents"] {
+            for entry in fs::read_dir(directory.0.join(name))? {
+                remove(&entry?.path())?;
+            }
+        }
+        Ok(directory)
+    }
+
+    /// Writes what there is of targets, and removes what there was.
+    pub(crate) fn write_targets<'r>(
+        &self,
+        routes: impl Iterator<Item = &'r Route>,
+    ) -> io::Result<()> {
+        let routes: BTreeMap<&TargetName, &Route> =
+            routes.map(|route| (&route.target.name, route)).collect();
+        let directory = self.0.join("targets");
+        if !routes.is_empty() && !is_plain(&directory) {
+            return Err(io::Error::other(
+                "the owner socket's path has characters that ssh reads otherwise",
+            ));
+        }
+        for (name, route) in &routes {
+            let hosts = self.target(name, "hosts");
+            replace(&hosts, &known_hosts(route))?;
+            replace(&self.target(name, "conf"), &config(route, &hosts))?;
+        }
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            let stem =
+                path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            if !stem.is_some_and(|name: TargetName| routes.contains_key(&name)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration of a target.
+    pub(super) fn config(&self, target: &TargetName) -> PathBuf {
+        self.target(target, "conf")
+    }
+
+    fn target(&self, target: &TargetName, ending: &str) -> PathBuf {
+        self.0.join("targets").join(format!("{target}.{ending}"))
+    }
+
+    /// A share's own directory, in which only its owner's processes make anything.
+    pub(super) fn of_share(&self, share: ShareId, owner: Option<u32>) -> io::Result<PathBuf> {
+        let path = self.share(share);
+        if !path.try_exists()? {
+            DirBuilder::new().mode(0o700).create(&path)?;
+            chown(&path, owner, None)?;
+        }
+        Ok(path)
+    }
+
+    fn share(&self, share: ShareId) -> PathBuf {
+        self.0.join("shares").join(share.to_string())
+    }
+
+    /// Removes a share's directory, if it has one.
+    pub(crate) fn clear_share(&self, share: ShareId) -> io::Result<()> {
+        remove(&self.share(share))
+    }
+
+    /// A socket that listens for the owner's ssh. It is removed when what is returned is dropped.
+    pub(crate) fn agent(&self) -> io::Result<(Bell, UnixListener)> {
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).map_err(|fault| io::Error::other(fault.to_string()))?;
+        let path = self.0.join("agents").join(format!("{:016x}", u64::from_ne_bytes(number)));
+        let listener = UnixListener::bind(&path)?;
+        let bell = Bell(path);
+        // Who connects is looked at by the process that answers.
+        fs::set_permissions(&bell.0, Permissions::from_mode(0o666))?;
+        Ok((bell, listener))
+    }
+}
+
+/// A socket's name; gone with this.
+#[derive(Debug)]
+pub(crate) struct Bell(PathBuf);
+
+impl Bell {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // What is left is cleared at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The path for a socket that ssh makes, if it is not too long for one.
+pub(super) fn socket(path: PathBuf) -> Option<PathBuf> {
+    (path.as_os_str().len() <= MAX_SOCKET_PATH).then_some(path)
+}
+
+/// What a file of the owner's holds, as far as it is read; nothing where it is no file.
+pub(super) fn said(path: &Path) -> String {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = openat(CWD, path, flags, Mode::empty()) else { return String::new() };
+    let file = File::from(file);
+    let mut bytes = Vec::new();
+    if file.metadata().is_ok_and(|meta| meta.is_file()) {
+        // What cannot be read was not said.
+        let _ = file.take(MAX_SAID).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Removes a file, or a directory with the files in it. Whose it is may make new ones meanwhile: what is removed is
+/// beneath the directory that was opened, and nothing that a link leads to.
+fn remove(path: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(directory) => {
+            for entry in Dir::read_from(&directory)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                if name == c"." || name == c".." {
+                    continue;
+                }
+                let removed = unlinkat(&directory, name, AtFlags::empty());
+                let _ = removed.or_else(|_| unlinkat(&directory, name, AtFlags::REMOVEDIR));
+            }
+            Ok(unlinkat(CWD, path, AtFlags::REMOVEDIR)?)
+        }
+        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => {
+            Ok(unlinkat(CWD, path, AtFlags::empty())?)
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn make(path: &Path, mode: u32) -> io::Result<()> {
+    if !path.try_exists()? {
+        DirBuilder::new().create(path)?;
+    }
+    // The umask has narrowed it.
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// All of it or what was there before: an ssh that starts now reads one of them.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(&new)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(new, path)
+}
+
+/// Whether nothing in the path means anything to ssh's configuration but itself.
+fn is_plain(path: &Path) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@,:".contains(c);
+    path.to_str().is_some_and(|path| path.chars().all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn share() -> ShareId {
+        ShareId::from_random([7; 8])
+    }
+
+    #[test]
+    fn a_shares_directory_goes_with_all_that_was_made_in_it_and_with_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let outside = home.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("kept"), "").unwrap();
+        let directory = Directory::open(&home.path().join("openscope.sock")).unwrap();
+        let place = directory.of_share(share(), None).unwrap();
+        assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        fs::write(place.join("said"), "").unwrap();
+        fs::create_dir(place.join("empty")).unwrap();
+        symlink(&outside, place.join("link")).unwrap();
+        directory.clear_share(share()).unwrap();
+        assert!(!place.exists() && outside.join("kept").exists());
+        directory.clear_share(share()).unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_life_left_is_cleared_and_a_link_is_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("openscope.sock");
+        let directory = Directory::open(&socket).unwrap();
+        let place = directory.of_share(share(), None).unwrap();
+        let (bell, _listener) = directory.agent().unwrap();
+        assert!(bell.path().exists());
+        let outside = home.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("kept"), "").unwrap();
+        symlink(&outside, home.path().join("openscope.d/shares/link")).unwrap();
+        Directory::open(&socket).unwrap();
+        assert!(!place.exists() && !bell.path().exists() && outside.join("kept").exists());
+    }
+
+    #[test]
+    fn what_ssh_said_is_read_from_a_file_and_from_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("said");
+        assert_eq!(said(&path), "");
+        fs::write(&path, "x".repeat(10_000)).unwrap();
+        assert_eq!(said(&path).len(), 4096);
+        fs::remove_file(&path).unwrap();
+        symlink("/etc/passwd", &path).unwrap();
+        assert_eq!(said(&path), "");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        assert_eq!(said(&path), "", "and nobody waits for it");
+    }
+
+    #[test]
+    fn a_target_that_is_gone_takes_its_files_along() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&home.path().join("openscope.sock")).unwrap();
+        let targets = home.path().join("openscope.d/targets");
+        fs::write(targets.join("old.conf"), "").unwrap();
+        fs::write(targets.join("old.new"), "").unwrap();
+        directory.write_targets(std::iter::empty()).unwrap();
+        assert_eq!(fs::read_dir(targets).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_socket_whose_path_would_be_too_long_is_none() {
+        assert!(socket(PathBuf::from("x".repeat(MAX_SOCKET_PATH))).is_some());
+        assert!(socket(PathBuf::from("x".repeat(MAX_SOCKET_PATH + 1))).is_none());
+    }
+}

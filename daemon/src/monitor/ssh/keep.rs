@@ -1,0 +1,89 @@
+//! Connections that a share keeps to its targets, so that a call there costs no login.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use policy::{Policy, Route, ShareId, SystemCalls};
+
+use super::{control, ssh_order};
+use crate::clock::Instants;
+use crate::config::SSH;
+use crate::monitor::Monitor;
+use crate::monitor::helpers::{Helper, What};
+use crate::monitor::start::chain;
+use crate::run::{Account, Attached};
+
+/// Connections that one share keeps open at once; calls to further targets connect each by itself.
+const CONNECTIONS_MAX: usize = 8;
+/// How soon after the last another may be tried: a target that is down is not asked with every call.
+const AGAIN: Duration = Duration::from_secs(5);
+/// What a login takes on each host, besides reaching it.
+const LOGIN: Duration = Duration::from_secs(10);
+
+impl Monitor {
+    /// Has a connection kept to a target until its share is over, if there is none.
+    pub(super) fn keep_connection(
+        &mut self,
+        share: ShareId,
+        account: &Account,
+        route: &Route,
+    ) -> io::Result<()> {
+        let target = &route.target.name;
+        let Some(control) = control(&self.share_place(share, account)?, target) else {
+            return Ok(());
+        };
+        let now = Instants::now().boot;
+        if !self.helpers.may_connect(share, target, CONNECTIONS_MAX, now.saturating_sub(AGAIN)) {
+            return Ok(());
+        }
+        remove_stale(&control)?;
+        let keys = self.keys_of(route, account)?;
+        let mut words = self.ssh_words(target, Some(&control));
+        words.extend(["-M", "-N", "-E", "/dev/null", "--", target.as_str()].map(str::to_owned));
+        let order = ssh_order(account.clone(), words, keys.as_ref(), SystemCalls::Read);
+        let running = self.runners.start(&order, self.silent()?);
+        let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
+        let place = self.runners.place(&running);
+        let what = What::Connection(Box::new(route.clone()));
+        self.helpers.add(Helper::new(share, what, running), now);
+        if let Some(keys) = keys {
+            self.serve_keys(share, account, keys, (place.clone(), Some(patience(route))))?;
+        }
+        Ok(())
+    }
+
+    /// What a program gets that has nothing to read or to say.
+    fn silent(&self) -> io::Result<Attached> {
+        let sink = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
+        let program = self.judge.program(Path::new(SSH)).map_err(io::Error::other)?;
+        Ok(Attached { stdin: None, stdout: sink()?, stderr: sink()?, program: Some(program) })
+    }
+
+    /// Takes over what policy now says of targets: the files for ssh, and an end to connections that are kept by what
+    /// it said before.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub(in crate::monitor) fn take_targets(&mut self, policy: &Policy) -> io::Result<()> {
+        self.directory.write_targets(policy.ssh_routes())?;
+        let stands = |route: &Route| policy.ssh_routes().any(|known| known == route);
+        self.helpers.end_where(|what| matches!(what, What::Connection(route) if !stands(route)));
+        Ok(())
+    }
+}
+
+/// How long the keys may be there for a login on every host of the way.
+fn patience(route: &Route) -> Duration {
+    let targets = route.jumps.iter().chain([&route.target]);
+    targets.map(|target| target.connect_timeout.saturating_add(LOGIN)).sum()
+}
+
+/// A socket on which nobody listens any more would make ssh complain.
+fn remove_stale(control: &Path) -> io::Result<()> {
+    match std::fs::remove_file(control) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
