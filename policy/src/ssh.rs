@@ -43,11 +43,12 @@ pub enum RemoteEnd {
     None,
 }
 
-/// Runs its words in a session of their own, and ends that when its input does: that is when the connection is gone.
-/// The watcher holds neither output, so that the end of the words is the end of both.
-const WATCHED: &str = "exec 3<&0; setsid \"$@\" </dev/null 3<&- & c=$!; \
-    (cat <&3; kill -TERM -$c; sleep 2; kill -KILL -$c) >/dev/null 2>&1 & w=$!; \
-    wait $c; s=$?; kill $w; exit $s";
+/// Becomes its words, beside a watcher that ends them when their connection does: with that goes the input, of which
+/// nothing else ever comes. sshd makes each command the leader of a group; where another has not, the program alone
+/// is ended. The watcher holds neither output, so that the end of the words is the end of both.
+const WATCHED: &str = "exec 3<&0; (trap '' HUP TERM; read -r _ <&3; kill -0 $$ || exit; \
+    kill -TERM -$$ || kill -TERM $$; sleep 2; kill -KILL -$$ || kill -KILL $$) >/dev/null 2>&1 & \
+    exec \"$@\" </dev/null 3<&-";
 
 /// How long after SIGTERM what does not end is killed, there.
 const KILL_AFTER: &str = "--kill-after=2";

@@ -18,7 +18,7 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
 
 fn goes_on(verb: &Verb, ssh: &Ssh, site: &RuleSite) -> Option<Finding> {
     let sentence = format!("what `{}` starts on its target goes on when the call ends", verb.name);
-    let advice = "say `remote_end = \"hangup\"`, or `\"timeout\"` where the target has no `setsid`";
+    let advice = "say `remote_end = \"hangup\"`, or `\"timeout\"` where the target has no `sh`";
     let none = ssh.remote_end == RemoteEnd::None;
     none.then(|| Finding::warning("goes-on", site, sentence, advice))
 }

@@ -59,7 +59,7 @@ fn a_value_is_one_word_of_the_line_whatever_is_in_it() {
 fn what_ends_there_when_the_call_ends_is_said_by_the_verb() {
     let with = |end: &str| line(&verb(&PLAIN.replace("\"none\"", end), UNIT), &[("unit", "web")]);
     assert_eq!(with("\"timeout\""), "exec timeout '--kill-after=2' 20 journalctl -u web");
-    assert!(with("\"hangup\"").starts_with("exec sh -c 'exec 3<&0; setsid \"$@\""));
+    assert!(with("\"hangup\"").starts_with("exec sh -c 'exec 3<&0; (trap "));
     assert!(with("\"hangup\"").ends_with(" openscope journalctl -u web"));
     let unsaid = verb(&PLAIN.replace(", remote_end = \"none\"", ""), UNIT);
     assert_eq!(line(&unsaid, &[("unit", "web")]), with("\"hangup\""));
