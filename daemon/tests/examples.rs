@@ -6,6 +6,7 @@ mod examples {
     use std::process::Output;
 
     const STARTS: [&str; 3] = ["small-team", "vendor-four-eyes", "agents-read-only"];
+    const CATALOG: &str = "verbs";
 
     fn example(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
@@ -21,7 +22,7 @@ mod examples {
 
     #[test]
     fn what_each_example_is_expected_to_say_it_says() {
-        for name in STARTS {
+        for name in STARTS.into_iter().chain([CATALOG]) {
             let file = example(name).join("policy.test.toml");
             let (status, said) = openscope(&["policy", "test", file.to_str().unwrap()]);
             assert_eq!(status, Some(0), "{name}: {said}");
@@ -59,6 +60,17 @@ mod examples {
             changed.to_str().unwrap(),
         ]);
         assert_eq!(status, Some(1), "{said}");
+    }
+
+    #[test]
+    fn of_the_catalog_that_is_known_which_deserves_a_second_look() {
+        let place = example(CATALOG);
+        let (status, said) = openscope(&["policy", "lint", "--config", place.to_str().unwrap()]);
+        assert_eq!(status, Some(0), "{said}");
+        let notes: Vec<&str> =
+            said.lines().filter(|line| line.contains("hands the path")).collect();
+        assert_eq!(notes.len(), 2, "those that take paths of other hosts: {said}");
+        assert!(said.contains("no warnings, 2 notes"), "{said}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The product from outside: real users, real processes, a real relay.
 
 mod boundary;
+mod catalog;
 mod consent;
 mod contained;
 mod groups;

@@ -19,6 +19,8 @@ pub struct Sshd {
     scratch: TempDir,
     port: u16,
     login: Account,
+    /// Where programs are looked for before all else.
+    programs: Option<PathBuf>,
 }
 
 impl Sshd {
@@ -34,9 +36,17 @@ impl Sshd {
         unlock(login);
         // Where its unprivileged half lives; systems that start it have made this.
         fs::create_dir_all("/run/sshd").expect("make the directory that sshd asks for");
-        let mut sshd = Self { server: None, scratch, port: free_port(), login: login.clone() };
+        let (server, programs, login) = (None, None, login.clone());
+        let mut sshd = Self { server, scratch, port: free_port(), login, programs };
         sshd.serve();
         sshd
+    }
+
+    /// From here on its sessions find the programs of this directory first.
+    pub fn prefer(&mut self, programs: &Path) {
+        self.programs = Some(programs.to_owned());
+        self.stop();
+        self.serve();
     }
 
     /// Starts it, again, on its port.
@@ -128,12 +138,16 @@ impl Sshd {
 
     fn configuration(&self) -> String {
         let home = self.scratch.path().display();
-        format!(
-            "ListenAddress 127.0.0.1:{}\nHostKey {home}/host\nAuthorizedKeysFile {home}/user.pub\n\
+        let programs = self.programs.iter().map(|programs| {
+            format!("SetEnv PATH={}:/usr/local/bin:/usr/bin:/bin\n", programs.display())
+        });
+        programs.collect::<String>()
+            + &format!(
+                "ListenAddress 127.0.0.1:{}\nHostKey {home}/host\nAuthorizedKeysFile {home}/user.pub\n\
              PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nPrintMotd no\nPrintLastLog no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nAllowUsers {}\n",
-            self.port, self.login.name
-        )
+                self.port, self.login.name
+            )
     }
 }
 

@@ -1,7 +1,7 @@
 //! Verbs whose program runs on another host, where less can be seen to.
 
 use super::{Finding, verbs};
-use crate::kind::Kind;
+use crate::constraint::Constraint;
 use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::ssh::{RemoteEnd, Ssh};
@@ -24,8 +24,11 @@ fn goes_on(verb: &Verb, ssh: &Ssh, site: &RuleSite) -> Option<Finding> {
 }
 
 fn by_name(verb: &Verb, site: &RuleSite) -> Option<Finding> {
-    let of_paths = |kind: Kind| kind.each() == Kind::Path;
-    let (name, _) = verb.parameters.iter().find(|(_, parameter)| of_paths(parameter.kind))?;
+    let beneath = |part: &&Constraint| matches!(part, Constraint::Subtree(_));
+    let (name, _) = verb
+        .parameters
+        .iter()
+        .find(|(_, parameter)| parameter.constraint.item_parts().iter().any(beneath))?;
     let sentence = format!(
         "`{}` hands the path `{name}` to its target, where a link may lead out of its `subtree`",
         verb.name

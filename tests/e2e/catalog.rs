@@ -1,0 +1,113 @@
+//! The ready catalog, verb by verb, each against what it is for.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tests::account::Accounts;
+use tests::owner::Share;
+use tests::service::Service;
+use tests::sshd::Sshd;
+use tests::wait;
+use tests::world::{Setup, World};
+
+/// What systemd's programs are told by the catalog, done by runit: there is no systemd in a test.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+for unit; do :; done
+case "$*" in
+    "--no-ask-password restart $unit") exec sv -w 10 restart "@HOME@/service/$unit" ;;
+    "--no-pager --lines=0 status $unit") exec sv status "@HOME@/service/$unit" ;;
+esac
+echo "unknown: $*" >&2; exit 64
+"#;
+const JOURNALCTL: &str = r#"#!/bin/sh
+follow= unit= lines=
+for word; do
+    case "$word" in
+        --no-pager | --quiet) ;;
+        --follow) follow=-f ;;
+        --unit=*) unit=${word#--unit=} ;;
+        --lines=*) lines=${word#--lines=} ;;
+        *) echo "unknown: $word" >&2; exit 64 ;;
+    esac
+done
+exec tail $follow -n "$lines" "@HOME@/log/$unit"
+"#;
+
+fn example(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/verbs").join(path);
+    fs::read_to_string(path).expect("read the example")
+}
+
+fn world() -> (World, Sshd) {
+    let accounts = Accounts::shared();
+    let mut sshd = Sshd::start(&accounts.alice);
+    let identity = format!("identity = {{ own = \"{}\" }}", sshd.key_of(&accounts.alice).display());
+    let targets = sshd.target("web-1", &identity)
+        + &sshd.target("web-2", &format!("{identity}\njump = \"web-1\""));
+    let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"ssh.*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"ssh.*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
+    let verbs = example("verbs.d/ssh.toml").replace("/var/log", "@HOME@/log");
+    let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    let programs = world.home.join("bin");
+    fs::create_dir(&programs).expect("make a directory");
+    for (name, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
+        fs::write(programs.join(name), world.fill(text)).expect("write a program");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(programs.join(name), executable).expect("set its mode");
+    }
+    sshd.prefer(&programs);
+    let lines: String = (1..=9).map(|line| format!("nginx line {line}\n")).collect();
+    fs::write(world.home.join("log/nginx.service"), lines).expect("write a log");
+    world.alice().add_contact("vendor-b", &world.vendor());
+    (world, sshd)
+}
+
+fn call(world: &World, share: &Share, words: &[&str]) -> (i32, String, String) {
+    let said = world.vendor().call(share, words);
+    (said.status, said.stdout, said.stderr)
+}
+
+#[test]
+fn each_verb_of_the_ssh_catalog_does_what_it_says() {
+    let (world, _sshd) = world();
+    let share = world.alice().open(&[
+        "ssh.tail_logs",
+        "ssh.follow_logs",
+        "ssh.restart_service",
+        "ssh.service_status",
+        "ssh.host_metrics",
+        "ssh.read_file",
+        "ssh.list_dir",
+    ]);
+    let call = |words: &[&str]| call(&world, &share, words);
+    let (status, tail, said) = call(&["ssh.tail_logs", "service=nginx.service", "lines=2"]);
+    assert_eq!((status, tail.as_str()), (0, "nginx line 8\nnginx line 9\n"), "{said}");
+
+    let follow =
+        world.vendor().start(&share, &["ssh.follow_logs", "service=nginx.service", "lines=1"]);
+    follow.stdout.line_with("nginx line 9");
+    let log = world.home.join("log/nginx.service");
+    let before = fs::read_to_string(&log).expect("read the log");
+    fs::write(&log, before + "a new line\n").expect("write on");
+    follow.stdout.line_with("a new line");
+
+    let service = Service::start(&world, "nginx.service");
+    let pid = service.pid();
+    let (status, _, said) = call(&["ssh.restart_service", "service=nginx.service", "host=web-2"]);
+    assert_eq!(status, 0, "{said}");
+    wait::until("it has another pid", || service.pid().filter(|now| Some(*now) != pid));
+    let (status, up, said) = call(&["ssh.service_status", "service=nginx.service"]);
+    assert_eq!((status, up.starts_with("run: ")), (0, true), "{up}{said}");
+
+    let (status, metrics, said) = call(&["ssh.host_metrics"]);
+    assert_eq!((status, metrics.contains("MemAvailable:")), (0, true), "{said}");
+    let logs = world.home.join("log");
+    let path = format!("path={}/web", logs.display());
+    let (status, read, said) = call(&["ssh.read_file", &path, "bytes=10"]);
+    assert_eq!((status, read.as_str()), (0, "web line 1"), "{said}");
+    let (status, listed, said) = call(&["ssh.list_dir"]);
+    assert_eq!((status, listed.contains("nginx.service")), (0, true), "{said}");
+    let outside = format!("path={}/script/append", world.home.display());
+    assert_eq!(call(&["ssh.read_file", &outside]).0, 126);
+    assert_eq!(world.alice().revoke(&share).status, 0);
+}
