@@ -248,16 +248,17 @@ impl<'a> Judgement<'a> {
             command: verb.command(&call.arguments),
             summary: verb.summary.clone(),
             effect: verb.effect,
+            input: verb.input(),
         })
     }
 
-    /// Of exactly what will run: another value, command, containment or owner is another digest.
+    /// Of exactly what will run: another value, command, containment, input or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let Run::Exec(exec) = &verb.run;
         let argv = verb.command(&call.arguments);
         let takes = format!("{:?}", (&verb.parameters, verb.redact));
         let contained = &exec.confinement;
-        let run = (argv, &exec.dir, &exec.env, contained, takes, &self.standing.owner);
+        let run = (argv, &exec.dir, &exec.env, contained, exec.input, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
     }
 

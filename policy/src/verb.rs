@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::constraint::Constraint;
+use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::template::Template;
@@ -126,6 +127,8 @@ pub struct Exec {
     pub env: BTreeMap<String, String>,
     /// How it is contained.
     pub confinement: Confinement,
+    /// What it takes from whoever calls it, besides its arguments.
+    pub input: Input,
 }
 
 impl Exec {
@@ -178,6 +181,13 @@ pub struct Verb {
 }
 
 impl Verb {
+    /// What it takes from whoever calls it, besides its arguments.
+    #[must_use]
+    pub fn input(&self) -> Input {
+        let Run::Exec(exec) = &self.run;
+        exec.input
+    }
+
     /// The whole argv for these arguments, the program first. A list that is an element of its own
     /// becomes an element for each item.
     #[must_use]

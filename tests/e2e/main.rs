@@ -5,6 +5,7 @@ mod consent;
 mod contained;
 mod groups;
 mod handing;
+mod input;
 mod paths;
 mod record;
 mod running;

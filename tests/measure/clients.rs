@@ -45,6 +45,7 @@ pub async fn call_true(session: &Session) {
             }
             Event::Refused(refusal) => panic!("refused: {refusal:?}"),
             Event::Started
+            | Event::Wanted
             | Event::Pending(_)
             | Event::Stdout(_)
             | Event::Stderr(_)

@@ -1,11 +1,11 @@
 //! From a permit to a running verb.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Consent, Passport, Permit, Run as How, Timestamp, Verb};
+use policy::{Consent, Input, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -32,10 +32,18 @@ pub(super) struct Start {
     pub(super) consents: Vec<Consent>,
 }
 
-/// The read ends of a call's pipes.
-struct Output {
+/// The broker's ends of a call's pipes. Root neither reads nor writes what goes through them.
+struct Ends {
     stdout: OwnedFd,
     stderr: OwnedFd,
+    stdin: Option<OwnedFd>,
+}
+
+impl Ends {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let outputs = [self.stdout.as_fd(), self.stderr.as_fd()];
+        outputs.into_iter().chain(self.stdin.as_ref().map(AsFd::as_fd)).collect()
+    }
 }
 
 impl Monitor {
@@ -58,11 +66,10 @@ impl Monitor {
         let deadline = now.boot.saturating_add(timeout);
         let account = self.account(share);
         match self.spawn(account, &admitted.verb, &admitted.call) {
-            Ok((running, output)) => {
-                self.broker.send(
-                    &ToBroker::Started { call: to, output_max, redact: admitted.verb.redact },
-                    &[output.stdout.as_fd(), output.stderr.as_fd()],
-                );
+            Ok((running, ends)) => {
+                let (redact, input) = (admitted.verb.redact, admitted.verb.input());
+                let started = ToBroker::Started { call: to, output_max, redact, input };
+                self.broker.send(&started, &ends.descriptors());
                 let active = Active {
                     at,
                     to: Some(to),
@@ -92,7 +99,7 @@ impl Monitor {
         account: Account,
         verb: &Verb,
         call: &policy::Call,
-    ) -> io::Result<(Running, Output)> {
+    ) -> io::Result<(Running, Ends)> {
         let How::Exec(exec) = &verb.run;
         let program = exec.program().to_owned();
         let descriptor = self.judge.program(Path::new(&program)).map_err(io::Error::other)?;
@@ -106,8 +113,9 @@ impl Monitor {
         };
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stdin_end, stdin) = stdin(exec.input)?.unzip();
         let attached = Attached {
-            stdin: None,
+            stdin: stdin_end,
             stdout: stdout_end,
             stderr: stderr_end,
             program: Some(descriptor),
@@ -115,7 +123,7 @@ impl Monitor {
         let running = self.runners.start(&order, attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
-        Ok((running, Output { stdout, stderr }))
+        Ok((running, Ends { stdout, stderr, stdin }))
     }
 
     fn account(&self, share: &Share) -> Account {
@@ -140,6 +148,11 @@ impl Monitor {
             self.receipts.push(ToBroker::Outcome { call: to, outcome });
         }
     }
+}
+
+/// The two ends of a standard input, for a verb that takes one.
+fn stdin(input: Input) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
+    input.stdin().map(|_| Ok(pipe_with(PipeFlags::CLOEXEC)?)).transpose()
 }
 
 /// How a tree that we did not end has ended.

@@ -64,6 +64,7 @@ fn differences(old: &Verb, new: &Verb) -> Option<String> {
     told.extend(
         (before.confinement != after.confinement).then(|| "is contained otherwise".to_owned()),
     );
+    told.extend((before.input != after.input).then(|| "takes another input".to_owned()));
     told.extend((old.run != new.run && told.is_empty()).then(|| "runs otherwise".to_owned()));
     told.extend((old.effect != new.effect).then(|| format!("{} → {}", old.effect, new.effect)));
     told.extend((old.timeout != new.timeout).then(|| "another timeout".to_owned()));
