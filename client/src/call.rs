@@ -12,6 +12,7 @@ use wire::frame::{Frame, Refusal};
 
 use crate::frames::{FrameEnd, FrameReader};
 use crate::session::{Link, Over, Shared};
+use crate::upload::Upload;
 
 /// A call is worthless after this: within the 30 s that the daemon allows, with room for a slow way.
 const LIFE: Duration = Duration::from_secs(25);
@@ -27,6 +28,8 @@ pub enum Event {
     Pending(RequestId),
     /// It runs.
     Started,
+    /// It takes standard input: more can be given, as far as [`Call::wants_input`] says.
+    Wanted,
     /// A piece of standard output.
     Stdout(Bytes),
     /// A piece of standard error.
@@ -110,6 +113,7 @@ pub struct Call {
     reached: Reached,
     is_cancelled: bool,
     told_loss: bool,
+    upload: Upload,
     stdout: u64,
     stderr: u64,
 }
@@ -117,6 +121,8 @@ pub struct Call {
 #[derive(Debug)]
 struct Stream {
     send: SendStream,
+    /// Whether anything can be given on it.
+    gives: bool,
     frames: FrameReader,
 }
 
@@ -160,6 +166,7 @@ impl Call {
             reached: Reached::Nothing,
             is_cancelled: false,
             told_loss: false,
+            upload: Upload::default(),
             stdout: 0,
             stderr: 0,
         })
@@ -179,6 +186,21 @@ impl Call {
         }
     }
 
+    /// Whether the next piece of its standard input, of at most 64 KiB, may be given. Not before [`Event::Wanted`], and
+    /// never for a verb that takes none.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        !self.is_cancelled && self.upload.has_room()
+    }
+
+    /// Gives the next piece of its standard input; an empty one is the end. It is kept until the daemon has it.
+    pub fn give(&mut self, piece: &[u8]) {
+        match piece {
+            [] => self.upload.end(),
+            piece => self.upload.give(piece),
+        }
+    }
+
     /// How far it has come.
     #[must_use]
     pub fn reached(&self) -> Reached {
@@ -192,7 +214,15 @@ impl Call {
     pub async fn next(&mut self) -> Result<Event, CallFault> {
         loop {
             if let Some(stream) = &mut self.stream {
-                let frame = stream.frames.next().await;
+                let frame = tokio::select! {
+                    biased;
+                    sent = self.upload.send(&mut stream.send), if stream.gives && !self.is_cancelled => {
+                        // What broke it is told where we read.
+                        stream.gives = sent.is_ok();
+                        continue;
+                    }
+                    frame = stream.frames.next() => frame,
+                };
                 match self.step(frame)? {
                     Step::Tell(event) => return Ok(event),
                     Step::Again => {}
@@ -221,6 +251,7 @@ impl Call {
                 self.reached = self.reached.max(Reached::Sent);
                 self.sent += 1;
                 self.told_loss = false;
+                self.upload.restart();
                 self.stream = Some(stream);
             }
             Err(Some(fault)) => return Err(CallFault::TooLarge(fault)),
@@ -256,7 +287,7 @@ impl Call {
         let frame = Frame::Call(signed).encode().map_err(|_| None)?;
         let (mut send, receive) = connection.open_bi().await.map_err(|_| None)?;
         send.write_all(&frame).await.map_err(|_| None)?;
-        Ok(Stream { send, frames: FrameReader::new(receive) })
+        Ok(Stream { send, gives: true, frames: FrameReader::new(receive) })
     }
 
     fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
@@ -265,6 +296,10 @@ impl Call {
             Ok(Frame::Started) => {
                 self.reached = Reached::Started;
                 Ok(Step::Tell(Event::Started))
+            }
+            Ok(Frame::Taken(taken)) => {
+                self.upload.hear(taken).map_err(|_disorder| CallFault::Protocol(None))?;
+                Ok(Step::Tell(Event::Wanted))
             }
             Ok(Frame::Stdout(bytes)) => {
                 self.stdout += bytes.len() as u64;

@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   openscope-reflect-client --passport @handle list
   openscope-reflect-client --passport @handle call log.tail service=web lines=50
+  openscope-reflect-client --passport @handle call db.load table=items < items.csv
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
   openscope-reflect-client inspect --passport @handle
   openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
@@ -90,6 +91,9 @@ pub(crate) struct CallArguments {
     /// Its arguments
     #[arg(value_name = "NAME=VALUE")]
     pub(crate) arguments: Vec<OsString>,
+    /// Give the verb no standard input, also where it takes some
+    #[arg(long, short = 'n')]
+    pub(crate) no_stdin: bool,
     /// The id of a call that was made before: it never runs twice, and its outcome is told again
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<String>,

@@ -5,12 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use policy::RequestId;
+use rustix::io::Errno;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::call::{Call, CallFault, Event, Receipt};
 use crate::exit::Exit;
 use crate::output::{Output, Piece, unread};
+use crate::source::Source;
 use wire::frame::Refusal;
 
 /// How long we wait to hear that a cancelled call is dead.
@@ -36,6 +38,10 @@ pub(crate) enum Notice {
     Lost,
     /// Somebody has to consent first.
     Pending(RequestId),
+    /// What is typed from here on is the verb's standard input.
+    Typed,
+    /// Our standard input cannot be read; the call is ended, since the verb would take what it has for all of it.
+    Unreadable(Errno),
 }
 
 impl fmt::Display for Notice {
@@ -44,6 +50,12 @@ impl fmt::Display for Notice {
             Self::Lost => out.write_str(
                 "the channel was lost; connecting again, and the call goes on or its outcome is told",
             ),
+            Self::Typed => out.write_str(
+                "the verb reads what you type, until Ctrl+D; `--no-stdin` gives it nothing",
+            ),
+            Self::Unreadable(errno) => {
+                write!(out, "standard input cannot be read, and the call is ended: {errno}")
+            }
             Self::Pending(request) => {
                 write!(out, "pending: waits for consent on the owner's side, request {request}")
             }
@@ -82,6 +94,7 @@ impl Stops {
 /// Runs a call to its end.
 pub(crate) async fn conduct(
     call: &mut Call,
+    source: &mut Source,
     output: &Output,
     stops: &mut Stops,
     notice: impl Fn(Notice),
@@ -91,6 +104,10 @@ pub(crate) async fn conduct(
     let mut reader_left = std::pin::pin!(unread());
     loop {
         let limit = stopped.map_or_else(Instant::now, |(_, limit)| limit);
+        let wanted = call.wants_input() && stopped.is_none();
+        if wanted && source.begins_at_a_terminal() {
+            notice(Notice::Typed);
+        }
         let stop = tokio::select! {
             biased;
             stop = stops.next() => stop,
@@ -103,8 +120,18 @@ pub(crate) async fn conduct(
                 }
                 _ => Exit::PIPE,
             },
+            piece = source.next(), if wanted => match piece {
+                Ok(piece) => {
+                    call.give(&piece);
+                    continue;
+                }
+                Err(errno) => {
+                    notice(Notice::Unreadable(errno));
+                    Exit::NOT_RUN
+                }
+            },
             event = call.next(), if waiting.is_none() || stopped.is_some() => match event {
-                Ok(Event::Started) => continue,
+                Ok(Event::Started | Event::Wanted) => continue,
                 Ok(Event::Stdout(bytes)) => {
                     waiting = Some(Piece::Stdout(bytes));
                     continue;

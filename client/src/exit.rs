@@ -24,7 +24,7 @@ impl Exit {
     pub(crate) const UNKNOWN_VERB: Self = Self(127);
     /// Ctrl+C, as a shell tells it.
     pub(crate) const INTERRUPTED: Self = Self(130);
-    /// The verb wrote more than it may and was killed (SIGKILL), as a shell tells it.
+    /// The verb wrote or was given what it may not and was killed (SIGKILL), as a shell tells it.
     pub(crate) const KILLED: Self = Self(137);
     /// Standard output was closed (SIGPIPE), as a shell tells it.
     pub(crate) const PIPE: Self = Self(141);
@@ -39,7 +39,7 @@ impl Exit {
             Ending::Exited(status) => Self(*status),
             Ending::Signaled(signal) => Self(128_u8.saturating_add(*signal)),
             Ending::TimedOut => Self::TIMED_OUT,
-            Ending::OutputLimit => Self::KILLED,
+            Ending::OutputLimit | Ending::InputLimit | Ending::BadInput => Self::KILLED,
             Ending::Cancelled => Self::INTERRUPTED,
             Ending::Withdrawn => Self::REFUSED,
             Ending::NotStarted(_) => Self::NOT_RUN,
@@ -80,6 +80,13 @@ mod tests {
         assert_eq!(Exit::of_ending(&Ending::Exited(124)), Exit(124));
         assert_eq!(Exit::of_ending(&Ending::Signaled(9)), Exit(137));
         assert_eq!(Exit::of_ending(&Ending::Signaled(255)), Exit(255));
+    }
+
+    #[test]
+    fn a_limit_is_told_as_the_kill_that_it_is() {
+        for ending in [Ending::OutputLimit, Ending::InputLimit, Ending::BadInput] {
+            assert_eq!(Exit::of_ending(&ending), Exit::KILLED);
+        }
     }
 
     #[test]

@@ -136,7 +136,10 @@ async fn ask(
         | Frame::Started
         | Frame::Outcome(_)
         | Frame::Stdout(_)
-        | Frame::Stderr(_) => Err(JoinFault::Forged(None)),
+        | Frame::Stderr(_)
+        | Frame::Stdin(_)
+        | Frame::StdinEnd
+        | Frame::Taken(_) => Err(JoinFault::Forged(None)),
     }
 }
 

@@ -28,9 +28,11 @@ mod report;
 mod sample;
 mod seat;
 mod session;
+mod source;
 mod start;
 mod told;
 mod tty;
+mod upload;
 
 pub use call::{Call, CallFault, Event, Reached, Receipt};
 pub use frames::FrameEnd;

@@ -57,7 +57,9 @@ pub(crate) fn entry_text(entry: &MenuEntry) -> String {
         Approve::Each => ", each call waits for consent",
     };
     let summary = one_line(&entry.summary, SUMMARY);
-    let head = format!("{}  [{}{asks}]  {summary}", entry.verb, entry.effect);
+    let takes = entry.input.stdin().map(|stdin| format!(", takes standard input: {stdin}"));
+    let takes = takes.unwrap_or_default();
+    let head = format!("{}  [{}{takes}{asks}]  {summary}", entry.verb, entry.effect);
     let lines = entry.parameters.iter().map(|(name, one)| parameter_text(name, one));
     std::iter::once(head.trim_end().to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
@@ -75,6 +77,8 @@ fn parameter_text(name: &ParameterName, parameter: &MenuParameter) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy::{Content, Input, Stdin};
+
     use crate::arguments::tests::entry;
 
     #[test]
@@ -82,6 +86,14 @@ mod tests {
         let shown = |approve| entry_text(&MenuEntry { approve, ..entry() });
         assert!(!shown(Approve::Never).contains("consent"));
         assert!(shown(Approve::Each).contains(", each call waits for consent]"));
+    }
+
+    #[test]
+    fn a_verb_that_takes_standard_input_says_so() {
+        let stdin = Stdin { content: Content::Text, max: 8 << 20 };
+        let shown = entry_text(&MenuEntry { input: Input::Stdin(stdin), ..entry() });
+        assert!(shown.contains("[read, takes standard input: text, at most 8MiB]"), "{shown}");
+        assert!(!entry_text(&entry()).contains("input"));
     }
 
     #[test]

@@ -6,11 +6,11 @@ mod line;
 
 use std::io;
 
-use policy::MenuEntry;
+use policy::{Input, MenuEntry};
 use tokio::sync::watch;
 
 use crate::arguments::read;
-use crate::conduct::{Stops, conduct};
+use crate::conduct::{Notice, Stops, conduct};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::list;
@@ -18,6 +18,7 @@ use crate::neutral::one_line;
 use crate::output::{Output, Style};
 use crate::report::{Report, over_words};
 use crate::session::{Session, View};
+use crate::source::Source;
 use crate::start::{bad_argument, listed, print, say};
 use command::{Command, HELP};
 use line::{Lines, Typed};
@@ -160,7 +161,13 @@ async fn call(
     let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
     let output = Output::start(Style::Plain)
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
-    let went = conduct(&mut call, &output, stops, |notice| say(&notice.to_string())).await;
+    if entry.input != Input::Nothing {
+        say(
+            "here the verb is given no input; `openscope-reflect-client … call VERB … < FILE` gives it some",
+        );
+    }
+    let notice = |notice: Notice| say(&notice.to_string());
+    let went = conduct(&mut call, &mut Source::Nothing, &output, stops, notice).await;
     let _the_terminal_is_gone = output.finish();
     let report = Report::of(went).under(session.view().over());
     match report.words {

@@ -119,6 +119,7 @@ impl Report {
                 "message": self.words,
                 "stdout_bytes": outcome.map(|outcome| outcome.stdout),
                 "stderr_bytes": outcome.map(|outcome| outcome.stderr),
+                "stdin_bytes": outcome.map(|outcome| outcome.stdin),
                 "redactions": outcome.map(|outcome| outcome.redactions),
                 "complete": self.receipt.as_ref().map(|receipt| receipt.is_complete()),
                 "started": outcome.map(|outcome| told_time(outcome.started)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use policy::{MenuEntry, VerbName};
+use policy::{Input, MenuEntry, VerbName};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use wire::call::CallId;
 use wire::channel::HolderKey;
@@ -33,6 +33,7 @@ use crate::relays::RelayFault;
 use crate::report::{self, Report};
 use crate::seat::Seat;
 use crate::session::{Over, Session};
+use crate::source::Source;
 use crate::tty::{Person, Tty};
 use crate::{inspect, list, narrow, prompt};
 
@@ -267,24 +268,33 @@ async fn call(
     id: Option<CallId>,
 ) -> Result<Exit, Failure> {
     let menu = session.view();
-    let (verb, arguments) = if what.unlisted {
-        (
-            verb_name(&what.verb)?,
-            read_unlisted(&what.arguments).map_err(|fault| bad_argument(&fault))?,
-        )
+    let (verb, arguments, input) = if what.unlisted {
+        let arguments = read_unlisted(&what.arguments).map_err(|fault| bad_argument(&fault))?;
+        (verb_name(&what.verb)?, arguments, Input::Nothing)
     } else {
         let entry = listed(&what.verb, &menu.standing.menu)?;
-        (entry.verb.clone(), read(entry, &what.arguments).map_err(|fault| bad_argument(&fault))?)
+        let arguments = read(entry, &what.arguments).map_err(|fault| bad_argument(&fault))?;
+        (entry.verb.clone(), arguments, entry.input)
+    };
+    // A verb that was not listed as taking any is given nothing, whatever the daemon says when it runs.
+    let source = match input {
+        Input::Stdin(_) if !what.no_stdin => Source::Stdin,
+        Input::Stdin(_) | Input::Nothing => Source::Nothing,
     };
     let call = match id {
         Some(id) => session.call_as(id, verb, arguments),
         None => session.call(verb, arguments),
     };
     let call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    run_call(call, session, options).await
+    run_call(call, source, session, options).await
 }
 
-async fn run_call(mut call: Call, session: &Session, options: &Options) -> Result<Exit, Failure> {
+async fn run_call(
+    mut call: Call,
+    mut source: Source,
+    session: &Session,
+    options: &Options,
+) -> Result<Exit, Failure> {
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
     let output =
         Output::start(if options.json { Style::Json } else { Style::Plain }).map_err(machine)?;
@@ -300,7 +310,7 @@ async fn run_call(mut call: Call, session: &Session, options: &Options) -> Resul
             say(&notice.to_string());
         }
     };
-    let went = conduct(&mut call, &output, &mut stops, notice).await;
+    let went = conduct(&mut call, &mut source, &output, &mut stops, notice).await;
     let written = output.finish();
     let mut report = Report::of(went).under(session.view().over());
     if written.is_err() && report.exit == Exit::DONE {

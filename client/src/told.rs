@@ -108,6 +108,10 @@ pub(crate) fn ending(ending: &Ending) -> Option<String> {
         Ending::Signaled(signal) => format!("the verb was ended by signal {signal}"),
         Ending::TimedOut => "the verb ran longer than it may and was ended".to_owned(),
         Ending::OutputLimit => "the verb wrote more than it may and was ended".to_owned(),
+        Ending::InputLimit => "you gave the verb more than it takes, and it was ended".to_owned(),
+        Ending::BadInput => {
+            "you gave the verb what is no text, and it takes nothing else: it was ended".to_owned()
+        }
         Ending::Cancelled => "cancelled: everything that it started there is gone".to_owned(),
         Ending::Revoked => "the owner revoked the share: the verb was ended".to_owned(),
         Ending::Expired => "the share has expired: the verb was ended".to_owned(),
@@ -129,6 +133,8 @@ pub(crate) fn ending_kind(ending: &Ending) -> &'static str {
         Ending::Signaled(_) => "signaled",
         Ending::TimedOut => "timed_out",
         Ending::OutputLimit => "output_limit",
+        Ending::InputLimit => "input_limit",
+        Ending::BadInput => "bad_input",
         Ending::Cancelled => "cancelled",
         Ending::Revoked => "revoked",
         Ending::Expired => "expired",

@@ -243,8 +243,8 @@ impl Broker {
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { channel, update } => self.update(channel, *update),
-            ToBroker::Started { call, output_max, redact } => {
-                lock(&self.calls).started(call, descriptors, (output_max, redact));
+            ToBroker::Started { call, output_max, redact, input } => {
+                lock(&self.calls).started(call, descriptors, (output_max, redact), input);
             }
             ToBroker::Pending { call, request } => lock(&self.calls).pending(call, request),
             ToBroker::Refused { call, refusal } => lock(&self.calls).refused(call, refusal),

@@ -24,9 +24,9 @@ use wire::call::{
 };
 use wire::cbor::to_canonical;
 use wire::control::{self, Failure, FailureKind, Open, Reply, To, Which};
-use wire::frame::{Frame, Join, Refusal, ShareEnd, VERSION};
+use wire::frame::{Frame, Join, Refusal, ShareEnd, Taken, VERSION};
 use wire::handle::{Handle, Identity, Secret};
-use wire::privsep::{CallRef, ChannelId, FromBroker};
+use wire::privsep::{CallRef, ChannelId, FromBroker, Given, Unfit};
 
 const VERBS: &str = include_str!("../../examples/web-team/verbs.d/web.toml");
 const RULES: &str = include_str!("../../examples/web-team/policy.d/team.toml");
@@ -229,6 +229,7 @@ fn outcome() -> OutcomeStatement {
         stdout: 512,
         stderr: 0,
         redactions: 0,
+        stdin: 9,
         started: NOW,
         ended: END,
     }
@@ -281,11 +282,14 @@ fn frames() {
     let answer = [
         Frame::Pending(RequestId::from_random([7; 8])),
         Frame::Started,
+        Frame::Taken(Taken { bytes: 9, until: Some(1 << 18) }),
         Frame::Stdout(Bytes::from_static(b"web line 1\n")),
         Frame::Stderr(Bytes::new()),
         Frame::Outcome(outcome),
     ];
     write("frames", "good-answer", bytes(&answer));
+    let given = [Frame::Stdin(Bytes::from_static(b"web line 1\n")), Frame::StdinEnd];
+    write("frames", "good-input", bytes(&given));
     let ends = [
         Frame::Refused(Refusal::NoSeat),
         Frame::Refused(Refusal::Busy { limit: "limits.calls_per_share".to_owned() }),
@@ -331,7 +335,8 @@ fn sockets() {
         &FromBroker::Join { channel, share, seat: SeatId(0), holder: [9; 32], join: join() },
     );
     broker("good-call", &FromBroker::Call { channel, call: CallRef(1), signed: signed_call() });
-    broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0, redactions: 0 });
+    broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0, redactions: 0, given: Some(Given { bytes: 9, sha256: [7; 32] }) });
+    broker("good-unfit", &FromBroker::Unfit { call: CallRef(1), why: Unfit::NotText });
     write("broker_socket", "bad-map", [0xa1, 0x60, 0x60]);
 }
 

@@ -248,10 +248,11 @@ impl<'a> Judgement<'a> {
             command: verb.command(&call.arguments),
             summary: verb.summary.clone(),
             effect: verb.effect,
+            input: verb.input(),
         })
     }
 
-    /// Of exactly what will run: another value, command, containment or owner is another digest.
+    /// Of exactly what will run: another value, command, containment, input or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let argv = verb.command(&call.arguments);
         let takes = format!("{:?}", (&verb.parameters, verb.redact));

@@ -119,4 +119,6 @@ pub struct Question {
     pub summary: String,
     /// What the catalog says of it.
     pub effect: crate::verb::Effect,
+    /// What the recipient would give it while it runs.
+    pub input: crate::input::Input,
 }

@@ -8,6 +8,7 @@ use crate::authorize::Standing;
 use crate::consent::Approve;
 use crate::constraint::Constraint;
 use crate::index::Ruled;
+use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::passport::Passport;
@@ -38,7 +39,9 @@ pub struct MenuEntry {
     pub effect: Effect,
     /// Whether a call waits for somebody's consent.
     pub approve: Approve,
-    /// What it takes.
+    /// What it takes while it runs.
+    pub input: Input,
+    /// What it takes as arguments.
     pub parameters: BTreeMap<ParameterName, MenuParameter>,
 }
 
@@ -172,6 +175,7 @@ fn entry(verb: &Verb, left: &[Capability], approve: Approve) -> Option<MenuEntry
         summary: verb.summary.clone(),
         effect: verb.effect,
         approve,
+        input: verb.input(),
         parameters: parameters.collect(),
     })
 }

@@ -4,6 +4,7 @@ mod confinement;
 mod delegates;
 mod document;
 mod expectations;
+mod input;
 mod limits;
 mod rules;
 mod scopes;

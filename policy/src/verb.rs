@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::constraint::Constraint;
+use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::refusal::ParameterProblem;
@@ -128,6 +129,8 @@ pub struct Exec {
     pub env: BTreeMap<String, String>,
     /// How it is contained.
     pub confinement: Confinement,
+    /// What it takes from whoever calls it, besides its arguments.
+    pub input: Input,
 }
 
 impl Exec {
@@ -205,7 +208,9 @@ impl Run {
     /// Everything about how it is done but the program and its arguments, for a digest of what is consented to.
     pub(crate) fn manner(&self, arguments: &Arguments) -> String {
         match self {
-            Self::Exec(exec) => format!("{:?}", (&exec.dir, &exec.env, &exec.confinement)),
+            Self::Exec(exec) => {
+                format!("{:?}", (&exec.dir, &exec.env, &exec.confinement, exec.input))
+            }
             Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
         }
     }
@@ -233,6 +238,15 @@ pub struct Verb {
 }
 
 impl Verb {
+    /// What it takes from whoever calls it, besides its arguments.
+    #[must_use]
+    pub fn input(&self) -> Input {
+        match &self.run {
+            Run::Exec(exec) => exec.input,
+            Run::Ssh(_) => Input::Nothing,
+        }
+    }
+
     /// The whole argv for these arguments, the program first; of a program elsewhere, after `ssh` and where that
     /// is. A list that is an element of its own becomes an element for each item.
     #[must_use]

@@ -6,6 +6,7 @@ mod consent;
 mod contained;
 mod groups;
 mod handing;
+mod input;
 mod paths;
 mod record;
 mod running;

@@ -172,3 +172,30 @@ fn se18_a_call_under_a_narrowed_passport_with_the_same_key_stays_narrow() {
     assert_eq!(world.events("call_refused").len(), 2);
     assert!(world.ran().iter().all(|name| name == "only"), "{:?}", world.ran());
 }
+
+#[test]
+fn input_for_a_verb_that_takes_none_ends_the_channel_and_nothing_else() {
+    let world = World::start();
+    let (share, handle) = bearer(&world);
+    run(async {
+        let own = holder(7);
+        let guest = Guest::arrive(&handle, &own).await;
+        let redemption = forge::redemption(&handle, &own, forge::redeem_seed(&handle));
+        let (answer, _seat) = guest.sit(forge::join(&handle, Some(redemption))).await;
+        assert!(matches!(answer, Some(Frame::Joined(_))), "{answer:?}");
+        let signed = forge::append(&handle, &own, &handle.passport, 1, "unasked");
+        let frames = [Frame::Call(signed), Frame::Stdin(b"x".as_slice().into()), Frame::StdinEnd];
+        let bytes: Vec<u8> =
+            frames.iter().flat_map(|frame| frame.encode().expect("a frame")).collect();
+        guest.say(&bytes).await;
+        let closed = tokio::time::timeout(tests::wait::PATIENCE, guest.connection.closed()).await;
+        let wanted = u64::from(wire::frame::Farewell::Protocol.code());
+        match closed.expect("the daemon closes it") {
+            wire::channel::ConnectionError::ApplicationClosed(close) => {
+                assert_eq!(close.error_code.into_inner(), wanted);
+            }
+            other => panic!("{other}"),
+        }
+    });
+    assert!(world.alice().show(&share)["share"]["id"].is_string(), "the share lives on");
+}

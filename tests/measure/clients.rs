@@ -50,6 +50,7 @@ pub async fn call(session: &Session, verb: &str) {
             }
             Event::Refused(refusal) => panic!("refused: {refusal:?}"),
             Event::Started
+            | Event::Wanted
             | Event::Pending(_)
             | Event::Stdout(_)
             | Event::Stderr(_)

@@ -233,6 +233,10 @@ pub enum Ending {
     TimedOut,
     /// It wrote more than the verb may.
     OutputLimit,
+    /// The recipient gave it more than the verb takes.
+    InputLimit,
+    /// The recipient gave it what the verb does not take: bytes that are no text.
+    BadInput,
     /// The recipient ended it, or went away.
     Cancelled,
     /// The owner revoked the share.
@@ -268,6 +272,8 @@ pub struct OutcomeStatement {
     pub stderr: u64,
     /// Secrets that were masked in both.
     pub redactions: u64,
+    /// Bytes of standard input that it was given.
+    pub stdin: u64,
     /// When it was started.
     pub started: Timestamp,
     /// When the last of its processes was gone.

@@ -15,6 +15,8 @@ use crate::cbor::{CborFault, from_canonical, to_canonical};
 pub const MAX_CONTROL: usize = 64 * 1024;
 /// The largest piece of a standard stream: a quarter of a stream's window, so that two are always under way.
 pub const MAX_DATA: usize = 64 * 1024;
+/// How much of a standard input may be given ahead of what the verb reads: what one that does not read costs the daemon.
+pub const STDIN_AHEAD: usize = 256 * 1024;
 /// A frame's kind and length.
 pub const HEADER: usize = 5;
 
@@ -67,6 +69,22 @@ pub enum Frame {
     Stdout(Bytes),
     /// Daemon: a piece of standard error.
     Stderr(Bytes),
+    /// Client: a piece of standard input, once the daemon has said [`Frame::Taken`] on this stream.
+    Stdin(Bytes),
+    /// Client: that was all of standard input. A stream that ends without it says nothing of the kind.
+    StdinEnd,
+    /// Daemon: how much of standard input it has; after [`Frame::Started`], and as it takes more.
+    Taken(Taken),
+}
+
+/// How much of a call's standard input the daemon has: what was given before need not be given again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Taken {
+    /// Bytes from the beginning, whatever the stream.
+    pub bytes: u64,
+    /// Up to where it may be given now; nothing once no more of it is wanted.
+    pub until: Option<u64>,
 }
 
 /// The client's first words on a channel.
@@ -224,8 +242,11 @@ impl Frame {
             Self::Refused(_) => 0x12,
             Self::Outcome(_) => 0x13,
             Self::Pending(_) => 0x14,
-            Self::Stdout(_) => 0x20,
-            Self::Stderr(_) => 0x21,
+            Self::StdinEnd => 0x15,
+            Self::Taken(_) => 0x16,
+            Self::Stdout(_) => STDOUT,
+            Self::Stderr(_) => STDERR,
+            Self::Stdin(_) => STDIN,
         }
     }
 
@@ -242,8 +263,9 @@ impl Frame {
             Self::Call(body) | Self::Outcome(body) => to_canonical(body)?,
             Self::Refused(body) => to_canonical(body)?,
             Self::Pending(body) => to_canonical(body)?,
-            Self::EndSeen | Self::Started => Vec::new(),
-            Self::Stdout(bytes) | Self::Stderr(bytes) => bytes.to_vec(),
+            Self::Taken(body) => to_canonical(body)?,
+            Self::EndSeen | Self::Started | Self::StdinEnd => Vec::new(),
+            Self::Stdout(bytes) | Self::Stderr(bytes) | Self::Stdin(bytes) => bytes.to_vec(),
         };
         let mut frame = header(self.kind(), payload.len())?.to_vec();
         frame.extend_from_slice(&payload);
@@ -262,8 +284,11 @@ impl Frame {
             0x12 => Self::Refused(control(&payload)?),
             0x13 => Self::Outcome(control(&payload)?),
             0x14 => Self::Pending(control(&payload)?),
-            0x20 => Self::Stdout(payload),
-            0x21 => Self::Stderr(payload),
+            0x15 => nothing(&payload, Self::StdinEnd)?,
+            0x16 => Self::Taken(control(&payload)?),
+            STDOUT => Self::Stdout(payload),
+            STDERR => Self::Stderr(payload),
+            STDIN => Self::Stdin(payload),
             unknown => return Err(FrameFault::Kind(unknown)),
         })
     }
@@ -284,12 +309,14 @@ pub fn header(kind: u8, length: usize) -> Result<[u8; HEADER], FrameFault> {
 pub const STDOUT: u8 = 0x20;
 /// The kind of a [`Frame::Stderr`].
 pub const STDERR: u8 = 0x21;
+/// The kind of a [`Frame::Stdin`].
+pub const STDIN: u8 = 0x22;
 
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
-        0x05 | 0x11 => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12..=0x14 => Ok(MAX_CONTROL),
-        STDOUT | STDERR => Ok(MAX_DATA),
+        0x05 | 0x11 | 0x15 => Ok(0),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 | 0x16 => Ok(MAX_CONTROL),
+        STDOUT | STDERR | STDIN => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }
 }
@@ -383,6 +410,9 @@ mod tests {
             Frame::Outcome(signed),
             Frame::Stdout(Bytes::from_static(b"out\0\xff")),
             Frame::Stderr(Bytes::new()),
+            Frame::Stdin(Bytes::from_static(b"in\0\xff")),
+            Frame::StdinEnd,
+            Frame::Taken(Taken { bytes: 1 << 40, until: Some(1 << 41) }),
         ]
     }
 
@@ -417,16 +447,26 @@ mod tests {
         assert_eq!(Frame::Started.encode().unwrap(), [0x11, 0, 0, 0, 0]);
         let stdout = Frame::Stdout(Bytes::from_static(b"hi"));
         assert_eq!(stdout.encode().unwrap(), [0x20, 0, 0, 0, 2, b'h', b'i']);
+        let stdin = Frame::Stdin(Bytes::from_static(b"hi"));
+        assert_eq!(stdin.encode().unwrap(), [0x22, 0, 0, 0, 2, b'h', b'i']);
+        assert_eq!(Frame::StdinEnd.encode().unwrap(), [0x15, 0, 0, 0, 0]);
+        let taken = Frame::Taken(Taken { bytes: 300, until: None }).encode().unwrap();
+        assert_eq!(
+            taken,
+            [&[0x16, 0, 0, 0, 17, 0xa2, 0x65][..], b"bytes\x19\x01\x2c\x65until\xf6"].concat()
+        );
         let refused = Frame::Refused(Refusal::NoSeat).encode().unwrap();
         assert_eq!(refused, [&[0x12, 0, 0, 0, 8, 0x67][..], b"no_seat"].concat());
     }
 
     #[test]
     fn data_is_taken_at_the_limit_and_not_over_it() {
-        let full = Frame::Stdout(Bytes::from(vec![0; MAX_DATA]));
-        assert_eq!(read(&full.encode().unwrap()).unwrap(), [full]);
-        let over = Frame::Stdout(Bytes::from(vec![0; MAX_DATA + 1]));
-        assert!(matches!(over.encode(), Err(FrameFault::TooLong { .. })));
+        for kind in [Frame::Stdout, Frame::Stdin] {
+            let full = kind(Bytes::from(vec![0; MAX_DATA]));
+            assert_eq!(read(&full.encode().unwrap()).unwrap(), [full]);
+            let over = kind(Bytes::from(vec![0; MAX_DATA + 1]));
+            assert!(matches!(over.encode(), Err(FrameFault::TooLong { .. })));
+        }
     }
 
     #[test]
@@ -434,6 +474,11 @@ mod tests {
         let announced = [0x20, 0, 1, 0, 1];
         assert!(matches!(read(&announced), Err(FrameFault::TooLong { length: 65_537, .. })));
         assert!(matches!(read(&[0x11, 0, 0, 0, 1]), Err(FrameFault::TooLong { limit: 0, .. })));
+        assert!(matches!(read(&[0x15, 0, 0, 0, 1]), Err(FrameFault::TooLong { limit: 0, .. })));
+        assert!(matches!(
+            read(&[0x22, 0, 1, 0, 1]),
+            Err(FrameFault::TooLong { length: 65_537, .. })
+        ));
     }
 
     #[test]
@@ -453,7 +498,7 @@ mod tests {
     proptest! {
         #[test]
         fn perturbed_frames_never_panic(
-            which in 0..14usize,
+            which in 0..17usize,
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
             cut in any::<usize>(),
         ) {

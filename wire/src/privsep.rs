@@ -1,5 +1,5 @@
 //! What the monitor and the broker say to each other: one CBOR message per packet of a
-//! `SOCK_SEQPACKET` pair, with the read ends of a verb's pipes riding along.
+//! `SOCK_SEQPACKET` pair, with the broker's ends of a verb's pipes riding along.
 //!
 //! The monitor believes nothing that the broker says but for what a signature inside it proves.
 
@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use policy::{RequestId, SeatId, ShareId};
+use policy::{Input, RequestId, SeatId, ShareId};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -21,7 +21,7 @@ use crate::frame::{Join, Joined, Refusal, ShareEnd, Update};
 
 /// The largest packet.
 pub const MAX_PACKET: usize = 128 * 1024;
-/// The most descriptors in one packet: a verb's stdout and stderr.
+/// The most descriptors in one packet: a socket and a key for each host on a way.
 pub const MAX_DESCRIPTORS: usize = 8;
 
 /// A channel, as the broker numbers them.
@@ -72,7 +72,7 @@ pub enum ToBroker {
         /// How it stands.
         update: Box<Update>,
     },
-    /// The call runs; its stdout and stderr ride along.
+    /// The call runs; its stdout and stderr ride along, and after them its stdin, if it has one.
     Started {
         /// The call.
         call: CallRef,
@@ -80,6 +80,8 @@ pub enum ToBroker {
         output_max: u64,
         /// Whether the secrets in it are masked.
         redact: bool,
+        /// What the holder may give it.
+        input: Input,
     },
     /// The call waits for somebody's consent.
     Pending {
@@ -239,6 +241,13 @@ pub enum FromBroker {
         /// The call.
         call: CallRef,
     },
+    /// The holder gave the call what it does not take.
+    Unfit {
+        /// The call.
+        call: CallRef,
+        /// What is wrong with it.
+        why: Unfit,
+    },
     /// The call's pipes are at their end.
     Drained {
         /// The call.
@@ -249,6 +258,8 @@ pub enum FromBroker {
         stderr: u64,
         /// Secrets that were masked in both.
         redactions: u64,
+        /// What it was given, if it takes standard input.
+        given: Option<Given>,
     },
     /// The holders were told that a share is over, or a seat.
     Told {
@@ -278,6 +289,27 @@ pub enum FromBroker {
         /// How many.
         count: u64,
     },
+}
+
+/// What is wrong with a standard input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Unfit {
+    /// It is longer than it may be.
+    TooLong,
+    /// It is no text, where text is wanted.
+    NotText,
+}
+
+/// What a call was given as standard input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// How much.
+    pub bytes: u64,
+    /// SHA-256 of it.
+    #[serde(with = "serde_bytes")]
+    pub sha256: [u8; 32],
 }
 
 /// One packet as it arrived.
@@ -375,6 +407,7 @@ pub fn receive<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy::{Content, Stdin};
     use proptest::prelude::*;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -384,7 +417,8 @@ mod tests {
     }
 
     fn started() -> ToBroker {
-        ToBroker::Started { call: CallRef(7), output_max: 64, redact: true }
+        let input = Input::Stdin(Stdin { content: Content::Text, max: 9 });
+        ToBroker::Started { call: CallRef(7), output_max: 64, redact: true, input }
     }
 
     #[test]
@@ -427,8 +461,9 @@ mod tests {
         let end = ShareEnd::Revoked { reason };
         let long = ToBroker::Retire { share: ShareId::from_random([1; 8]), seat: None, end };
         assert!(send(&ours, &long, &[]).is_err());
-        let three = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
-        assert!(send(&ours, &started(), &three).is_err());
+        let four = [ours.as_fd(); 4];
+        assert!(send(&ours, &started(), &four[..3]).is_ok());
+        assert!(send(&ours, &started(), &four).is_err());
     }
 
     #[test]
@@ -446,7 +481,8 @@ mod tests {
         fn perturbed_packets_never_panic(
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
         ) {
-            let mut bytes = encode(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3, redactions: 4 }).unwrap();
+            let given = Some(Given { bytes: 5, sha256: [6; 32] });
+            let mut bytes = encode(&FromBroker::Drained { call: CallRef(1), stdout: 2, stderr: 3, redactions: 4, given }).unwrap();
             for (at, mask) in flips {
                 let at = at % bytes.len();
                 bytes[at] ^= mask;

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use policy::{
-    Authority, Capability, Constraint, Effect, Kind, MenuEntry, MenuParameter, ParameterProblem,
-    PublicRefusal, Scope, SeatId, ShareId, Timestamp, Value, passport,
+    Authority, Capability, Constraint, Content, Effect, Input, Kind, MenuEntry, MenuParameter,
+    ParameterProblem, PublicRefusal, Scope, SeatId, ShareId, Stdin, Timestamp, Value, passport,
 };
 use relay::leg::{Dialer, HostEvent, HostLeg, RelayAddress, Trust};
 use relay::protocol::RendezvousKey;
@@ -23,7 +24,9 @@ use wire::channel::{
     SendStream, ServerEndpoint, peer_holder_key,
 };
 use wire::fingerprint::Fingerprint;
-use wire::frame::{Farewell, Frame, Frames, Joined, Refusal, ShareEnd, Update};
+use wire::frame::{
+    Farewell, Frame, Frames, Joined, MAX_DATA, Refusal, STDIN_AHEAD, ShareEnd, Taken, Update,
+};
 use wire::handle::{Handle, Identity, Secret};
 
 use crate::relay_process::{deployment_token, leg_key};
@@ -71,7 +74,7 @@ pub(crate) fn fingerprint() -> String {
 }
 
 /// The verbs of the script.
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 13] = [
     "echo.say",
     "log.follow",
     "big.out",
@@ -81,6 +84,10 @@ const VERBS: [&str; 9] = [
     "deny.all",
     "deny.value",
     "pause.wait",
+    "give.all",
+    "give.lost",
+    "give.enough",
+    "give.nothing",
 ];
 
 fn menu() -> Vec<MenuEntry> {
@@ -96,6 +103,12 @@ fn menu() -> Vec<MenuEntry> {
         verb: verb.parse().unwrap(),
         summary: "does as it says".to_owned(),
         effect: Effect::Read,
+        input: match verb.strip_prefix("give.") {
+            Some("all" | "lost" | "enough") => {
+                Input::Stdin(Stdin { content: Content::Bytes, max: 1 << 30 })
+            }
+            _ => Input::Nothing,
+        },
         parameters: BTreeMap::from([("text".parse().unwrap(), text.clone())]),
     };
     VERBS.iter().map(entry).collect()
@@ -220,6 +233,7 @@ async fn attend(script: Arc<Script>, connection: Connection) {
             send,
             receive,
             holder,
+            frames: Frames::default(),
             passed: (0, 0),
         };
         tasks.spawn(call.serve());
@@ -280,14 +294,15 @@ struct Call {
     connection: Connection,
     send: SendStream,
     receive: RecvStream,
+    frames: Frames,
     holder: [u8; 32],
     passed: (u64, u64),
 }
 
 impl Call {
     async fn serve(mut self) {
-        let mut frames = Frames::default();
-        let Ok(Frame::Call(signed)) = frame(&mut self.receive, &mut frames).await else { return };
+        let first = frame(&mut self.receive, &mut self.frames).await;
+        let Ok(Frame::Call(signed)) = first else { return };
         let statement: CallStatement = signed.verify(&self.holder).unwrap();
         let ahead = statement.not_after.since(now());
         assert!(ahead > Duration::from_secs(15) && ahead <= Duration::from_secs(30), "{ahead:?}");
@@ -365,6 +380,32 @@ impl Call {
                 self.say(Frame::Stdout("two\n".into())).await;
                 self.outcome(statement, Ending::Exited(0), &key()).await;
             }
+            "give.all" | "give.nothing" => {
+                self.say(Frame::Started).await;
+                let given = self.all_given(0).await;
+                self.hand_back(statement, given).await;
+            }
+            "give.lost" if asked == 1 => {
+                self.say(Frame::Started).await;
+                self.taken(0, Some(STDIN_AHEAD as u64)).await;
+                self.given(200_000).await;
+                // Of what has come since, it has nothing any more.
+                self.taken(150_000, Some(STDIN_AHEAD as u64 + 1)).await;
+                self.go_on().await;
+                self.connection.close(Farewell::Unreachable.code().into(), b"");
+            }
+            "give.lost" => {
+                self.say(Frame::Started).await;
+                let rest = self.all_given(150_000).await;
+                self.hand_back(statement, rest).await;
+            }
+            "give.enough" => {
+                self.say(Frame::Started).await;
+                self.taken(0, Some(STDIN_AHEAD as u64)).await;
+                let given = self.given(1).await.len() as u64;
+                self.taken(given, None).await;
+                self.outcome(statement, Ending::Exited(0), &key()).await;
+            }
             _ => self.say(Frame::Refused(Refusal::Denied(PublicRefusal::NotPermitted))).await,
         }
     }
@@ -372,6 +413,50 @@ impl Call {
     async fn go_on(&self) {
         let mut go = self.script.go.subscribe();
         let _gone = go.wait_for(|go| *go).await;
+    }
+
+    async fn hand_back(&mut self, statement: &CallStatement, given: Vec<u8>) {
+        for piece in given.chunks(MAX_DATA) {
+            self.say(Frame::Stdout(piece.to_vec().into())).await;
+        }
+        self.outcome(statement, Ending::Exited(0), &key()).await;
+    }
+
+    async fn taken(&mut self, bytes: u64, until: Option<u64>) {
+        self.say(Frame::Taken(Taken { bytes, until })).await;
+    }
+
+    /// All that is given from `at` on, to its end; never more than there is room for.
+    async fn all_given(&mut self, at: u64) -> Vec<u8> {
+        let (mut given, mut until) = (Vec::new(), at + STDIN_AHEAD as u64);
+        self.taken(at, Some(until)).await;
+        loop {
+            let Some(piece) = self.piece().await else { return given };
+            given.extend_from_slice(&piece);
+            let had = at + given.len() as u64;
+            assert!(had <= until, "{had} bytes, and room for {until}");
+            until = had + 100_000;
+            self.taken(had, Some(until)).await;
+        }
+    }
+
+    /// The next piece that is given; none at the end.
+    async fn piece(&mut self) -> Option<Bytes> {
+        let said = frame(&mut self.receive, &mut self.frames).await.unwrap();
+        let Frame::Stdin(bytes) = said else {
+            assert_eq!(said, Frame::StdinEnd);
+            return None;
+        };
+        Some(bytes)
+    }
+
+    /// At least so much of what is given.
+    async fn given(&mut self, least: usize) -> Vec<u8> {
+        let mut given = Vec::new();
+        while given.len() < least {
+            given.extend_from_slice(&self.piece().await.expect("there is more"));
+        }
+        given
     }
 
     async fn say(&mut self, frame: Frame) {
@@ -393,6 +478,7 @@ impl Call {
             stdout: self.passed.0,
             stderr: self.passed.1,
             redactions: 0,
+            stdin: 0,
             started: now(),
             ended: now(),
         };

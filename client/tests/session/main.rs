@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod giving;
+#[cfg(test)]
 mod relay_process;
 #[cfg(test)]
 mod story;

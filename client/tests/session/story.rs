@@ -14,14 +14,14 @@ use wire::handle::Identity;
 use crate::daemon::{Daemon, fingerprint};
 use crate::relay_process::Relay;
 
-struct World {
-    daemon: Daemon,
+pub(crate) struct World {
+    pub(crate) daemon: Daemon,
     relay: Relay,
     home: TempDir,
 }
 
 impl World {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let relay = Relay::start();
         let daemon = Daemon::start(&relay.address);
         let world = Self { daemon, relay, home: tempfile::tempdir().unwrap() };
@@ -31,11 +31,11 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_openscope-reflect-client"));
         let passport = format!("@{}", self.path("handle").display());
@@ -49,7 +49,7 @@ impl World {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 

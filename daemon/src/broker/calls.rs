@@ -1,6 +1,7 @@
 //! Calls: carried up as they are signed, and their output carried down.
 
 mod holder;
+mod input;
 mod outgoing;
 mod output;
 mod pipe;
@@ -12,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::RequestId;
+use policy::{Input as Takes, RequestId, Stdin};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::call::Signed;
@@ -36,8 +37,14 @@ const ORDERS_MAX: usize = 16;
 
 /// What is to happen to one call.
 enum Order {
-    /// It runs, and this is where it writes.
-    Started { stdout: OwnedFd, stderr: OwnedFd, output_max: u64, redact: bool },
+    /// It runs, and this is where it writes, and what it reads from.
+    Started {
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        output_max: u64,
+        redact: bool,
+        stdin: Option<(OwnedFd, Stdin)>,
+    },
     /// A word on it that is not the last.
     Say(Vec<u8>),
     /// Nothing of it is left.
@@ -72,11 +79,14 @@ impl Calls {
         call: CallRef,
         descriptors: Vec<OwnedFd>,
         (output_max, redact): (u64, bool),
+        takes: Takes,
     ) {
-        let Ok([stdout, stderr]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-            return tracing::error!("the monitor started a call without its two pipes");
+        let mut ends = descriptors.into_iter();
+        let (Some(stdout), Some(stderr)) = (ends.next(), ends.next()) else {
+            return tracing::error!("the monitor started a call without its pipes");
         };
-        self.order(call, Order::Started { stdout, stderr, output_max, redact });
+        let stdin = ends.next().zip(takes.stdin());
+        self.order(call, Order::Started { stdout, stderr, output_max, redact, stdin });
     }
 
     /// No process of the call is left.
@@ -166,6 +176,9 @@ async fn read_call(receive: &mut RecvStream) -> Result<Signed, PeerFault> {
         | Frame::Refused(_)
         | Frame::Outcome(_)
         | Frame::Stdout(_)
-        | Frame::Stderr(_) => Err(PeerFault::OutOfPlace),
+        | Frame::Stderr(_)
+        | Frame::Stdin(_)
+        | Frame::StdinEnd
+        | Frame::Taken(_) => Err(PeerFault::OutOfPlace),
     }
 }

@@ -4,6 +4,7 @@
 
 mod calling;
 mod ending;
+mod giving;
 mod guest;
 mod joining;
 mod legs;

@@ -145,10 +145,11 @@ pub(super) fn text(request: &RequestView) -> String {
     let mut lines =
         vec![format!("{}{}", request.id, if request.yours { "  for you to answer" } else { "" })];
     match &request.what {
-        Asked::Call { share, call, summary, effect, approve, command } => {
+        Asked::Call { share, call, summary, effect, input, approve, command } => {
             lines.push(fact("call", &words(call)));
             lines.push(fact("does", &format!("{summary} ({effect})")));
             lines.push(fact("runs", &words(command)));
+            lines.extend(plan::input(*input).map(|takes| fact("input", &takes)));
             lines.push(fact("under", &format!("{share} of {by}, by {}", request.recipient)));
             let each = if *approve == Approve::Once {
                 "this and later calls of the verb in this share"
@@ -179,12 +180,13 @@ fn words(words: &[String]) -> String {
 /// A request, for a program.
 pub(super) fn json(request: &RequestView) -> Value {
     let what = match &request.what {
-        Asked::Call { share, call, summary, effect, approve, command } => json!({
+        Asked::Call { share, call, summary, effect, input, approve, command } => json!({
             "kind": "call",
             "share": share.to_string(),
             "call": call,
             "summary": summary,
             "effect": effect,
+            "input": input,
             "approve": approve,
             "command": command,
         }),
@@ -210,7 +212,7 @@ pub(super) fn json(request: &RequestView) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Effect, ShareId, Timestamp};
+    use policy::{Content, Effect, Input, ShareId, Stdin, Timestamp};
 
     use super::*;
     use crate::cli::output::tests::heard;
@@ -224,6 +226,7 @@ mod tests {
                 call: ["service.restart", "host=web service=db"].map(str::to_owned).to_vec(),
                 summary: "Restarts a service".to_owned(),
                 effect: Effect::Write,
+                input: Input::Stdin(Stdin { content: Content::Text, max: 1 << 20 }),
                 approve: Approve::Each,
                 command: ["/bin/svc", "restart", "it's"].map(str::to_owned).to_vec(),
             },
@@ -250,6 +253,7 @@ mod tests {
             "call       service.restart 'host=web service=db'",
             "Restarts a service (write)",
             r"runs       /bin/svc restart 'it'\''s'",
+            "input      text, at most 1MiB, that the recipient gives while it runs",
             "this call alone",
             "bob (policy.d/team.toml:3); so far: nobody yet",
             "(in 4 min)",

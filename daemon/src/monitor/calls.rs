@@ -7,7 +7,7 @@ use std::time::Duration;
 use policy::{Consent, Passport, SeatId, ShareId, Timestamp};
 use wire::call::{CallId, Ending, Signed};
 use wire::frame::Refusal;
-use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::privsep::{CallRef, ChannelId, Given, ToBroker};
 
 use super::Monitor;
 use super::audit::Durability;
@@ -34,13 +34,15 @@ pub(super) struct Calls {
     next: u64,
 }
 
-/// What a call wrote, as the broker counted it.
+/// What a call wrote and was given, as the broker counted it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Written {
     pub(super) stdout: u64,
     pub(super) stderr: u64,
     /// Secrets that were masked in both.
     pub(super) redactions: u64,
+    /// Its standard input, if it takes one.
+    pub(super) given: Option<Given>,
 }
 
 /// One call that runs, or whose output is still on its way.

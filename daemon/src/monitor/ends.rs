@@ -147,7 +147,8 @@ impl Monitor {
         let share = self.shares.get_mut(&at.share)?;
         let ended = share.now(now);
         let kept = share.running.remove(&at.key()).map(|current| share.release(current.run));
-        let Written { stdout, stderr, redactions } = written.unwrap_or_default();
+        let Written { stdout, stderr, redactions, given } = written.unwrap_or_default();
+        let stdin = given.map_or(0, |given| given.bytes);
         let uncounted = if written.is_none() { kept.unwrap_or_default() } else { 0 };
         share.count_output(stdout.saturating_add(stderr).saturating_add(uncounted));
         let event = Event::CallEnded {
@@ -159,6 +160,8 @@ impl Monitor {
             stderr,
             uncounted,
             redactions,
+            stdin,
+            stdin_sha256: given.map(|given| Hex(given.sha256)),
             started,
             ended,
         };
@@ -175,6 +178,7 @@ impl Monitor {
             stdout,
             stderr,
             redactions,
+            stdin,
             started,
             ended,
         };
@@ -198,6 +202,8 @@ pub(super) fn told(ending: Ending) -> Ending {
         | Ending::Signaled(_)
         | Ending::TimedOut
         | Ending::OutputLimit
+        | Ending::InputLimit
+        | Ending::BadInput
         | Ending::Cancelled
         | Ending::Revoked
         | Ending::Expired

@@ -175,6 +175,7 @@ impl Monitor {
                 verb: capability.to_string(),
                 summary: verb.summary.clone(),
                 effect: verb.effect,
+                input: verb.input(),
                 parameters: parameters(verb, capability),
                 approve: approve.max(own),
                 approvers,

@@ -136,6 +136,8 @@ impl Earlier {
                 stderr,
                 uncounted,
                 redactions,
+                stdin,
+                stdin_sha256: _,
                 started,
                 ended,
             } => {
@@ -149,6 +151,7 @@ impl Earlier {
                     stdout: *stdout,
                     stderr: *stderr,
                     redactions: *redactions,
+                    stdin: *stdin,
                     started: *started,
                     ended: *ended,
                 };
@@ -208,6 +211,7 @@ fn interrupt(
         stdout: 0,
         stderr: 0,
         redactions: 0,
+        stdin: 0,
         started: begun.started,
         ended,
     };
@@ -220,6 +224,8 @@ fn interrupt(
         stdout: 0,
         stderr: 0,
         redactions: 0,
+        stdin: 0,
+        stdin_sha256: None,
         uncounted: begun.output_max,
         started: begun.started,
         ended,

@@ -1,11 +1,11 @@
 //! From a permit to a running verb.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Admitted, Call, Consent, Exec, Passport, Permit, Run as How, Timestamp, Verb};
+use policy::{Admitted, Call, Consent, Exec, Input, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
@@ -33,10 +33,18 @@ pub(super) struct Start {
     pub(super) consents: Vec<Consent>,
 }
 
-/// The read ends of a call's pipes.
-struct Output {
+/// The broker's ends of a call's pipes. Root neither reads nor writes what goes through them.
+struct Ends {
     stdout: OwnedFd,
     stderr: OwnedFd,
+    stdin: Option<OwnedFd>,
+}
+
+impl Ends {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let outputs = [self.stdout.as_fd(), self.stderr.as_fd()];
+        outputs.into_iter().chain(self.stdin.as_ref().map(AsFd::as_fd)).collect()
+    }
 }
 
 impl Monitor {
@@ -59,11 +67,10 @@ impl Monitor {
         let deadline = now.boot.saturating_add(timeout);
         let account = self.account(share);
         match self.spawn(at, account, &admitted) {
-            Ok((running, remote, output)) => {
-                self.broker.send(
-                    &ToBroker::Started { call: to, output_max, redact: admitted.verb.redact },
-                    &[output.stdout.as_fd(), output.stderr.as_fd()],
-                );
+            Ok((running, remote, ends)) => {
+                let (redact, input) = (admitted.verb.redact, admitted.verb.input());
+                let started = ToBroker::Started { call: to, output_max, redact, input };
+                self.broker.send(&started, &ends.descriptors());
                 let active = Active {
                     at,
                     to: Some(to),
@@ -94,12 +101,13 @@ impl Monitor {
         at: At,
         account: Account,
         Admitted { verb, call, .. }: &Admitted,
-    ) -> io::Result<(Running, Option<Remote>, Output)> {
+    ) -> io::Result<(Running, Option<Remote>, Ends)> {
         let ssh = match &verb.run {
             How::Exec(exec) => {
                 let order = exec_order(account, exec, verb, call);
-                let (running, output) = self.start(&order, None)?;
-                return Ok((running, None, output));
+                let (input, given) = stdin(exec.input)?.unzip();
+                let (running, ends) = self.start(&order, input)?;
+                return Ok((running, None, Ends { stdin: given, ..ends }));
             }
             How::Ssh(ssh) => ssh,
         };
@@ -107,14 +115,14 @@ impl Monitor {
         let ready =
             self.ready_ssh((name.0, &name.1), account.clone(), (verb, ssh), &call.arguments)?;
         let Ready { order, input, mut remote, keys } = ready;
-        let (running, output) = self.start(&order, Some(input))?;
+        let (running, ends) = self.start(&order, Some(input))?;
         if let Some(route) = ssh.route(&call.arguments) {
             remote.keys = self.attend_ssh(at.share, &account, route, (&running, keys));
         }
-        Ok((running, Some(remote), output))
+        Ok((running, Some(remote), ends))
     }
 
-    fn start(&mut self, order: &Order, input: Option<OwnedFd>) -> io::Result<(Running, Output)> {
+    fn start(&mut self, order: &Order, input: Option<OwnedFd>) -> io::Result<(Running, Ends)> {
         let descriptor = self.judge.program(Path::new(&order.program)).map_err(io::Error::other)?;
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -127,7 +135,7 @@ impl Monitor {
         let running = self.runners.start(order, attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
-        Ok((running, Output { stdout, stderr }))
+        Ok((running, Ends { stdout, stderr, stdin: None }))
     }
 
     fn account(&self, share: &Share) -> Account {
@@ -163,6 +171,11 @@ fn exec_order(account: Account, exec: &Exec, verb: &Verb, call: &Call) -> Order 
         directory: exec.dir.clone(),
         confinement: exec.confinement.clone(),
     }
+}
+
+/// The two ends of a standard input, for a verb that takes one.
+fn stdin(input: Input) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
+    input.stdin().map(|_| Ok(pipe_with(PipeFlags::CLOEXEC)?)).transpose()
 }
 
 /// How a tree that we did not end has ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wire::privsep::FromBroker;
+use wire::privsep::{FromBroker, Unfit};
 
 use super::Monitor;
 use super::audit::{Durability, Event, Said};
@@ -179,11 +179,18 @@ impl Monitor {
                 self.end_call(call, Ending::Cancelled, now);
             }
             FromBroker::Overflow { call } => self.cut_call(call, now),
-            FromBroker::Drained { call, stdout, stderr, redactions } => {
+            FromBroker::Unfit { call, why } => {
+                let why = match why {
+                    Unfit::TooLong => Ending::InputLimit,
+                    Unfit::NotText => Ending::BadInput,
+                };
+                self.end_call(call, why, now);
+            }
+            FromBroker::Drained { call, stdout, stderr, redactions, given } => {
                 let run = self.calls.find(call);
                 let active = run.and_then(|run| self.calls.active.get_mut(&run));
                 if let Some(active) = active {
-                    active.drained = Some(Written { stdout, stderr, redactions });
+                    active.drained = Some(Written { stdout, stderr, redactions, given });
                 }
             }
             FromBroker::Told { share, seat, told } => self.take_told(share, seat, told),

@@ -85,6 +85,7 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
             (before.dir != after.dir, "runs in another directory"),
             (before.env != after.env, "has another environment"),
             (before.confinement != after.confinement, "is contained otherwise"),
+            (before.input != after.input, "takes another input"),
         ],
         (Run::Ssh(before), Run::Ssh(after)) => vec![
             (before.target != after.target, "chooses its target otherwise"),

@@ -89,6 +89,14 @@ fn name(program: &str) -> &str {
 
 fn interpreter(verb: &Verb, site: &RuleSite) -> Finding {
     let program = verb.run.program();
+    if reads_code(verb) {
+        return Finding::warning(
+            "interpreter",
+            site,
+            format!("`{}` lets its recipient write the code that `{program}` runs", verb.name),
+            "give the interpreter a script of root's: standard input is data to it then",
+        );
+    }
     match verb.run.argv().iter().find_map(|element| loose(verb, element)) {
         Some(parameter) => Finding::warning(
             "interpreter",
@@ -106,6 +114,12 @@ fn interpreter(verb: &Verb, site: &RuleSite) -> Finding {
             "put the code into a file of root's, where it can be reviewed as code",
         ),
     }
+}
+
+/// Whether standard input is code: no argument is, and none names a script.
+fn reads_code(verb: &Verb) -> bool {
+    let is_option = |element: &Template| element.literal().is_some_and(|it| it.starts_with('-'));
+    verb.input().stdin().is_some() && verb.run.argv().iter().skip(1).all(is_option)
 }
 
 fn launcher(verb: &Verb, site: &RuleSite) -> Finding {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
 use super::targets::{self, Targets};
-use super::{Source, TextFault, confinement, limits, ssh, units};
+use super::{Source, TextFault, confinement, input, limits, ssh, units};
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
@@ -215,7 +215,8 @@ fn run(
 }
 
 fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
-    table.only(&[["argv", "dir", "env"].as_slice(), confinement::FIELDS.as_slice()].concat())?;
+    let own = ["argv", "dir", "env"];
+    table.only(&[&own[..], &confinement::FIELDS, &input::FIELDS].concat())?;
     let argv = table.need("argv")?;
     let elements = argv.array()?;
     let program = elements.first().ok_or_else(|| argv.place.fault("`argv` names no program"))?;
@@ -232,6 +233,7 @@ fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
         dir: table.get("dir").map(directory).transpose()?,
         env: environment(table)?,
         confinement: confinement::read(table, usual_calls(verb)?)?,
+        input: input::read(table)?,
     })
 }
 

@@ -19,6 +19,8 @@ mod explain;
 #[cfg(test)]
 mod handing;
 #[cfg(test)]
+mod input;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod laws;

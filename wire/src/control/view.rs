@@ -1,8 +1,8 @@
 //! What the command line is shown: shares, plans, requests, recipients, the daemon itself.
 
 use policy::{
-    AgentName, Alias, Approve, Budget, Effect, Offer, ParameterName, RequestId, Scope, SeatId,
-    ShareId, Timestamp,
+    AgentName, Alias, Approve, Budget, Effect, Input, Offer, ParameterName, RequestId, Scope,
+    SeatId, ShareId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +129,8 @@ pub struct PlanVerb {
     pub summary: String,
     /// Whether it changes anything.
     pub effect: Effect,
+    /// What the recipient could give it while it runs.
+    pub input: Input,
     /// Each parameter and what it could be.
     pub parameters: Vec<(ParameterName, String)>,
     /// Whether calls would wait for consent.
@@ -185,6 +187,9 @@ pub enum Asked {
         summary: String,
         /// Whether it changes anything.
         effect: Effect,
+        /// What the recipient would give it while it runs.
+        #[serde(default)]
+        input: Input,
         /// Once or each.
         approve: Approve,
         /// What would run: the program and its arguments.

@@ -4,14 +4,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quinn::StoppedError;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::channel::{ReadError, RecvStream, SendStream, VarInt};
-use wire::frame::Farewell;
+use wire::frame::{Farewell, Frame, Frames};
 use wire::privsep::CallRef;
 
 use super::super::channels::Channel;
-use super::super::farewell::close;
+use super::super::farewell::{PeerFault, close, read_frame};
 
 type Stopped = Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send + Sync>>;
 
@@ -28,7 +29,17 @@ pub(super) struct Holder {
 /// What tells that the holder leaves.
 pub(super) struct Watch {
     receive: Option<RecvStream>,
+    frames: Frames,
     stopped: Stopped,
+}
+
+/// What the holder may say now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Floor {
+    /// Nothing.
+    Closed,
+    /// Standard input.
+    Open,
 }
 
 /// What the holder has done with the stream.
@@ -44,6 +55,10 @@ pub(super) enum Fate {
     Lost,
     /// Said something where nothing may be said.
     Spoke,
+    /// Gave a piece of standard input.
+    Gave(Bytes),
+    /// Gave all of it.
+    GaveAll,
 }
 
 impl Holder {
@@ -55,7 +70,7 @@ impl Holder {
         receive: RecvStream,
     ) -> Self {
         let stopped = Box::pin(send.stopped());
-        let watch = Watch { receive: Some(receive), stopped };
+        let watch = Watch { receive: Some(receive), frames: Frames::default(), stopped };
         Self { call, channel, slot: Some(slot), send, watch }
     }
 
@@ -77,10 +92,11 @@ impl Holder {
 
 impl Watch {
     /// What the holder does next. Dropping the future loses nothing.
-    pub(super) async fn fate(&mut self) -> Fate {
+    pub(super) async fn fate(&mut self, floor: Floor) -> Fate {
+        let Self { receive, frames, .. } = self;
         tokio::select! {
             biased;
-            fate = heard(&mut self.receive) => fate,
+            fate = heard(receive, frames, floor) => fate,
             stopped = &mut self.stopped => match stopped {
                 Ok(Some(_)) => Fate::Stopped,
                 Ok(None) => Fate::Delivered,
@@ -91,24 +107,47 @@ impl Watch {
 }
 
 /// The client's side of the stream, until it says more than it may. Its end is no news.
-async fn heard(receive: &mut Option<RecvStream>) -> Fate {
+async fn heard(receive: &mut Option<RecvStream>, frames: &mut Frames, floor: Floor) -> Fate {
     let fate = match receive {
-        Some(stream) => match stream.read_chunk(1, true).await {
-            Ok(Some(_)) => Some(Fate::Spoke),
-            Ok(None) => None,
-            Err(ReadError::Reset(_)) => Some(Fate::Reset),
-            Err(
-                ReadError::ConnectionLost(_)
-                | ReadError::ClosedStream
-                | ReadError::IllegalOrderedRead
-                | ReadError::ZeroRttRejected,
-            ) => Some(Fate::Lost),
+        Some(stream) => match floor {
+            Floor::Closed => spoken(stream).await,
+            Floor::Open => given(stream, frames).await,
         },
         None => std::future::pending().await,
     };
-    *receive = None;
+    if !matches!(fate, Some(Fate::Gave(_) | Fate::GaveAll)) {
+        *receive = None;
+    }
     match fate {
         Some(fate) => fate,
         None => std::future::pending().await,
+    }
+}
+
+async fn spoken(stream: &mut RecvStream) -> Option<Fate> {
+    match stream.read_chunk(1, true).await {
+        Ok(Some(_)) => Some(Fate::Spoke),
+        Ok(None) => None,
+        Err(fault) => Some(fate_of(&fault)),
+    }
+}
+
+async fn given(stream: &mut RecvStream, frames: &mut Frames) -> Option<Fate> {
+    match read_frame(stream, frames).await {
+        Ok(Frame::Stdin(bytes)) => Some(Fate::Gave(bytes)),
+        Ok(Frame::StdinEnd) => Some(Fate::GaveAll),
+        Err(PeerFault::Finished) => None,
+        Err(PeerFault::Stream(fault)) => Some(fate_of(&fault)),
+        Ok(_) | Err(_) => Some(Fate::Spoke),
+    }
+}
+
+fn fate_of(fault: &ReadError) -> Fate {
+    match fault {
+        ReadError::Reset(_) => Fate::Reset,
+        ReadError::ConnectionLost(_)
+        | ReadError::ClosedStream
+        | ReadError::IllegalOrderedRead
+        | ReadError::ZeroRttRejected => Fate::Lost,
     }
 }

@@ -1,5 +1,7 @@
 //! One call's task: from the question to the last byte of the answer.
 
+mod feed;
+
 use std::io;
 use std::time::Duration;
 
@@ -7,12 +9,13 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use wire::channel::{VarInt, WriteError};
-use wire::frame::Frame;
-use wire::privsep::{CallRef, FromBroker};
+use wire::frame::Taken;
+use wire::privsep::{CallRef, FromBroker, Given, Unfit};
 
 use super::super::Broker;
 use super::Order;
 use super::holder::{Fate, Holder};
+use super::input::Input;
 use super::outgoing::Outgoing;
 use super::output::Output;
 use super::pipe::Piece;
@@ -43,11 +46,18 @@ pub(super) struct Pump {
     /// The call's place among those of its channel, until the last word on it.
     slot: Option<OwnedSemaphorePermit>,
     output: Option<Output>,
+    /// What the holder gives, where the verb takes something; kept to the last word, since they may still be giving then.
+    input: Option<Input>,
     outgoing: Outgoing,
     stage: Stage,
     cancel: Cancel,
     passed: (u64, u64),
     redactions: u64,
+    given: Option<Given>,
+    /// How much of the input the holder knows to have been taken.
+    told: Option<Taken>,
+    /// What is wrong with the input.
+    unfit: Option<Unfit>,
     /// Until when the beginning of a line may wait.
     hold: Option<Instant>,
     /// It wrote more than it may.
@@ -89,6 +99,7 @@ enum Event {
     Holder(Fate),
     Sent(Result<(), WriteError>),
     Read(Piece),
+    Written,
     Due,
 }
 
@@ -109,11 +120,15 @@ impl Pump {
             slot: holder.slot.take(),
             holder: Some(holder),
             output: None,
+            input: None,
             outgoing: Outgoing::default(),
             stage: Stage::Asked,
             cancel: Cancel::No,
             passed: (0, 0),
             redactions: 0,
+            given: None,
+            told: None,
+            unfit: None,
             hold: None,
             over: false,
             linger: None,
@@ -142,21 +157,27 @@ impl Pump {
                 self.read(piece);
                 Course::On
             }
+            Event::Written => {
+                self.drained_if_empty();
+                Course::On
+            }
             Event::Due => self.due(),
         }
     }
 
     async fn next(&mut self) -> Event {
+        self.tell_taken();
         let (may_read, may_send, due) = (self.may_read(), self.may_send(), self.next_due());
-        let awaits_orders = self.stage < Stage::Closing;
-        let Self { orders, holder, output, outgoing, broker, .. } = self;
+        let (awaits_orders, floor) = (self.stage < Stage::Closing, self.floor());
+        let Self { orders, holder, output, input, outgoing, broker, .. } = self;
         let (stream, watch) = holder.as_mut().map(Holder::parts).unzip();
         tokio::select! {
             biased;
             order = orders.recv(), if awaits_orders => Event::Ordered(order),
-            fate = wait::fate(watch) => Event::Holder(fate),
+            fate = wait::fate(watch, floor) => Event::Holder(fate),
             sent = wait::send(outgoing, stream), if may_send => Event::Sent(sent),
             piece = wait::piece(output.as_mut(), &broker.scratch), if may_read => Event::Read(piece),
+            () = wait::write(input.as_mut()) => Event::Written,
             () = wait::until(due) => Event::Due,
         }
     }
@@ -183,9 +204,10 @@ impl Pump {
 
     fn obey(&mut self, order: Order) -> Course {
         match order {
-            Order::Started { stdout, stderr, output_max, redact } => {
+            Order::Started { stdout, stderr, output_max, redact, stdin } => {
                 let rules = redact.then_some(&self.broker.rules);
                 let output = Output::new(stdout, stderr, output_max, rules);
+                self.listen(stdin);
                 self.start(output);
                 Course::On
             }
@@ -197,6 +219,7 @@ impl Pump {
                 if self.stage < Stage::Exited {
                     self.stage = Stage::Exited;
                     self.drain = Some(Instant::now() + DRAIN_LIMIT);
+                    self.stop_giving();
                     self.empty();
                 }
                 Course::On
@@ -216,8 +239,10 @@ impl Pump {
             Err(fault) => tracing::error!(%fault, "a call's output cannot be read"),
         }
         self.stage = Stage::Running;
-        self.outgoing.push(started());
-        self.linger = Some(Instant::now() + LINGER);
+        let started = self.started();
+        self.outgoing.push(started);
+        // Whoever has something to give waits for the word.
+        self.linger = self.input.is_none().then(|| Instant::now() + LINGER);
     }
 
     /// The call needs its place no longer; its holder may read on at leisure.
@@ -254,10 +279,14 @@ impl Pump {
         self.grace = if self.holder.is_some() { None } else { Some(self.grace_ends()) };
         if self.stage >= Stage::Running {
             self.linger = None;
-            self.outgoing.restart(started());
+            let started = self.started();
+            self.outgoing.restart(started);
         }
         if self.over && self.stage < Stage::Closing {
             self.say_overflow();
+        }
+        if self.stage < Stage::Closing {
+            self.say_unfit();
         }
         match self.stage {
             Stage::Running => self.drained_if_empty(),
@@ -273,6 +302,8 @@ impl Pump {
         match fate {
             Fate::Delivered => return self.unless_closing(),
             Fate::Spoke => self.holder.iter().for_each(Holder::expel),
+            Fate::Gave(piece) => self.take(piece),
+            Fate::GaveAll => self.end_input(),
             Fate::Reset => self.cancel(),
             Fate::Stopped => {
                 self.cancel();
@@ -353,7 +384,8 @@ impl Pump {
     fn drained_if_empty(&mut self) {
         let empty = self.output.as_ref().is_none_or(Output::has_ended);
         let kept = self.holder.is_none() && self.cancel == Cancel::No && !self.outgoing.is_empty();
-        if matches!(self.stage, Stage::Running | Stage::Exited) && empty && !kept {
+        let open = self.stage == Stage::Running && self.input.as_ref().is_some_and(Input::is_open);
+        if matches!(self.stage, Stage::Running | Stage::Exited) && empty && !kept && !open {
             self.drained();
         }
     }
@@ -362,6 +394,7 @@ impl Pump {
         if let Some(output) = self.output.take() {
             (self.passed, self.redactions) = (output.passed(), output.redactions());
         }
+        self.given = self.input.as_ref().map(Input::given);
         self.hold = None;
         self.stage = Stage::Drained;
         self.drain = None;
@@ -399,12 +432,9 @@ impl Pump {
 
     fn say_drained(&self) {
         let ((stdout, stderr), redactions, call) = (self.passed, self.redactions, self.call);
-        self.broker.monitor.say(&FromBroker::Drained { call, stdout, stderr, redactions });
+        let given = self.given;
+        self.broker.monitor.say(&FromBroker::Drained { call, stdout, stderr, redactions, given });
     }
-}
-
-fn started() -> Bytes {
-    Frame::Started.encode().map(Bytes::from).unwrap_or_default()
 }
 
 fn fate_of(fault: &WriteError) -> Fate {

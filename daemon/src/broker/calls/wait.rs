@@ -6,14 +6,15 @@ use std::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use wire::channel::{SendStream, WriteError};
 
-use super::holder::{Fate, Watch};
+use super::holder::{Fate, Floor, Watch};
+use super::input::Input;
 use super::outgoing::Outgoing;
 use super::output::Output;
 use super::pipe::{Piece, Scratch};
 
-pub(super) async fn fate(watch: Option<&mut Watch>) -> Fate {
+pub(super) async fn fate(watch: Option<&mut Watch>, floor: Floor) -> Fate {
     match watch {
-        Some(watch) => watch.fate().await,
+        Some(watch) => watch.fate(floor).await,
         None => pending().await,
     }
 }
@@ -31,6 +32,14 @@ pub(super) async fn send(
 pub(super) async fn piece(output: Option<&mut Output>, scratch: &Mutex<Scratch>) -> Piece {
     match output {
         Some(output) => poll_fn(|cx| output.poll_piece(cx, scratch)).await,
+        None => pending().await,
+    }
+}
+
+/// Comes back when the verb has been given something, or has closed its input.
+pub(super) async fn write(input: Option<&mut Input>) {
+    match input {
+        Some(input) => poll_fn(|cx| input.poll_write(cx)).await,
         None => pending().await,
     }
 }

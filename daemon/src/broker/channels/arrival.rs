@@ -162,7 +162,10 @@ async fn read_join(connection: &Connection) -> Result<(Control, Join), PeerFault
         | Frame::Refused(_)
         | Frame::Outcome(_)
         | Frame::Stdout(_)
-        | Frame::Stderr(_) => Err(PeerFault::OutOfPlace),
+        | Frame::Stderr(_)
+        | Frame::Stdin(_)
+        | Frame::StdinEnd
+        | Frame::Taken(_) => Err(PeerFault::OutOfPlace),
     }
 }
 

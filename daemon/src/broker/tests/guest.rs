@@ -113,7 +113,7 @@ impl Stream {
             match self.next().await {
                 Frame::Stdout(bytes) => stdout.extend_from_slice(&bytes),
                 Frame::Stderr(bytes) => stderr.extend_from_slice(&bytes),
-                Frame::Started => {}
+                Frame::Started | Frame::Taken(_) => {}
                 last => {
                     let end = soon("the end of the stream", self.next_or_end()).await;
                     assert_eq!(end, None, "something after the last word");

@@ -9,7 +9,7 @@ use tokio::net::UnixDatagram;
 use wire::call::{ClockStatement, Signed};
 use wire::control::Told;
 use wire::frame::{Joined, Refusal, Update};
-use wire::privsep::{self, CallRef, ChannelId, FromBroker, MAX_PACKET, ToBroker};
+use wire::privsep::{self, CallRef, ChannelId, FromBroker, Given, MAX_PACKET, ToBroker, Unfit};
 
 use super::{SEAT, share, soon};
 
@@ -129,6 +129,22 @@ impl Monitor {
     pub(super) async fn drained(&mut self) -> (CallRef, u64, u64) {
         self.hear(|message| match message {
             FromBroker::Drained { call, stdout, stderr, .. } => Some((*call, *stdout, *stderr)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(super) async fn given(&mut self) -> (CallRef, Option<Given>) {
+        self.hear(|message| match message {
+            FromBroker::Drained { call, given, .. } => Some((*call, *given)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(super) async fn unfit(&mut self) -> (CallRef, Unfit) {
+        self.hear(|message| match message {
+            FromBroker::Unfit { call, why } => Some((*call, *why)),
             _ => None,
         })
         .await

@@ -1,12 +1,13 @@
-//! A verb that the test plays: the writing ends of its two pipes.
+//! A verb that the test plays: its ends of its pipes.
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use policy::{Content, Input, Stdin};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe::Sender;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use wire::frame::Frame;
-use wire::privsep::{CallRef, ToBroker};
+use wire::privsep::{CallRef, Given, ToBroker};
 
 use super::monitor::{Monitor, a_signed};
 use super::soon;
@@ -26,10 +27,38 @@ impl Monitor {
     pub(super) fn start_call(&self, call: CallRef, output_max: u64) -> Verb {
         let (stdout, stdout_end) = pipe();
         let (stderr, stderr_end) = pipe();
-        let started = ToBroker::Started { call, output_max, redact: true };
+        let input = Input::Nothing;
+        let started = ToBroker::Started { call, output_max, redact: true, input };
         self.say_with(&started, &[stdout.as_fd(), stderr.as_fd()]);
         let sender = |end| Sender::from_owned_fd(end).unwrap();
         Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) }
+    }
+
+    /// Starts the call that comes next, which takes standard input.
+    pub(super) async fn start_reader(
+        &mut self,
+        content: Content,
+        max: u64,
+    ) -> (CallRef, Verb, Receiver) {
+        let call = self.called().await;
+        let (stdout, stdout_end) = pipe();
+        let (stderr, stderr_end) = pipe();
+        let (stdin_end, stdin) = pipe();
+        let input = Input::Stdin(Stdin { content, max });
+        let started = ToBroker::Started { call, output_max: 64 << 20, redact: false, input };
+        self.say_with(&started, &[stdout.as_fd(), stderr.as_fd(), stdin.as_fd()]);
+        let sender = |end| Sender::from_owned_fd(end).unwrap();
+        let verb = Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) };
+        (call, verb, Receiver::from_owned_fd(stdin_end).unwrap())
+    }
+
+    /// The call's processes are gone; what the broker says that it was given.
+    pub(super) async fn exit_reader(&mut self, call: CallRef, verb: Verb) -> Given {
+        drop(verb);
+        self.say(&ToBroker::Exited { call });
+        let (of, given) = self.given().await;
+        assert_eq!(of, call);
+        given.expect("it takes standard input")
     }
 
     /// The call's processes are gone; what the broker says it has passed on.

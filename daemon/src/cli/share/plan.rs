@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wire::control::{PlanVerb, PlanView};
 
-use policy::{Approve, Budget, Effect};
+use policy::{Approve, Budget, Effect, Input};
 
 use crate::cli::shown;
 
@@ -50,12 +50,14 @@ fn sentence(verb: &PlanVerb) -> String {
             format!("\n      each call with the consent of {}", shown::line(&verb.approvers))
         }
     };
+    let takes = input(verb.input);
+    let takes = takes.map_or_else(String::new, |takes| format!("\n      with input: {takes}"));
     let verb_shown = shown::whole(&verb.verb);
     let effect = match verb.effect {
         Effect::Read => "reads",
         Effect::Write => "CHANGES",
     };
-    format!("  {effect:<7} {verb_shown}\n      {}{with}{asks}", shown::line(&verb.summary))
+    format!("  {effect:<7} {verb_shown}\n      {}{with}{takes}{asks}", shown::line(&verb.summary))
 }
 
 fn discloses(plan: &PlanView) -> String {
@@ -114,6 +116,12 @@ pub(in crate::cli) fn budget(budget: &Budget) -> String {
     format!("{calls}, {bytes}")
 }
 
+/// What the recipient may give a verb besides its arguments.
+pub(in crate::cli) fn input(input: Input) -> Option<String> {
+    let stdin = input.stdin()?;
+    Some(format!("{stdin}, that the recipient gives while it runs"))
+}
+
 fn length(ms: u64) -> String {
     match ms / 1000 {
         seconds if seconds % 60 == 0 && seconds > 0 => format!("{} min", seconds / 60),
@@ -145,6 +153,7 @@ fn verb_json(verb: &PlanVerb) -> Value {
         "verb": verb.verb,
         "summary": verb.summary,
         "effect": verb.effect,
+        "input": verb.input,
         "parameters": parameters.collect::<serde_json::Map<_, _>>(),
         "approve": verb.approve,
         "approvers": verb.approvers,
@@ -153,6 +162,8 @@ fn verb_json(verb: &PlanVerb) -> Value {
 
 #[cfg(test)]
 pub(in crate::cli) mod tests {
+    use policy::{Content, Stdin};
+
     use super::*;
 
     pub(in crate::cli) fn plan() -> PlanView {
@@ -160,6 +171,7 @@ pub(in crate::cli) mod tests {
             verb: verb.to_owned(),
             summary: "Does it".to_owned(),
             effect,
+            input: Input::Nothing,
             parameters: vec![("service".parse().unwrap(), "web".to_owned())],
             approve,
             approvers: "bob".to_owned(),
@@ -219,6 +231,16 @@ pub(in crate::cli) mod tests {
         let text = text(&PlanView { bearer: true, ..plan() });
         assert!(text.contains("Whoever has it and its second value can open it"), "{text}");
         assert!(!text.contains("Nobody else"), "{text}");
+    }
+
+    #[test]
+    fn a_plan_says_what_its_recipient_could_give_a_verb() {
+        let mut plan = plan();
+        assert!(!text(&plan).contains("input"));
+        plan.verbs[1].input = Input::Stdin(Stdin { content: Content::Bytes, max: 8 << 20 });
+        let said = "with input: bytes, at most 8MiB, that the recipient gives while it runs\n";
+        assert!(text(&plan).contains(said), "{}", text(&plan));
+        assert_eq!(json(&plan)["verbs"][1]["input"]["stdin"]["max"], 8 << 20);
     }
 
     #[test]

@@ -348,6 +348,12 @@ pub enum Event {
         /// Secrets that were masked in both.
         #[serde(default)]
         redactions: u64,
+        /// Bytes of standard input that it was given.
+        #[serde(default)]
+        stdin: u64,
+        /// SHA-256 of them, where the verb takes any and they were counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stdin_sha256: Option<Hex<32>>,
         /// When it was started.
         #[serde(with = "rfc3339_text")]
         started: Timestamp,

@@ -67,6 +67,8 @@ fn end(call: u8) -> Event {
         stderr: 0,
         uncounted: 0,
         redactions: 0,
+        stdin: 0,
+        stdin_sha256: None,
         started: Timestamp(1_000),
         ended: Timestamp(2_000),
     }
@@ -157,6 +159,8 @@ fn every_event_is_read_back_as_it_was_written() {
             stderr: u64::MAX,
             uncounted: 7,
             redactions: 8,
+            stdin: 9,
+            stdin_sha256: Some(Hex([5; 32])),
             started: Timestamp(0),
             ended: Timestamp(1),
         },

@@ -227,6 +227,7 @@ impl Waiting {
                     call: words(&question.call),
                     summary: question.summary.clone(),
                     effect: question.effect,
+                    input: question.input,
                     approve: question.approve.max(Approve::Once),
                     command: question.command.iter().map(ToString::to_string).collect(),
                 }
@@ -249,7 +250,7 @@ fn no_request(id: RequestId) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Effect, ShareId, Timestamp};
+    use policy::{Effect, Input, ShareId, Timestamp};
 
     use super::*;
 
@@ -262,6 +263,7 @@ mod tests {
                 call: vec!["x".repeat(length)],
                 summary: String::new(),
                 effect: Effect::Write,
+                input: Input::Nothing,
                 approve: Approve::Each,
                 command: vec![],
             },
