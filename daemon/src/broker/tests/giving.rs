@@ -275,6 +275,49 @@ async fn se7_a_holder_who_comes_back_goes_on_where_the_daemon_says() {
 }
 
 #[tokio::test]
+async fn se7_a_holder_who_comes_back_hears_nothing_that_is_out_of_date() {
+    let mut world = World::open().await;
+    // Room for the first words and the output, to the byte.
+    let small = wire::channel::Limits { stream_window: 64, ..wire::channel::Limits::client() };
+    let mut guest = Guest::arrive_with(&world.relay, 1, small).await;
+    guest.ask().await;
+    let (channel, _) = world.monitor.asked().await;
+    world.monitor.seat(channel);
+    guest.is_joined().await;
+    let mut stream = Stream::open(&guest.connection).await;
+    stream.say(&Frame::Call(monitor::a_signed())).await;
+    let (from, mut verb, mut stdin) = world.monitor.start_reader(Content::Bytes, PLENTY).await;
+    verb.write(&bytes(30)).await;
+    let whole = bytes(3 * MAX_DATA);
+    // Taken bit by bit, of which one word finds no room, and says too little by the end.
+    for piece in whole.chunks(MAX_DATA) {
+        give(&mut stream, piece).await;
+        let mut got = vec![0; piece.len()];
+        soon("the input", stdin.read_exact(&mut got)).await.unwrap();
+    }
+    guest.connection.close(0u32.into(), b"");
+    world.monitor.gone().await;
+    let again = world.holder().await;
+    let mut stream = Stream::open(&again.connection).await;
+    stream.say(&Frame::Call(monitor::a_signed())).await;
+    let to = world.monitor.called().await;
+    world.monitor.say(&ToBroker::Reattach { from, to });
+    world.monitor.exit_reader(to, verb).await;
+    world.monitor.end(to);
+    let mut heard = 0;
+    loop {
+        match stream.next().await {
+            Frame::Taken(taken) => {
+                assert!(taken.bytes >= heard, "{taken:?} after {heard}");
+                heard = taken.bytes;
+            }
+            Frame::Started | Frame::Stdout(_) => {}
+            last => break assert_eq!(last, outcome()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_given_to_a_verb_that_takes_nothing() {
     let mut world = World::open().await;
     for (what, frame) in
