@@ -243,7 +243,7 @@ impl Frame {
             Self::Outcome(_) => 0x13,
             Self::Pending(_) => 0x14,
             Self::StdinEnd => 0x15,
-            Self::Taken(_) => 0x16,
+            Self::Taken(_) => TAKEN,
             Self::Stdout(_) => STDOUT,
             Self::Stderr(_) => STDERR,
             Self::Stdin(_) => STDIN,
@@ -285,7 +285,7 @@ impl Frame {
             0x13 => Self::Outcome(control(&payload)?),
             0x14 => Self::Pending(control(&payload)?),
             0x15 => nothing(&payload, Self::StdinEnd)?,
-            0x16 => Self::Taken(control(&payload)?),
+            TAKEN => Self::Taken(control(&payload)?),
             STDOUT => Self::Stdout(payload),
             STDERR => Self::Stderr(payload),
             STDIN => Self::Stdin(payload),
@@ -311,11 +311,13 @@ pub const STDOUT: u8 = 0x20;
 pub const STDERR: u8 = 0x21;
 /// The kind of a [`Frame::Stdin`].
 pub const STDIN: u8 = 0x22;
+/// The kind of a [`Frame::Taken`].
+pub const TAKEN: u8 = 0x16;
 
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
         0x05 | 0x11 | 0x15 => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12..=0x14 | 0x16 => Ok(MAX_CONTROL),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN => Ok(MAX_CONTROL),
         STDOUT | STDERR | STDIN => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }

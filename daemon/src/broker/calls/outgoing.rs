@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use wire::channel::{SendStream, WriteError};
+use wire::frame::TAKEN;
 
 /// Whole frames in order, and how much of the first is sent. A stream that takes over begins with a whole frame.
 #[derive(Default)]
@@ -33,9 +34,12 @@ impl Outgoing {
         *self = Self::default();
     }
 
-    /// Begins again on another stream, with `first` before what was not sent whole.
+    /// Begins again on another stream, with `first` before what was not sent whole. What was said of the input is out
+    /// of date by then, and in `first`.
     pub(super) fn restart(&mut self, first: Bytes) {
         self.sent = 0;
+        self.frames.retain(|frame| frame.first() != Some(&TAKEN));
+        self.waiting = self.frames.iter().map(Bytes::len).fold(0, usize::saturating_add);
         if self.frames.front() != Some(&first) {
             self.waiting = self.waiting.saturating_add(first.len());
             self.frames.push_front(first);
@@ -95,5 +99,15 @@ mod tests {
         outgoing.restart(Bytes::from_static(b"started"));
         assert_eq!(frames(&outgoing), [&b"started"[..], b"three"]);
         assert_eq!(outgoing.waiting(), 12);
+    }
+
+    #[test]
+    fn another_stream_hears_of_the_input_as_it_is_now() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(&[TAKEN, 0][..]);
+        outgoing.push(&b"output"[..]);
+        outgoing.restart(Bytes::from_static(b"started"));
+        assert_eq!(frames(&outgoing), [&b"started"[..], b"output"]);
+        assert_eq!(outgoing.waiting(), 13);
     }
 }
