@@ -46,15 +46,28 @@ const NEEDED: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SYS_PTRACE)
     .union(CapabilitySet::SYS_RESOURCE);
 
+/// Whether verbs may be given a network of their own, which takes more than all else.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Networks {
+    /// They share the machine's.
+    Shared,
+    /// They may: `CAP_SYS_ADMIN` is kept.
+    Isolated,
+}
+
 /// What `openscoped` does: keep a monitor running, with these arguments, until it is told to stop.
 ///
 /// Of the descriptors that it has inherited only those of `handed_down` reach the monitor. The exit
 /// status is the monitor's.
 #[must_use]
-pub fn main(arguments: impl Iterator<Item = OsString>, handed_down: &[RawFd]) -> ExitCode {
+pub fn main(
+    arguments: impl Iterator<Item = OsString>,
+    handed_down: &[RawFd],
+    networks: Networks,
+) -> ExitCode {
     close_fds::set_fds_cloexec(3, handed_down);
     let arguments = [AS_MONITOR.into()].into_iter().chain(arguments).collect();
-    match shed().and_then(|()| keep("/proc/self/exe", arguments)) {
+    match shed(networks).and_then(|()| keep("/proc/self/exe", arguments)) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             say(&format!("openscoped: the keeper cannot go on: {fault}"));
@@ -64,9 +77,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>, handed_down: &[RawFd]) ->
 }
 
 /// What neither this process nor any that comes of it is to have.
-fn shed() -> io::Result<()> {
+fn shed(networks: Networks) -> io::Result<()> {
     shed::ignored_signals()?;
-    Ok(shed::bounding_set(NEEDED)?)
+    let kept = match networks {
+        Networks::Shared => NEEDED,
+        Networks::Isolated => NEEDED.union(CapabilitySet::SYS_ADMIN),
+    };
+    Ok(shed::bounding_set(kept)?)
 }
 
 fn keep(program: &str, arguments: Vec<OsString>) -> io::Result<u8> {

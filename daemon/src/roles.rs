@@ -8,6 +8,7 @@ use clap::Parser as _;
 
 use crate::config::{self, Arguments};
 use crate::exit::Exit;
+use crate::keeper::Networks;
 use crate::{broker, keeper, keys, monitor};
 
 /// What `openscoped` does with these arguments, its own name left out.
@@ -36,7 +37,8 @@ fn keep_or_tell(arguments: Vec<OsString>) -> ExitCode {
             Err(fault) => tell(&format!("error: {fault}\n"), Exit::Usage),
         };
     }
-    keeper::main(arguments.into_iter(), asked.runner_fd.as_slice())
+    let networks = if asked.isolate_networks { Networks::Isolated } else { Networks::Shared };
+    keeper::main(arguments.into_iter(), asked.runner_fd.as_slice(), networks)
 }
 
 fn tell(text: &str, exit: Exit) -> ExitCode {

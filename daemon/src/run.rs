@@ -7,6 +7,7 @@ mod contain;
 mod descendants;
 mod exec;
 mod limits;
+mod network;
 mod opened;
 mod order;
 mod owner;

@@ -1,5 +1,7 @@
 //! How a program is contained: what root lets it use, reach and ask of the kernel.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::path::Root;
@@ -15,6 +17,29 @@ pub struct Confinement {
     pub reach: Option<Reach>,
     /// What it may ask of the kernel.
     pub system_calls: SystemCalls,
+    /// What it has of the network.
+    pub network: Network,
+}
+
+/// What a program has of the network.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Network {
+    /// What its owner has, but for ports of TCP where they are listed.
+    Owners {
+        /// The only ones that it may connect to.
+        connect: Option<BTreeSet<u16>>,
+        /// The only ones that it may listen on.
+        listen: Option<BTreeSet<u16>>,
+    },
+    /// None.
+    None,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::Owners { connect: None, listen: None }
+    }
 }
 
 /// Upper bounds on one process; what is not bounded stays as the daemon has it.

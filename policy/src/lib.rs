@@ -52,7 +52,7 @@ pub use address::Network;
 pub use authorize::{
     Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
 };
-pub use confinement::{Confinement, ProcessLimits, Reach, SystemCalls};
+pub use confinement::{Confinement, Network as NetworkAccess, ProcessLimits, Reach, SystemCalls};
 pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};

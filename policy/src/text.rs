@@ -3,9 +3,11 @@
 mod confinement;
 mod delegates;
 mod document;
+mod environment;
 mod expectations;
 mod input;
 mod limits;
+mod network;
 mod rules;
 mod scopes;
 mod selectors;

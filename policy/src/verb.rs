@@ -126,7 +126,7 @@ pub struct Exec {
     /// The directory to start in, an absolute path; the owner's home otherwise.
     pub dir: Option<String>,
     /// What is added to the clean environment.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Template>,
     /// How it is contained.
     pub confinement: Confinement,
     /// What it takes from whoever calls it, besides its arguments.
@@ -134,6 +134,12 @@ pub struct Exec {
 }
 
 impl Exec {
+    /// What is added to the clean environment for these arguments.
+    #[must_use]
+    pub fn environment(&self, arguments: &Arguments) -> BTreeMap<String, String> {
+        self.env.iter().map(|(name, value)| (name.clone(), value.render(arguments))).collect()
+    }
+
     /// The program, an absolute path.
     #[must_use]
     pub fn program(&self) -> &str {
@@ -149,7 +155,7 @@ fn program(argv: &[Template]) -> &str {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Run {
     /// By a program on this machine.
-    Exec(Exec),
+    Exec(Box<Exec>),
     /// By a program on another, through ssh.
     Ssh(Ssh),
 }
@@ -170,9 +176,21 @@ impl Run {
         program(self.argv())
     }
 
+    /// The variables that it adds to the environment.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
+        let exec = match self {
+            Self::Exec(exec) => Some(&**exec),
+            Self::Ssh(_) => None,
+        };
+        exec.into_iter().flat_map(|exec| &exec.env)
+    }
+
     pub(crate) fn parameters(&self) -> BTreeSet<&ParameterName> {
         match self {
-            Self::Exec(exec) => exec.argv.iter().flat_map(Template::parameters).collect(),
+            Self::Exec(exec) => {
+                let filled = exec.env.values().flat_map(Template::parameters);
+                exec.argv.iter().flat_map(Template::parameters).chain(filled).collect()
+            }
             Self::Ssh(ssh) => ssh.parameters().collect(),
         }
     }

@@ -32,6 +32,13 @@ summary = "May read what is not there"
 effect  = "read"
 run     = { exec = { argv = ["/bin/true"], read = ["@HOME@/gone"] } }
 
+[verb."wall.alone"]
+summary = "Says what it was told, and which networks it sees"
+effect  = "read"
+run     = { exec = { argv = ["/bin/sh", "@HOME@/script/alone"], network = false, env = { OPENSCOPE_WHO = "<{who}>" } } }
+[verb."wall.alone".params]
+who = { type = "string", required = true }
+
 [verb."wall.spin"]
 summary = "Is never done"
 effect  = "read"
@@ -50,13 +57,14 @@ run     = { exec = { argv = ["/usr/bin/strace", "-o", "/dev/null", "/bin/true"],
 
 fn world() -> World {
     let Setup { policy, .. } = Setup::default();
-    let verbs = ["look", "open", "make", "gone", "spin", "trace", "free"];
+    let verbs = ["look", "open", "make", "gone", "alone", "spin", "trace", "free"];
     let held: String = verbs.map(|verb| format!("\"wall.{verb}\" = {{}}, ")).concat();
     let policy = policy
         .replacen("verbs = { \"log.tail\"", &format!("verbs = {{ {held}\"log.tail\""), 1)
         .replace("[\"log.*\"", "[\"wall.*\", \"log.*\"");
     let verbs = Setup::default().verbs + VERBS;
     let world = Setup { verbs, policy, ..Setup::default() }.start();
+    world.script("alone", "echo \"$OPENSCOPE_WHO\"; tail -n +3 /proc/net/dev | cut -d: -f1\n");
     world.script("spin", "while :; do :; done\n");
     for directory in ["drop/in", "drop/out"] {
         fs::create_dir(world.home.join(directory)).expect("make a directory");
@@ -98,6 +106,19 @@ fn ru7_a_verb_touches_what_the_catalog_names_and_nothing_else_of_its_owners() {
     let ended = world.events("call_ended").pop().expect("its end is on record");
     let wanted = format!("cannot open `{}`", world.home.join("gone").display());
     assert!(ended["ending"].to_string().contains(&wanted), "{ended}");
+}
+
+#[test]
+fn a_verb_without_a_network_sees_its_own_loopback_and_a_value_stays_in_its_variable() {
+    let world = world();
+    let share = world.alice().open(&["wall.alone"]);
+    let said = world.vendor().call(&share, &["wall.alone", "who=$(id) x\"y"]);
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (0, "<$(id) x\"y>\n    lo\n"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]

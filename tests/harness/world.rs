@@ -339,7 +339,7 @@ impl World {
     /// The command that starts the daemon.
     pub fn daemon_command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--config").arg(self.etc().join("openscoped.toml"));
+        command.arg("--config").arg(self.etc().join("openscoped.toml")).arg("--isolate-networks");
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_LOG", "info");
         command.envs(self.environment.iter().cloned()).current_dir("/");
         command

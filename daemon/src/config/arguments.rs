@@ -8,6 +8,7 @@ use super::{Mode, Places};
 
 /// Shares slices of this machine's users' rights, for minutes, through a relay that it does not
 /// trust.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "openscoped", version, about)]
 pub struct Arguments {
@@ -20,6 +21,9 @@ pub struct Arguments {
     /// Run as an ordinary user, for that user's own shares
     #[arg(long)]
     pub rootless: bool,
+    /// Keep `CAP_SYS_ADMIN`, which verbs with `network = false` take, and which is given up otherwise
+    #[arg(long, conflicts_with = "rootless")]
+    pub isolate_networks: bool,
     /// Print the key that a relay's operator binds this daemon's token to, and end
     #[arg(long, conflicts_with = "check_config")]
     pub leg_key: bool,

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::load::mode_and_state;
+use super::load::{mode_and_state, without_network};
 use super::{Arguments, ConfigFault, Loaded, judge, load};
 use crate::monitor::identity::Identity;
 
@@ -11,7 +11,14 @@ use crate::monitor::identity::Identity;
 #[must_use]
 pub fn check(arguments: &Arguments) -> (String, bool) {
     match load(&arguments.path(), arguments.mode()) {
-        Ok(loaded) => (good(&loaded), true),
+        Ok(mut loaded) => {
+            // Whoever looks may have what the daemon will not.
+            let network = without_network(&loaded.policy).into_iter();
+            let unsaid = network.filter(|_| !arguments.isolate_networks);
+            let unsaid: Vec<_> = unsaid.filter(|said| !loaded.warnings.contains(said)).collect();
+            loaded.warnings.extend(unsaid);
+            (good(&loaded), true)
+        }
         Err(faults) => (bad(&faults), false),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use policy::{Identity, Policy, Run, Source, SshTarget};
+use policy::{Identity, NetworkAccess, Policy, Run, Source, SshTarget, Verb};
 use relay::protocol::DeploymentToken;
+use rustix::thread::CapabilitySet;
 use sha2::{Digest, Sha256};
 
 use super::written::{Written, WrittenRelay};
@@ -190,6 +192,9 @@ impl Reading {
                 Ok(_) => {}
             }
         }
+        let may = rustix::thread::capabilities(None)
+            .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        warnings.extend(without_network(policy).into_iter().filter(|_| !may));
         warnings
     }
 
@@ -233,6 +238,21 @@ impl Reading {
     fn faults(&mut self, faults: Vec<policy::TextFault>) {
         self.faults.extend(faults.into_iter().map(ConfigFault::from));
     }
+}
+
+/// What is to be said of verbs that are to have no network, by a daemon that cannot take it from them.
+pub(super) fn without_network(policy: &Policy) -> Vec<String> {
+    let wants = |verb: &&Arc<Verb>| match &verb.run {
+        Run::Exec(exec) => exec.confinement.network == NetworkAccess::None,
+        Run::Ssh(_) => false,
+    };
+    let warning = |verb: &Arc<Verb>| {
+        format!(
+            "`{}` cannot be called: `network = false` takes root's daemon, started with --isolate-networks",
+            verb.name
+        )
+    };
+    policy.catalog().verbs().filter(wants).map(warning).collect()
 }
 
 /// Where the key is that a target's identity says is held, if it does: beside the configuration, or where it says.

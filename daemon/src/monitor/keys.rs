@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-use policy::{Confinement, ProcessLimits, Route, ShareId, SshTarget, SystemCalls};
+use policy::{Confinement, NetworkAccess, ProcessLimits, Route, ShareId, SshTarget, SystemCalls};
 use rustix::fs::{Mode as Bits, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::privsep::send;
@@ -94,6 +94,7 @@ impl Monitor {
                 limits: ProcessLimits::default(),
                 reach: None,
                 system_calls: SystemCalls::Read,
+                network: NetworkAccess::default(),
             },
         })
     }

@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use policy::{
-    Arguments, Confinement, ProcessLimits, RemoteEnd, Route, ShareId, Ssh, SystemCalls, TargetName,
-    Verb,
+    Arguments, Confinement, NetworkAccess, ProcessLimits, RemoteEnd, Route, ShareId, Ssh,
+    SystemCalls, TargetName, Verb,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -139,7 +139,12 @@ fn ssh_order(
         arguments: words.into_iter().map(Argument::Text).collect(),
         environment: bell.map(|bell| ("SSH_AUTH_SOCK".to_owned(), bell)).into_iter().collect(),
         directory: None,
-        confinement: Confinement { limits: ProcessLimits::default(), reach: None, system_calls },
+        confinement: Confinement {
+            limits: ProcessLimits::default(),
+            reach: None,
+            system_calls,
+            network: NetworkAccess::default(),
+        },
     }
 }
 

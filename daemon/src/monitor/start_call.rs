@@ -167,7 +167,7 @@ fn exec_order(account: Account, exec: &Exec, verb: &Verb, call: &Call) -> Order 
         account,
         program: exec.program().to_owned(),
         arguments: verb.command(&call.arguments).into_iter().map(Argument::from).collect(),
-        environment: exec.env.clone(),
+        environment: exec.environment(&call.arguments),
         directory: exec.dir.clone(),
         confinement: exec.confinement.clone(),
     }

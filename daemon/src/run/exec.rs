@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::fcntl::AtFlags;
 use nix::sys::signal::SigSet;
 use nix::unistd::{execve, execveat};
-use policy::Confinement;
+use policy::{Confinement, NetworkAccess};
 use rustix::fs::{Mode, fstat, stat};
 use rustix::io::write;
 use rustix::process::{
@@ -24,6 +24,7 @@ use rustix::thread::{CapabilitySet, set_name, set_no_new_privs};
 use thiserror::Error;
 
 use super::limits::{self, exactly};
+use super::network::{self, NetworkFault};
 use super::opened::{self, OpenFault};
 use super::order::{Argument, Attached, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
@@ -56,6 +57,8 @@ pub(super) enum NotStarted {
     Open(#[from] OpenFault),
     #[error(transparent)]
     Reach(#[from] ReachFault),
+    #[error(transparent)]
+    Network(#[from] NetworkFault),
     #[error(transparent)]
     Filter(#[from] FilterFault),
     #[error("{0}")]
@@ -116,13 +119,20 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     let mut image = Image::new(&order, &owner)?;
     let program = step("attach the standard streams", attach(attached))?;
     close_fds::set_fds_cloexec(3, &[]);
+    let Confinement { limits, reach, system_calls, network } = order.confinement;
+    // While this process may.
+    if network == NetworkAccess::None {
+        network::leave()?;
+    }
     owner.assume()?;
     step("drop capabilities", shed::capabilities())?;
     step("begin a keyring", shed::keyring())?;
     enter(order.directory.as_deref(), &owner)?;
     // As the owner, and after what marks descriptors to be closed: the verb keeps these.
     image.open(order.arguments)?;
-    let Confinement { limits, reach, system_calls } = order.confinement;
+    if let NetworkAccess::Owners { connect, listen } = &network {
+        network::restrict(connect.as_ref(), listen.as_ref())?;
+    }
     if let Some(reach) = reach {
         reach::restrict(&reach, &image.given(program.as_ref()))?;
     }

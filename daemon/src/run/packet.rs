@@ -212,6 +212,7 @@ mod tests {
                     write: vec!["/".parse().unwrap()],
                 }),
                 system_calls: SystemCalls::Read,
+                network: policy::NetworkAccess::None,
             },
         }
     }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::document::{Node, Table};
 use super::verbs::one_word;
-use super::{TextFault, units};
+use super::{TextFault, network, units};
 use crate::confinement::{Confinement, ProcessLimits, Reach, SystemCalls};
 use crate::path::Root;
 
@@ -37,6 +37,7 @@ pub(super) fn read(exec: Table<'_>, usual: SystemCalls) -> Result<Confinement, T
         limits: exec.get("limits").map(limits).transpose()?.unwrap_or_default(),
         reach: reach(exec)?,
         system_calls: system_calls.unwrap_or(usual),
+        network: network::read(exec)?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::{Entry, Node, Page, Table};
+use super::network::port;
 use super::verbs::named;
 use super::{TextFault, units};
 use crate::name::TargetName;
@@ -130,11 +131,6 @@ fn target(name: TargetName, table: Table<'_>) -> Result<SshTarget, TextFault> {
         identity: table.get("identity").map_or(Ok(Identity::Usual), identity)?,
         connect_timeout: wait.unwrap_or(Duration::from_secs(10)),
     })
-}
-
-fn port(node: Node<'_>) -> Result<u16, TextFault> {
-    let port = u16::try_from(node.integer()?).ok().filter(|port| *port > 0);
-    port.ok_or_else(|| node.place.fault("a port is 1 to 65535"))
 }
 
 fn wait(node: Node<'_>) -> Result<Duration, TextFault> {

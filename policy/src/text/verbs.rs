@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
 use super::targets::{self, Targets};
-use super::{Source, TextFault, confinement, input, limits, ssh, units};
+use super::{Source, TextFault, confinement, environment, input, limits, network, ssh, units};
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
@@ -207,7 +207,7 @@ fn run(
         return Err(stray.place.fault(message));
     }
     match (table.get("exec"), table.get("ssh")) {
-        (Some(exec_node), None) => exec(exec_node.table()?, verb).map(Run::Exec),
+        (Some(exec_node), None) => exec(exec_node.table()?, verb).map(Box::new).map(Run::Exec),
         (None, Some(node)) => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
         (None, None) => Err(table.place.fault("`exec` is missing, or `ssh`")),
         (Some(_), Some(_)) => Err(table.place.fault("a verb has one executor: `exec` or `ssh`")),
@@ -216,7 +216,7 @@ fn run(
 
 fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
     let own = ["argv", "dir", "env"];
-    table.only(&[&own[..], &confinement::FIELDS, &input::FIELDS].concat())?;
+    table.only(&[&own[..], &confinement::FIELDS, &network::FIELDS, &input::FIELDS].concat())?;
     let argv = table.need("argv")?;
     let elements = argv.array()?;
     let program = elements.first().ok_or_else(|| argv.place.fault("`argv` names no program"))?;
@@ -231,7 +231,7 @@ fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
     Ok(Exec {
         argv: parsed,
         dir: table.get("dir").map(directory).transpose()?,
-        env: environment(table)?,
+        env: environment::read(table)?,
         confinement: confinement::read(table, usual_calls(verb)?)?,
         input: input::read(table)?,
     })
@@ -249,20 +249,6 @@ fn directory(node: Node<'_>) -> Result<String, TextFault> {
         return Err(node.place.fault("`dir` must be an absolute path"));
     }
     Ok(path.to_string())
-}
-
-fn environment(table: Table<'_>) -> Result<BTreeMap<String, String>, TextFault> {
-    let Some(env) = table.get("env") else { return Ok(BTreeMap::new()) };
-    let variable = |entry: Entry<'_>| {
-        let first = entry.key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !first || !entry.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(entry
-                .place
-                .fault(format!("`{}` is not a variable's name", shown(entry.key))));
-        }
-        Ok((entry.key.to_owned(), entry.node.text()?.to_string()))
-    };
-    env.table()?.entries().map(variable).collect()
 }
 
 /// Every parameter is used and every use is declared: a pin on a parameter without effect would be a
@@ -283,7 +269,8 @@ fn check_use(
         let place = table.need("params")?.table()?.need(name.as_str())?.place;
         return Err(place.fault(format!("`{name}` is declared but `run` never uses it")));
     }
-    check_whole(table, parameters, run.argv())
+    check_whole(table, parameters, run.argv())?;
+    check_filled(table, parameters, run)
 }
 
 /// A list becomes several elements and a path is opened: neither can be a part of an element.
@@ -304,4 +291,21 @@ fn check_whole(
         }
     }
     Ok(())
+}
+
+/// A variable is one text.
+fn check_filled(
+    table: Table<'_>,
+    parameters: &BTreeMap<ParameterName, Parameter>,
+    run: &Run,
+) -> Result<(), TextFault> {
+    let several = |kind: Kind| kind.item().is_some() || kind == Kind::Path;
+    let mut filled = run.environment().flat_map(|(name, value)| {
+        value.parameters().into_iter().map(move |parameter| (name, parameter))
+    });
+    let wrong = filled.find_map(|(name, parameter)| {
+        let kind = parameters.get(parameter)?.kind;
+        several(kind).then(|| format!("`{name}` cannot be filled by `{{{parameter}}}`, a {kind}"))
+    });
+    wrong.map_or(Ok(()), |message| Err(table.need("run")?.place.fault(message)))
 }

@@ -1,7 +1,8 @@
 //! What the catalog says of how a program is contained.
 
 use policy::{
-    Approve, Confinement, Consent, Decision, Groups, Level, ProcessLimits, Run, SystemCalls, lint,
+    Approve, Confinement, Consent, Decision, Groups, Level, NetworkAccess, ProcessLimits, Run,
+    SystemCalls, lint,
 };
 
 use crate::world::{HOLDS_ALL, NOW, Shared, call, source};
@@ -224,4 +225,75 @@ fn diff_tells_that_a_verb_is_contained_otherwise() {
         ["runs in another directory; is contained otherwise"]
     );
     assert_eq!(told("", "system_calls = \"read\""), [""; 0], "it was so before");
+}
+
+#[test]
+fn the_network_is_the_owners_some_ports_of_it_or_none() {
+    let of = |keys: &str| loaded("read", keys).network;
+    let ports = |ports: &[u16]| Some(ports.iter().copied().collect());
+    assert_eq!(of(""), NetworkAccess::default());
+    assert_eq!(of("network = true"), NetworkAccess::default());
+    assert_eq!(of("network = false"), NetworkAccess::None);
+    let some = NetworkAccess::Owners { connect: ports(&[443, 5432]), listen: ports(&[]) };
+    assert_eq!(of("connect = [5432, 443], listen = []"), some);
+    for (keys, said) in [
+        ("network = \"no\"", "true or false is wanted"),
+        ("network = false, connect = [443]", "without a network there are no ports"),
+        ("connect = [0]", "a port is 1 to 65535"),
+        ("listen = [65536]", "a port is 1 to 65535"),
+        ("connect = 443", "an array is wanted"),
+    ] {
+        assert!(fault(keys).contains(said), "{keys}: {}", fault(keys));
+    }
+    let many = (1..=65).map(|port| port.to_string()).collect::<Vec<_>>().join(", ");
+    assert!(fault(&format!("connect = [{many}]")).contains("at most 64 ports"));
+}
+
+fn filled(env: &str, params: &str) -> Result<String, String> {
+    let text = format!(
+        "[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"read\"\nrun = {{ exec = {{ argv = [\"/bin/true\"], env = {{ {env} }} }} }}\n[verb.\"a.b\".params]\n{params}"
+    );
+    let policy =
+        policy::load(&[source("v.toml", &text)], &[]).map_err(|faults| faults[0].to_string())?;
+    let verb = policy.catalog().verb(&"a.b".parse().unwrap()).unwrap();
+    let Run::Exec(exec) = &verb.run else { panic!() };
+    let zone = policy::Value::text("Europe/Berlin").unwrap();
+    let given = [("zone".parse().unwrap(), zone)].into_iter().collect();
+    let filled = exec.environment(&given).into_iter();
+    Ok(filled.map(|(name, value)| name + "=" + &value + ";").collect())
+}
+
+#[test]
+fn a_parameter_fills_only_variables_that_make_no_program_run_something_else() {
+    let zone = "zone = { type = \"string\", required = true }\n";
+    assert_eq!(filled("TZ = \"{zone}\", A = \"b\"", zone).unwrap(), "A=b;TZ=Europe/Berlin;");
+    assert_eq!(
+        filled("OPENSCOPE_ZONE = \"z:{zone}\"", zone).unwrap(),
+        "OPENSCOPE_ZONE=z:Europe/Berlin;"
+    );
+    for name in [
+        "PATH",
+        "LD_PRELOAD",
+        "BASH_ENV",
+        "IFS",
+        "PYTHONPATH",
+        "GIT_SSH_COMMAND",
+        "LESSOPEN",
+        "HOME",
+    ] {
+        let said = filled(&format!("{name} = \"{{zone}}\""), zone).unwrap_err();
+        assert!(
+            said.contains("takes a fixed text") && said.contains("parameters may fill COLUMNS"),
+            "{said}"
+        );
+        assert!(filled(&format!("{name} = \"fixed\", TZ = \"{{zone}}\""), zone).is_ok(), "{name}");
+    }
+    let list = "zone = { type = \"string[]\", required = true }\n";
+    assert!(
+        filled("TZ = \"{zone}\"", list)
+            .unwrap_err()
+            .contains("cannot be filled by `{zone}`, a string[]")
+    );
+    assert!(filled("TZ = \"{zoen}\"", zone).unwrap_err().contains("did you mean `zone`?"));
+    assert!(filled("A = \"b\"", zone).unwrap_err().contains("`run` never uses it"));
 }

@@ -254,7 +254,7 @@ params = { x = { type = "int", min = 1, default = 0x10, summary = "how many" } }
     assert_eq!(verb.command(&arguments), texts);
     assert_eq!(exec.program(), "/bin/echo");
     assert_eq!(exec.dir.as_deref(), Some("/tmp"));
-    assert_eq!(exec.env["A"], "b");
+    assert_eq!(exec.environment(&arguments)["A"], "b");
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Real runners and real processes. As root, since only root becomes others.
 
 mod contained;
+mod networked;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,6 +106,7 @@ fn order(arguments: &[&str]) -> Order {
             limits: ProcessLimits::default(),
             reach: None,
             system_calls: SystemCalls::Read,
+            network: policy::NetworkAccess::default(),
         },
     }
 }
