@@ -71,11 +71,18 @@ pub struct Check {
     pub holds: bool,
     /// In a sentence.
     pub sentence: String,
+    /// Whether it is about the share that is opened, and not about the call: a rule under which such a share
+    /// could not be opened may still be one by which a call in it is shared.
+    pub of_opening: bool,
 }
 
 impl Check {
     fn new(holds: bool, sentence: impl Into<String>) -> Self {
-        Self { holds, sentence: sentence.into() }
+        Self { holds, sentence: sentence.into(), of_opening: false }
+    }
+
+    fn of_opening(holds: bool, sentence: impl Into<String>) -> Self {
+        Self { of_opening: true, ..Self::new(holds, sentence) }
     }
 }
 
@@ -84,6 +91,12 @@ impl Step {
     #[must_use]
     pub fn applies(&self) -> bool {
         self.checks.iter().all(|check| check.holds)
+    }
+
+    /// Whether it counts for a call in a share that another rule has let be opened.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.checks.iter().all(|check| check.holds || check.of_opening)
     }
 }
 

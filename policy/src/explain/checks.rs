@@ -145,7 +145,7 @@ pub(super) fn of_time(rule: &Delegate, rehearsal: &Rehearsal<'_>) -> Vec<Check> 
     let most = crate::delegation::whole(rule.max_ttl);
     let opened = rehearsal.ttl.map(|ttl| {
         let asked = crate::delegation::whole(ttl);
-        Check::new(ttl <= rule.max_ttl, format!("lasts at most {most}, asked is {asked}"))
+        Check::of_opening(ttl <= rule.max_ttl, format!("lasts at most {most}, asked is {asked}"))
     });
     let lived = (!rehearsal.after.is_zero()).then(|| {
         let told = format!("a share under it lives {most}");
@@ -163,7 +163,7 @@ pub(super) fn of_depth(rule: &Delegate, rehearsal: &Rehearsal<'_>) -> Check {
         0 => "not to be handed on".to_owned(),
         depth => format!("handed on {depth} deep at most"),
     };
-    Check::new(rehearsal.redelegate <= rule.redelegate, told)
+    Check::of_opening(rehearsal.redelegate <= rule.redelegate, told)
 }
 
 /// Whose yes a rule wants for this verb.

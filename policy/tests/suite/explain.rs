@@ -134,6 +134,20 @@ fn a_verb_that_does_not_exist_is_refused_without_a_step() {
     assert_eq!(explained.verdict.why, "the catalog has no such verb");
 }
 
+#[test]
+fn a_rule_that_could_not_have_opened_the_share_may_serve_a_call_in_it() {
+    let shallow = "[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"vendor-*\"]\n";
+    let deep =
+        "[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"vendor-*\"]\nredelegate = 1\n";
+    let holds = RULES.split("[[delegate]]").next().unwrap();
+    let policy = with(&format!("{holds}{shallow}{deep}"));
+    let rehearsal = Rehearsal { redelegate: 1, ..rehearsal(&policy) };
+    let explained = rehearsal.explain(&call("ssh.restart_service", [("service", text("web"))]));
+    assert_eq!(explained.verdict.answer, Answer::Permitted, "{explained:#?}");
+    let named = |step: &&policy::Step| explained.verdict.by.contains(&step.site);
+    assert!(explained.steps.iter().filter(named).all(policy::Step::serves), "{explained:#?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_500) })]
 
@@ -145,8 +159,8 @@ proptest! {
         let explained = rehearsal.explain(&situation.call);
         let done = explained.verdict.answer != Answer::Refused;
         prop_assert_eq!(done, explained.follows(), "{}\n{:#?}", book, explained);
-        let applies = |site: &policy::RuleSite| explained.steps.iter().any(|step| step.site == *site && step.applies());
-        let named = explained.verdict.answer != Answer::Permitted || explained.verdict.by.iter().all(applies);
+        let serves = |site: &policy::RuleSite| explained.steps.iter().any(|step| step.site == *site && step.serves());
+        let named = explained.verdict.answer != Answer::Permitted || explained.verdict.by.iter().all(serves);
         prop_assert!(named, "{}\n{:#?}", book, explained);
     }
 }
