@@ -311,6 +311,11 @@ fn a_held_key_lets_in_whom_it_should_and_serves_nobody_else() {
     let said = world.vendor().call(&share, &["far.tail", "service=web", "lines=1"]);
     assert_eq!((said.status, said.stdout.as_str()), (0, "web line 9\n"), "{}", said.stderr);
     assert_eq!(sshd.logins(), logins);
+    call.signal(rustix::process::Signal::INT);
+    wait::until("the first call's keys are gone", || bells(&world).is_empty().then_some(()));
+    let warm = world.vendor().start(&share, &["far.sh", "name=wait"]);
+    warm.stdout.line_with("here");
+    assert!(bells(&world).is_empty(), "what goes through the connection needs none");
     let far = world.vendor().call(&share, &["far.tail", "host=db", "service=db", "lines=1"]);
     assert_eq!((far.status, far.stdout.as_str()), (0, "db line 9\n"), "{}", far.stderr);
     assert_eq!(world.alice().revoke(&share).status, 0);

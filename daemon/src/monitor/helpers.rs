@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use policy::{Route, ShareId, TargetName};
@@ -18,9 +19,23 @@ pub(super) struct HelperId(u64);
 /// What it is for.
 pub(super) enum What {
     /// It keeps a connection to a target.
-    Connection(Box<Route>),
-    /// It serves keys, over a socket of this name, as long as this line is open.
-    Keys { _bell: Bell, _line: OwnedFd },
+    Connection(Box<Kept>),
+    /// It serves keys, over a socket of this name, as long as this line is open: to a call, or to the login of a
+    /// connection to this target.
+    Keys { _bell: Bell, _line: OwnedFd, login: Option<TargetName> },
+}
+
+/// A connection to a target, and the socket by which ssh uses it, which is gone with this.
+pub(super) struct Kept {
+    pub(super) route: Route,
+    pub(super) control: PathBuf,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // One on which nobody listens any more would make ssh complain.
+        let _ = std::fs::remove_file(&self.control);
+    }
 }
 
 /// A process of a share's.
@@ -47,8 +62,8 @@ impl Helper {
     /// A process of it, to be named.
     fn name(&self, pid: rustix::process::Pid) -> String {
         match &self.what {
-            What::Connection(route) => {
-                format!("process {pid} of the connection to {}", route.target.name)
+            What::Connection(kept) => {
+                format!("process {pid} of the connection to {}", kept.route.target.name)
             }
             What::Keys { .. } => format!("process {pid}, which serves keys"),
         }
@@ -59,8 +74,8 @@ impl Helpers {
     pub(super) fn add(&mut self, helper: Helper, now: Duration) -> HelperId {
         self.last = self.last.wrapping_add(1);
         let id = HelperId(self.last);
-        if let What::Connection(route) = &helper.what {
-            self.begun.insert((helper.share, route.target.name.clone()), now);
+        if let What::Connection(kept) = &helper.what {
+            self.begun.insert((helper.share, kept.route.target.name.clone()), now);
         }
         self.all.insert(id, helper);
         id
@@ -77,7 +92,7 @@ impl Helpers {
         let mut kept = 0;
         for helper in self.all.values().filter(|helper| helper.share == share) {
             match &helper.what {
-                What::Connection(route) if route.target.name == *target => return false,
+                What::Connection(kept) if kept.route.target.name == *target => return false,
                 What::Connection(_) => kept += 1,
                 What::Keys { .. } => {}
             }
@@ -108,6 +123,14 @@ impl Helpers {
     /// Begins the end of one.
     pub(super) fn end(&self, id: HelperId) {
         self.all.get(&id).into_iter().for_each(kill);
+    }
+
+    /// A connection to a target is there: its login is over.
+    pub(super) fn end_login(&self, share: ShareId, target: &TargetName) {
+        let is_login =
+            |what: &What| matches!(what, What::Keys { login: Some(of), .. } if of == target);
+        let helpers = self.all.values().filter(|helper| helper.share == share);
+        helpers.filter(|helper| is_login(&helper.what)).for_each(kill);
     }
 
     /// Begins the end of all that are for this.

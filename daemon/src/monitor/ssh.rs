@@ -26,9 +26,13 @@ use crate::run::{Account, Argument, Order};
 
 pub(super) use directory::{Bell, Directory};
 
+/// Calls that go through a connection that is kept: sshd, by default, has ten sessions on each.
+const SESSIONS_MAX: usize = 8;
+
 /// What a call on a target leaves behind it, until it is over.
 #[derive(Debug)]
 pub(super) struct Remote {
+    target: TargetName,
     /// Where ssh says what went wrong, if anything did.
     said: PathBuf,
     /// The other end of its input: what watches it there ends with this.
@@ -78,14 +82,21 @@ impl Monitor {
         let timeout = verb.timeout.unwrap_or(self.config.limits.verb_timeout).as_secs();
         let place = self.share_place(share, &account)?;
         let said = place.join(name);
-        let keys = self.keys_of(route, &account)?;
-        let mut words = self.ssh_words(target, control(&place, target).as_deref());
+        let control = control(&place, target);
+        let control = control.filter(|_| self.sessions(share, target) < SESSIONS_MAX);
+        let keys = match &control {
+            // Who goes through it logs in nowhere.
+            Some(kept) if kept.exists() => None,
+            Some(_) | None => self.keys_of(route, &account)?,
+        };
+        let mut words = self.ssh_words(target, control.as_deref());
         words.extend(["-E".to_owned(), said.display().to_string(), "--".to_owned()]);
         words.extend([target.to_string(), ssh.line(arguments, timeout)]);
         let order = ssh_order(account, words, keys.as_ref(), SystemCalls::from(verb.effect));
         let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
         let beyond = beyond(verb, ssh, target, timeout);
-        let remote = Remote { said, line: Some(line), beyond, keys: None };
+        let target = target.clone();
+        let remote = Remote { target, said, line: Some(line), beyond, keys: None };
         Ok(Ready { order, input, remote, keys })
     }
 
@@ -99,7 +110,7 @@ impl Monitor {
     ) -> Option<HelperId> {
         let keys = keys.and_then(|keys| {
             let place = self.runners.place(running);
-            let served = self.serve_keys(share, account, keys, (place, None));
+            let served = self.serve_keys(share, account, keys, place, None);
             served.map_err(|fault| tracing::error!(%fault, "held keys cannot be used")).ok()
         });
         if let Err(fault) = self.keep_connection(share, account, route) {
@@ -107,6 +118,13 @@ impl Monitor {
             tracing::warn!(%fault, %target, "no connection is kept for later calls");
         }
         keys
+    }
+
+    /// How many calls of a share are on a target now.
+    fn sessions(&self, share: ShareId, target: &TargetName) -> usize {
+        let calls = self.calls.active.values().filter(|active| active.at.share == share);
+        let there = calls.filter_map(|active| active.remote.as_ref());
+        there.filter(|remote| remote.target == *target).count()
     }
 
     /// Where ssh makes its sockets for a share.

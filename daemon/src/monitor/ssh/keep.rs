@@ -11,7 +11,8 @@ use super::{control, ssh_order};
 use crate::clock::Instants;
 use crate::config::SSH;
 use crate::monitor::Monitor;
-use crate::monitor::helpers::{Helper, What};
+use crate::monitor::helpers::{Helper, Kept, What};
+use crate::monitor::keys::Login;
 use crate::monitor::start::chain;
 use crate::run::{Account, Attached};
 
@@ -34,11 +35,13 @@ impl Monitor {
         let Some(control) = control(&self.share_place(share, account)?, target) else {
             return Ok(());
         };
+        if control.exists() {
+            self.helpers.end_login(share, target);
+        }
         let now = Instants::now().boot;
         if !self.helpers.may_connect(share, target, CONNECTIONS_MAX, now.saturating_sub(AGAIN)) {
             return Ok(());
         }
-        remove_stale(&control)?;
         let keys = self.keys_of(route, account)?;
         let mut words = self.ssh_words(target, Some(&control));
         words.extend(["-M", "-N", "-E", "/dev/null", "--", target.as_str()].map(str::to_owned));
@@ -46,10 +49,11 @@ impl Monitor {
         let running = self.runners.start(&order, self.silent()?);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         let place = self.runners.place(&running);
-        let what = What::Connection(Box::new(route.clone()));
+        let what = What::Connection(Box::new(Kept { route: route.clone(), control }));
         self.helpers.add(Helper::new(share, what, running), now);
         if let Some(keys) = keys {
-            self.serve_keys(share, account, keys, (place.clone(), Some(patience(route))))?;
+            let login = Login { target, patience: patience(route) };
+            self.serve_keys(share, account, keys, place, Some(login))?;
         }
         Ok(())
     }
@@ -69,7 +73,8 @@ impl Monitor {
     pub(in crate::monitor) fn take_targets(&mut self, policy: &Policy) -> io::Result<()> {
         self.directory.write_targets(policy.ssh_routes())?;
         let stands = |route: &Route| policy.ssh_routes().any(|known| known == route);
-        self.helpers.end_where(|what| matches!(what, What::Connection(route) if !stands(route)));
+        self.helpers
+            .end_where(|what| matches!(what, What::Connection(kept) if !stands(&kept.route)));
         Ok(())
     }
 }
@@ -78,12 +83,4 @@ impl Monitor {
 fn patience(route: &Route) -> Duration {
     let targets = route.jumps.iter().chain([&route.target]);
     targets.map(|target| target.connect_timeout.saturating_add(LOGIN)).sum()
-}
-
-/// A socket on which nobody listens any more would make ssh complain.
-fn remove_stale(control: &Path) -> io::Result<()> {
-    match std::fs::remove_file(control) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
