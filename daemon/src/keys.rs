@@ -14,14 +14,12 @@ use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::{Deserialize, Serialize};
 use wire::privsep::{MAX_PACKET, Packet, receive};
 
-use crate::clock::Instants;
 use peer::Allowed;
 use ring::Ring;
 
@@ -31,7 +29,8 @@ pub(crate) const AS_KEYS: &str = "--as-keys";
 /// Conversations at once: ssh to a target, and one for each on the way.
 const CONVERSATIONS_MAX: usize = 8;
 
-/// What the keys' process is told, once; the listening socket and the key files come with it, in this sequence.
+/// What the keys' process is told, once; the listening socket and the key files come with it, in this sequence. It
+/// ends with the socket that this came by.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeysOrder {
@@ -41,8 +40,6 @@ pub(crate) struct KeysOrder {
     pub(crate) cgroup: Option<String>,
     /// For each key, where it lets in.
     pub(crate) doors: Vec<Door>,
-    /// When it ends by itself; otherwise with the socket that the order came by.
-    pub(crate) lifetime_ms: Option<u64>,
 }
 
 /// Where a key lets in: nothing else is signed with it.
@@ -77,34 +74,30 @@ fn serve() -> io::Result<()> {
     let Some(Packet { message, descriptors }) = receive::<KeysOrder>(&line, &mut buffer)? else {
         return Ok(());
     };
-    let KeysOrder { uid, cgroup, doors, lifetime_ms } = message;
+    let KeysOrder { uid, cgroup, doors } = message;
     let mut descriptors = descriptors.into_iter();
     let listener = descriptors.next().ok_or_else(|| io::Error::other("no socket came along"))?;
     let ring = Arc::new(Ring::read(descriptors.collect(), doors)?);
-    let until =
-        lifetime_ms.map(|ms| Instants::now().boot.saturating_add(Duration::from_millis(ms)));
-    answer(&line, &UnixListener::from(listener), &Allowed { uid, cgroup }, &ring, until)
+    answer(&line, &UnixListener::from(listener), &Allowed { uid, cgroup }, &ring)
 }
 
-/// Answers whoever may ask until the line is closed, or boot time is `until`.
+/// Answers whoever may ask until the line is closed.
 fn answer(
     line: &OwnedFd,
     listener: &UnixListener,
     allowed: &Allowed,
     ring: &Arc<Ring>,
-    until: Option<Duration>,
 ) -> io::Result<()> {
     let held = Arc::new(());
-    while wait(line, listener, until)? {
+    while wait(line, listener)? {
         let (stream, _) = listener.accept()?;
         if Arc::strong_count(&held) > CONVERSATIONS_MAX || !allowed.admits(&stream) {
             continue;
         }
-        let (ring, held, needs_bond) =
-            (Arc::clone(ring), Arc::clone(&held), !allowed.is_confined());
+        let (ring, held) = (Arc::clone(ring), Arc::clone(&held));
         thread::spawn(move || {
             // A peer that says what is no request has ended its own conversation.
-            let _ = conversation::hold(stream, &ring, needs_bond);
+            let _ = conversation::hold(stream, &ring);
             drop(held);
         });
     }
@@ -112,17 +105,12 @@ fn answer(
 }
 
 /// Whether somebody is at the door; if not, it is time to end.
-fn wait(line: &OwnedFd, listener: &UnixListener, until: Option<Duration>) -> io::Result<bool> {
-    let left = until.map(|until| until.saturating_sub(Instants::now().boot));
-    if left == Some(Duration::ZERO) {
-        return Ok(false);
-    }
-    let left = left.and_then(|left| Timespec::try_from(left).ok());
+fn wait(line: &OwnedFd, listener: &UnixListener) -> io::Result<bool> {
     let mut both = [
         PollFd::from_borrowed_fd(line.as_fd(), PollFlags::IN),
         PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN),
     ];
-    rustix::io::retry_on_intr(|| poll(&mut both, left.as_ref()))?;
+    rustix::io::retry_on_intr(|| poll(&mut both, None))?;
     let [line, door] = both.map(|polled| !polled.revents().is_empty());
     Ok(door && !line)
 }

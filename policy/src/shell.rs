@@ -1,7 +1,7 @@
 //! Words for a shell that cannot be avoided: the login shell of a host that is reached by ssh.
 
 /// The words as one line from which a shell takes exactly these words, and nothing else: the Bourne shells, and fish and
-/// csh, which see a backslash within quotes otherwise. Words with control characters are for whoever calls to refuse.
+/// csh, which see a backslash within quotes otherwise, and csh a `!` even there: both stand outside. Words with control characters are for whoever calls to refuse.
 pub(crate) fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(word).collect::<Vec<_>>().join(" ")
 }
@@ -12,7 +12,7 @@ fn word(word: &str) -> String {
     }
     let (mut quoted, mut is_open) = (String::from("'"), true);
     for character in word.chars() {
-        let is_escaped = matches!(character, '\'' | '\\');
+        let is_escaped = matches!(character, '\'' | '\\' | '!');
         quoted.extend((is_open == is_escaped).then_some('\''));
         quoted.extend(is_escaped.then_some('\\'));
         quoted.push(character);
@@ -44,7 +44,8 @@ mod tests {
             ("\\", "''\\\\"),
             ("a\\'; id", "'a'\\\\\\''; id'"),
             ("~", "'~'"),
-            ("é!", "'é!'"),
+            ("é!", "'é'\\!"),
+            ("!#:6", "''\\!'#:6'"),
         ] {
             assert_eq!(word(given), quoted, "{given}");
         }

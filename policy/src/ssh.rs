@@ -46,7 +46,7 @@ pub enum RemoteEnd {
 /// Becomes its words, beside a watcher that ends them when their connection does: with that goes the input, of which
 /// nothing else ever comes. sshd makes each command the leader of a group; where another has not, the program alone
 /// is ended. The watcher holds neither output, so that the end of the words is the end of both.
-const WATCHED: &str = "exec 3<&0; (trap '' HUP TERM; read -r _ <&3; kill -0 $$ || exit; \
+const WATCHED: &str = "exec 3<&0; (trap '' HUP TERM; read -r _ <&3; \
     kill -TERM -$$ || kill -TERM $$; sleep 2; kill -KILL -$$ || kill -KILL $$) >/dev/null 2>&1 & \
     exec \"$@\" </dev/null 3<&-";
 

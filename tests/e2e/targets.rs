@@ -306,16 +306,18 @@ fn a_held_key_lets_in_whom_it_should_and_serves_nobody_else() {
         let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&environment).contains("PRIVATE"));
     }
-    until_kept(&world);
+    call.signal(rustix::process::Signal::INT);
+    wait::until("the call's keys are gone with it", || bells(&world).is_empty().then_some(()));
     let logins = sshd.logins();
     let said = world.vendor().call(&share, &["far.tail", "service=web", "lines=1"]);
     assert_eq!((said.status, said.stdout.as_str()), (0, "web line 9\n"), "{}", said.stderr);
-    assert_eq!(sshd.logins(), logins);
-    call.signal(rustix::process::Signal::INT);
-    wait::until("the first call's keys are gone", || bells(&world).is_empty().then_some(()));
-    let warm = world.vendor().start(&share, &["far.sh", "name=wait"]);
-    warm.stdout.line_with("here");
-    assert!(bells(&world).is_empty(), "what goes through the connection needs none");
+    assert_eq!(
+        sshd.logins(),
+        logins + 1,
+        "each call logs in: a connection that is kept is the owner's to use"
+    );
+    let kept = world.home.join("run/openscope.d/shares").join(&share.id).join("to-web");
+    assert!(!kept.exists());
     let far = world.vendor().call(&share, &["far.tail", "host=db", "service=db", "lines=1"]);
     assert_eq!((far.status, far.stdout.as_str()), (0, "db line 9\n"), "{}", far.stderr);
     assert_eq!(world.alice().revoke(&share).status, 0);
@@ -332,4 +334,45 @@ fn listed(socket: &Path, account: Option<&tests::account::Account>) -> Option<St
     }
     let output = command.arg("-L").env("SSH_AUTH_SOCK", socket).output().expect("run ssh-add");
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Two words, of which the second would take up the first again where a shell knows history.
+const WORDS: [(&str, &str); 8] = [
+    ("`id -un`", "!#:2"),
+    ("$(id)", "!!"),
+    ("'; id; '", "!$"),
+    ("\\'; id; \\'", "!#:3-4"),
+    ("a!b", "^a^b"),
+    ("*", "~"),
+    ("", "{a,b}"),
+    ("\\", "\\\\'"),
+];
+
+#[test]
+fn ru6_no_login_shell_reads_a_line_as_anything_but_its_words() {
+    let catalog = "[ssh.web]\nhost = \"h\"\nhost_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6d1bqVYx3rlrOhCGpCLyqAvkRiJbC8B0cE4R8iYFsF\"\n[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"read\"\nrun = { ssh = { target = \"web\", argv = [\"printf\", \"<%s>\", \"{one}\", \"{two}\"], remote_end = \"END\" } }\n[verb.\"a.b\".params]\none = { type = \"string\", required = true }\ntwo = { type = \"string\", required = true }\n";
+    for end in ["none", "hangup", "timeout"] {
+        let source = policy::Source { name: "v".to_owned(), text: catalog.replace("END", end) };
+        let policy = policy::load(&[source], &[]).expect("it is good");
+        let verb = policy.catalog().verbs().next().expect("a verb");
+        let policy::Run::Ssh(ssh) = &verb.run else { panic!("it is another") };
+        for (one, two) in WORDS {
+            let given = [("one", one), ("two", two)].map(|(name, value)| {
+                (name.parse().expect("a name"), policy::Value::text(value).expect("a value"))
+            });
+            let line = ssh.line(&given.into_iter().collect(), 20);
+            for shell in ["sh", "dash", "bash", "tcsh"] {
+                let mut command = Command::new(shell);
+                // As sshd does; the input stays open, as a connection's.
+                let child = command.arg("-c").arg(&line).stdin(std::process::Stdio::piped());
+                let output = child.stdout(std::process::Stdio::piped()).spawn();
+                let mut child = output.expect("run the shell");
+                let held = child.stdin.take();
+                let output = child.wait_with_output().expect("it ends");
+                drop(held);
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert_eq!(said, format!("<{one}><{two}>"), "{shell}: {line}");
+            }
+        }
+    }
 }

@@ -461,9 +461,9 @@ mod tests {
         let end = ShareEnd::Revoked { reason };
         let long = ToBroker::Retire { share: ShareId::from_random([1; 8]), seat: None, end };
         assert!(send(&ours, &long, &[]).is_err());
-        let four = [ours.as_fd(); 4];
-        assert!(send(&ours, &started(), &four[..3]).is_ok());
-        assert!(send(&ours, &started(), &four).is_err());
+        let many = [ours.as_fd(); MAX_DESCRIPTORS + 1];
+        assert!(send(&ours, &started(), &many[1..]).is_ok());
+        assert!(send(&ours, &started(), &many).is_err());
     }
 
     #[test]

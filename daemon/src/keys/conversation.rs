@@ -16,13 +16,13 @@ const MAX_REQUEST: usize = 256 * 1024;
 const SILENCE: Duration = Duration::from_mins(2);
 
 /// Answers until ssh is done.
-pub(super) fn hold(mut stream: UnixStream, ring: &Ring, needs_bond: bool) -> io::Result<()> {
+pub(super) fn hold(mut stream: UnixStream, ring: &Ring) -> io::Result<()> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
     let mut bond = None;
     loop {
         let request = read(&mut stream)?;
-        let answer = answer(request, ring, &mut bond, needs_bond);
+        let answer = answer(request, ring, &mut bond);
         let mut bytes = Vec::new();
         answer.encode_prefixed(&mut bytes).map_err(io::Error::other)?;
         stream.write_all(&bytes)?;
@@ -42,15 +42,10 @@ fn read(stream: &mut UnixStream) -> io::Result<Request> {
 }
 
 /// What ssh needs to log in; to whatever else an agent may be asked, no.
-fn answer(
-    request: Request,
-    ring: &Ring,
-    bond: &mut Option<SessionBind>,
-    needs_bond: bool,
-) -> Response {
+fn answer(request: Request, ring: &Ring, bond: &mut Option<SessionBind>) -> Response {
     match request {
         Request::RequestIdentities => Response::IdentitiesAnswer(ring.identities()),
-        Request::SignRequest(asked) => match ring.sign(&asked, bond.as_ref(), needs_bond) {
+        Request::SignRequest(asked) => match ring.sign(&asked, bond.as_ref()) {
             Some(signature) => Response::SignResponse(signature),
             None => Response::Failure,
         },

@@ -13,11 +13,6 @@ pub(super) struct Allowed {
 }
 
 impl Allowed {
-    /// Whether only the processes of one call may ask.
-    pub(super) fn is_confined(&self) -> bool {
-        self.cgroup.is_some()
-    }
-
     /// Whether the peer is one of them.
     pub(super) fn admits(&self, stream: &UnixStream) -> bool {
         let Ok(peer) = socket_peercred(stream) else { return false };

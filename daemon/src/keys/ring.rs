@@ -59,12 +59,12 @@ impl Ring {
         &self,
         request: &SignRequest,
         bond: Option<&SessionBind>,
-        needs_bond: bool,
     ) -> Option<Signature> {
         let PublicCredential::Key(wanted) = &request.credential else { return None };
-        let held = self.0.iter().find(|held| held.key.public_key().key_data() == wanted)?;
-        let login = Login::read(&request.data)?;
-        held.opens(&login, bond, needs_bond).then(|| held.key.try_sign(&request.data).ok())?
+        let (bond, login) = (bond?, Login::read(&request.data)?);
+        // One key may let in at several hosts of the way.
+        let mut same = self.0.iter().filter(|held| held.key.public_key().key_data() == wanted);
+        same.find(|held| held.opens(&login, bond))?.key.try_sign(&request.data).ok()
     }
 }
 
@@ -86,19 +86,17 @@ impl Held {
     }
 
     /// Whether it is for this account, and at a host that has shown one of the keys that root has pinned.
-    fn opens(&self, login: &Login, bond: Option<&SessionBind>, needs_bond: bool) -> bool {
+    fn opens(&self, login: &Login, bond: &SessionBind) -> bool {
         let is_ours = |key: &KeyData| self.host_keys.contains(key);
-        let bonded = bond.map(|bond| {
-            is_ours(&bond.host_key) && bond.session_id == login.session && !bond.is_forwarding
-        });
+        let bonded =
+            is_ours(&bond.host_key) && bond.session_id == login.session && !bond.is_forwarding;
         let named = login.host_key.as_ref().map(is_ours);
         let key = self.key.public_key();
         login.user == self.user
             && key.to_bytes().is_ok_and(|bytes| bytes == login.key)
             && login.algorithm == key.algorithm().as_str()
-            && bonded.unwrap_or(true)
+            && bonded
             && named.unwrap_or(true)
-            && (!needs_bond || bonded.is_some())
     }
 }
 
@@ -186,14 +184,27 @@ mod tests {
     #[test]
     fn a_login_at_its_own_door_is_signed() {
         let asked = request(login("ops", SERVICE, "publickey", 1, None));
-        let signature = ring().sign(&asked, Some(&bond(2, b"session", false)), true).unwrap();
+        let signature = ring().sign(&asked, Some(&bond(2, b"session", false))).unwrap();
         assert!(
             signature::Verifier::verify(key(1).public_key().key_data(), &asked.data, &signature)
                 .is_ok()
         );
-        assert!(ring().sign(&asked, None, false).is_some());
         let bound = request(login("ops", SERVICE, HOST_BOUND, 1, Some(2)));
-        assert!(ring().sign(&bound, None, false).is_some());
+        assert!(ring().sign(&bound, Some(&bond(2, b"session", false))).is_some());
+    }
+
+    #[test]
+    fn one_key_lets_in_at_each_host_that_root_has_given_it_for() {
+        let Ring(mut held) = ring();
+        let host_keys = vec![key(3).public_key().key_data().clone()];
+        held.insert(0, Held { key: key(1), user: "gate".into(), host_keys });
+        let both = Ring(held);
+        let signed = |user: &str, host| {
+            let asked = request(login(user, SERVICE, "publickey", 1, None));
+            both.sign(&asked, Some(&bond(host, b"session", false))).is_some()
+        };
+        assert!(signed("ops", 2) && signed("gate", 3));
+        assert!(!signed("ops", 3) && !signed("gate", 2), "each at its own");
     }
 
     #[test]
@@ -209,7 +220,7 @@ mod tests {
             (b"SSHSIG a file".to_vec(), "no login"),
             (Vec::new(), "nothing"),
         ] {
-            assert!(ring().sign(&request(data), Some(&good), true).is_none(), "{what}");
+            assert!(ring().sign(&request(data), Some(&good)).is_none(), "{what}");
         }
         let asked = request(login("ops", SERVICE, "publickey", 1, None));
         for (bond, what) in [
@@ -217,8 +228,8 @@ mod tests {
             (bond(2, b"another", false), "another session"),
             (bond(2, b"session", true), "a forwarded agent"),
         ] {
-            assert!(ring().sign(&asked, Some(&bond), false).is_none(), "{what}");
+            assert!(ring().sign(&asked, Some(&bond)).is_none(), "{what}");
         }
-        assert!(ring().sign(&asked, None, true).is_none(), "whoever has not said which session");
+        assert!(ring().sign(&asked, None).is_none(), "whoever has not said which session");
     }
 }

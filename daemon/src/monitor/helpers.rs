@@ -20,9 +20,8 @@ pub(super) struct HelperId(u64);
 pub(super) enum What {
     /// It keeps a connection to a target.
     Connection(Box<Kept>),
-    /// It serves keys, over a socket of this name, as long as this line is open: to a call, or to the login of a
-    /// connection to this target.
-    Keys { _bell: Bell, _line: OwnedFd, login: Option<TargetName> },
+    /// It serves keys to a call, over a socket of this name, as long as this line is open.
+    Keys { _bell: Bell, _line: OwnedFd },
 }
 
 /// A connection to a target, and the socket by which ssh uses it, which is gone with this.
@@ -123,14 +122,6 @@ impl Helpers {
     /// Begins the end of one.
     pub(super) fn end(&self, id: HelperId) {
         self.all.get(&id).into_iter().for_each(kill);
-    }
-
-    /// A connection to a target is there: its login is over.
-    pub(super) fn end_login(&self, share: ShareId, target: &TargetName) {
-        let is_login =
-            |what: &What| matches!(what, What::Keys { login: Some(of), .. } if of == target);
-        let helpers = self.all.values().filter(|helper| helper.share == share);
-        helpers.filter(|helper| is_login(&helper.what)).for_each(kill);
     }
 
     /// Begins the end of all that are for this.

@@ -4,11 +4,8 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::Duration;
 
-use policy::{
-    Confinement, NetworkAccess, ProcessLimits, Route, ShareId, SshTarget, SystemCalls, TargetName,
-};
+use policy::{Confinement, NetworkAccess, ProcessLimits, Route, ShareId, SshTarget, SystemCalls};
 use rustix::fs::{Mode as Bits, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::privsep::send;
@@ -37,13 +34,6 @@ pub(super) struct Keys {
     doors: Vec<Door>,
 }
 
-/// The login of a connection that is to be kept.
-pub(super) struct Login<'a> {
-    pub(super) target: &'a TargetName,
-    /// How long it may take.
-    pub(super) patience: Duration,
-}
-
 impl Keys {
     /// The socket's name.
     pub(super) fn bell(&self) -> &Path {
@@ -69,30 +59,27 @@ impl Monitor {
         Ok(Some(Keys { bell, listener, files, doors }))
     }
 
-    /// Has keys served to the processes in one call's cgroup, as long as the helper is not ended, or as a login may take.
+    /// Has keys served to the processes in one call's cgroup, as long as the helper is not ended.
     pub(super) fn serve_keys(
         &mut self,
         share: ShareId,
         owner: &Account,
         Keys { bell, listener, files, doors }: Keys,
         cgroup: Option<String>,
-        login: Option<Login<'_>>,
     ) -> io::Result<HelperId> {
         let Account::Become { uid, .. } = owner else { return Err(no_account()) };
-        let lifetime_ms = login
-            .as_ref()
-            .map(|login| u64::try_from(login.patience.as_millis()).unwrap_or(u64::MAX));
-        let told = KeysOrder { uid: *uid, cgroup, doors, lifetime_ms };
+        let told = KeysOrder { uid: *uid, cgroup, doors };
         let kind = SocketType::SEQPACKET;
         let (line, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         let running = self.runners.start(&self.keys_order()?, attached(theirs)?);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         let descriptors: Vec<_> =
             std::iter::once(listener.as_fd()).chain(files.iter().map(OwnedFd::as_fd)).collect();
-        send(&line, &told, &descriptors)?;
-        let login = login.map(|login| login.target.clone());
-        let what = What::Keys { _bell: bell, _line: line, login };
-        Ok(self.helpers.add(Helper::new(share, what, running), Instants::now().boot))
+        let sent = send(&line, &told, &descriptors);
+        let what = What::Keys { _bell: bell, _line: line };
+        let id = self.helpers.add(Helper::new(share, what, running), Instants::now().boot);
+        sent.inspect_err(|_| self.helpers.end(id))?;
+        Ok(id)
     }
 
     fn keys_order(&self) -> io::Result<Order> {

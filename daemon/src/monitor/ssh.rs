@@ -84,11 +84,8 @@ impl Monitor {
         let said = place.join(name);
         let control = control(&place, target);
         let control = control.filter(|_| self.sessions(share, target) < SESSIONS_MAX);
-        let keys = match &control {
-            // Who goes through it logs in nowhere.
-            Some(kept) if kept.exists() => None,
-            Some(_) | None => self.keys_of(route, &account)?,
-        };
+        let control = control.filter(|_| !keep::is_held(route));
+        let keys = self.keys_of(route, &account)?;
         let mut words = self.ssh_words(target, control.as_deref());
         words.extend(["-E".to_owned(), said.display().to_string(), "--".to_owned()]);
         words.extend([target.to_string(), ssh.line(arguments, timeout)]);
@@ -110,7 +107,7 @@ impl Monitor {
     ) -> Option<HelperId> {
         let keys = keys.and_then(|keys| {
             let place = self.runners.place(running);
-            let served = self.serve_keys(share, account, keys, place, None);
+            let served = self.serve_keys(share, account, keys, place);
             served.map_err(|fault| tracing::error!(%fault, "held keys cannot be used")).ok()
         });
         if let Err(fault) = self.keep_connection(share, account, route) {
@@ -140,7 +137,7 @@ impl Monitor {
     fn ssh_words(&self, target: &TargetName, control: Option<&Path>) -> Vec<String> {
         let config = self.directory.config(target).display().to_string();
         let control = control.map_or("none".to_owned(), |path| path.display().to_string());
-        ["ssh", "-F", &config, "-S", &control, "-T"].map(str::to_owned).to_vec()
+        [SSH, "-F", &config, "-S", &control, "-T"].map(str::to_owned).to_vec()
     }
 }
 

@@ -52,6 +52,9 @@ pub(super) fn read(pages: &[Page<'_>]) -> (Targets, Vec<TextFault>) {
 impl Targets {
     fn add(&mut self, entry: Entry<'_>) -> Result<(), TextFault> {
         let name: TargetName = named(entry)?;
+        if name.as_str() == "none" {
+            return Err(entry.place.fault("`none` is ssh's own word for no target"));
+        }
         if let Some(before) = self.ssh.get(&name) {
             let message = format!("`{name}` is already declared in {}", before.source);
             return Err(entry.place.fault(message));

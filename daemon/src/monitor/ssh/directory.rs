@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use policy::{Route, ShareId, TargetName};
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Uid, fchmod, fchown, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::config::{config, known_hosts};
@@ -17,6 +17,8 @@ use super::config::{config, known_hosts};
 const ENTERED: u32 = 0o711;
 /// As long as a socket's path may be, less what ssh appends while it makes one.
 const MAX_SOCKET_PATH: usize = 107 - 17;
+/// The most of what somebody left in their directory that is removed: ssh makes a few files there.
+const MAX_LEFT: usize = 4096;
 /// The most of what ssh said that is read.
 const MAX_SAID: u64 = 4 * 1024;
 
@@ -32,7 +34,11 @@ impl Directory {
         }
         for name in ["shares", "agents"] {
             for entry in fs::read_dir(directory.0.join(name))? {
-                remove(&entry?.path())?;
+                // What somebody has made in their own directory keeps no daemon from its start.
+                let path = entry?.path();
+                if let Err(fault) = remove(&path) {
+                    tracing::warn!(%fault, path = %path.display(), "an earlier share's directory is left");
+                }
             }
         }
         Ok(directory)
@@ -149,7 +155,12 @@ fn remove(path: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(CWD, path, flags, Mode::empty()) {
         Ok(directory) => {
-            for entry in Dir::read_from(&directory)? {
+            // Nobody makes anything in it any more.
+            if rustix::process::geteuid().is_root() {
+                fchown(&directory, Some(Uid::ROOT), None)?;
+                fchmod(&directory, Mode::RWXU)?;
+            }
+            for entry in Dir::read_from(&directory)?.take(MAX_LEFT) {
                 let entry = entry?;
                 let name = entry.file_name();
                 if name == c"." || name == c".." {

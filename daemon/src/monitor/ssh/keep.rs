@@ -5,14 +5,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use policy::{Policy, Route, ShareId, SystemCalls};
+use policy::{Identity, Policy, Route, ShareId, SystemCalls};
 
+use super::config::along;
 use super::{control, ssh_order};
 use crate::clock::Instants;
 use crate::config::SSH;
 use crate::monitor::Monitor;
 use crate::monitor::helpers::{Helper, Kept, What};
-use crate::monitor::keys::Login;
 use crate::monitor::start::chain;
 use crate::run::{Account, Attached};
 
@@ -20,11 +20,10 @@ use crate::run::{Account, Attached};
 const CONNECTIONS_MAX: usize = 8;
 /// How soon after the last another may be tried: a target that is down is not asked with every call.
 const AGAIN: Duration = Duration::from_secs(5);
-/// What a login takes on each host, besides reaching it.
-const LOGIN: Duration = Duration::from_secs(10);
 
 impl Monitor {
-    /// Has a connection kept to a target until its share is over, if there is none.
+    /// Has a connection kept to a target until its share is over, if there is none. Not where keys are held: the owner
+    /// could do by it whatever the keys let in for.
     pub(super) fn keep_connection(
         &mut self,
         share: ShareId,
@@ -32,29 +31,23 @@ impl Monitor {
         route: &Route,
     ) -> io::Result<()> {
         let target = &route.target.name;
+        if is_held(route) {
+            return Ok(());
+        }
         let Some(control) = control(&self.share_place(share, account)?, target) else {
             return Ok(());
         };
-        if control.exists() {
-            self.helpers.end_login(share, target);
-        }
         let now = Instants::now().boot;
         if !self.helpers.may_connect(share, target, CONNECTIONS_MAX, now.saturating_sub(AGAIN)) {
             return Ok(());
         }
-        let keys = self.keys_of(route, account)?;
         let mut words = self.ssh_words(target, Some(&control));
         words.extend(["-M", "-N", "-E", "/dev/null", "--", target.as_str()].map(str::to_owned));
-        let order = ssh_order(account.clone(), words, keys.as_ref(), SystemCalls::Read);
+        let order = ssh_order(account.clone(), words, None, SystemCalls::Read);
         let running = self.runners.start(&order, self.silent()?);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
-        let place = self.runners.place(&running);
         let what = What::Connection(Box::new(Kept { route: route.clone(), control }));
         self.helpers.add(Helper::new(share, what, running), now);
-        if let Some(keys) = keys {
-            let login = Login { target, patience: patience(route) };
-            self.serve_keys(share, account, keys, place, Some(login))?;
-        }
         Ok(())
     }
 
@@ -79,8 +72,7 @@ impl Monitor {
     }
 }
 
-/// How long the keys may be there for a login on every host of the way.
-fn patience(route: &Route) -> Duration {
-    let targets = route.jumps.iter().chain([&route.target]);
-    targets.map(|target| target.connect_timeout.saturating_add(LOGIN)).sum()
+/// Whether the owner may not read a key that this way takes.
+pub(super) fn is_held(route: &Route) -> bool {
+    along(route).any(|target| matches!(target.identity, Identity::Held(_)))
 }
