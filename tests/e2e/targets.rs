@@ -269,6 +269,8 @@ fn a_host_that_is_not_the_one_that_root_pinned_is_not_spoken_to() {
     };
     sshd.stop();
     lost("Connection refused");
+    let far = world.vendor().call(&share, &["far.tail", "host=db", "service=db"]);
+    assert_eq!((far.status, far.stderr.contains("127.0.0.1")), (255, false), "{}", far.stderr);
     sshd.change_host_key();
     sshd.serve();
     lost("Host key verification failed");

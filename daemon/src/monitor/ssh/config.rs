@@ -6,6 +6,8 @@ use std::path::Path;
 
 use policy::{Identity, Route, SshTarget};
 
+use crate::config::SSH;
+
 /// What holds for every host on the way.
 const ALWAYS: &str = "Host *
     BatchMode yes
@@ -36,14 +38,14 @@ const ALWAYS: &str = "Host *
     LogLevel ERROR
 ";
 
-/// The configuration for one target, and for those through which it is reached.
-pub(super) fn config(route: &Route, hosts: &Path) -> String {
+/// The configuration for one target, and for those through which it is reached; `own` is where it will be.
+pub(super) fn config(route: &Route, own: &Path, hosts: &Path) -> String {
     let mut text = String::from(
         "# Made by openscoped from targets.d whenever it reads its configuration; changes here are lost.\n",
     );
     let mut before: Option<&SshTarget> = None;
     for target in along(route) {
-        host(&mut text, target, before);
+        host(&mut text, target, before.map(|jump| through(jump, own)));
         before = Some(target);
     }
     text.push_str(ALWAYS);
@@ -65,12 +67,12 @@ pub(super) fn along(route: &Route) -> impl Iterator<Item = &SshTarget> {
 }
 
 /// `Display` and the checked types see to it that no value is read as anything else.
-fn host(text: &mut String, target: &SshTarget, through: Option<&SshTarget>) {
+fn host(text: &mut String, target: &SshTarget, through: Option<String>) {
     let SshTarget { name, host, port, user, identity, connect_timeout, .. } = target;
-    let through = through.map_or("none", |jump| jump.name.as_str());
+    let through = through.unwrap_or_else(|| "none".to_owned());
     let _ = writeln!(
         text,
-        "Host {name}\n    HostName {host}\n    HostKeyAlias {name}\n    Port {port}\n    ProxyJump {through}\n    ConnectTimeout {}",
+        "Host {name}\n    HostName {host}\n    HostKeyAlias {name}\n    Port {port}\n    ProxyCommand {through}\n    ConnectTimeout {}",
         connect_timeout.as_secs()
     );
     if let Some(user) = user {
@@ -84,6 +86,12 @@ fn host(text: &mut String, target: &SshTarget, through: Option<&SshTarget>) {
         Identity::Held(_) => "    IdentityFile none\n".to_owned(),
     };
     text.push_str(&identity);
+}
+
+/// As `ProxyJump` would, but by this very program, and with what it has to say kept out of the verb's own output: it
+/// names the network. ssh puts `exec` before it.
+fn through(jump: &SshTarget, own: &Path) -> String {
+    format!("{SSH} -F {} -W [%h]:%p -- {} 2>/dev/null", own.display(), jump.name)
 }
 
 fn own(file: &str) -> String {
@@ -113,7 +121,7 @@ mod tests {
     fn everything_that_ssh_would_look_up_elsewhere_is_said() {
         let policy = policy();
         let route = policy.ssh_routes().next().unwrap();
-        let text = config(route, Path::new("/run/x/web.hosts"));
+        let text = config(route, Path::new("/run/x/web.conf"), Path::new("/run/x/web.hosts"));
         let hosts = text.split("Host *\n").next().unwrap();
         assert_eq!(
             hosts.lines().skip(1).collect::<Vec<_>>(),
@@ -122,7 +130,7 @@ mod tests {
                 "    HostName gate.example.org",
                 "    HostKeyAlias gate",
                 "    Port 2222",
-                "    ProxyJump none",
+                "    ProxyCommand none",
                 "    ConnectTimeout 3",
                 "    User ops",
                 "    IdentityFile none",
@@ -130,7 +138,7 @@ mod tests {
                 "    HostName 10.0.0.1",
                 "    HostKeyAlias web",
                 "    Port 22",
-                "    ProxyJump gate",
+                "    ProxyCommand /usr/bin/ssh -F /run/x/web.conf -W [%h]:%p -- gate 2>/dev/null",
                 "    ConnectTimeout 10",
                 "    IdentityAgent none",
                 "    IdentitiesOnly yes",

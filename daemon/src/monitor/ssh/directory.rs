@@ -60,7 +60,8 @@ impl Directory {
         for (name, route) in &routes {
             let hosts = self.target(name, "hosts");
             replace(&hosts, &known_hosts(route))?;
-            replace(&self.target(name, "conf"), &config(route, &hosts))?;
+            let own = self.target(name, "conf");
+            replace(&own, &config(route, &own, &hosts))?;
         }
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
