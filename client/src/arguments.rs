@@ -202,6 +202,7 @@ pub(crate) mod tests {
             verb: "log.tail".parse().unwrap(),
             summary: "Last lines of a log".to_owned(),
             effect: Effect::Read,
+            reflects: None,
             input: policy::Input::Nothing,
             parameters: BTreeMap::from([
                 ("service".parse().unwrap(), parameter(Kind::Text, true, services)),

@@ -138,6 +138,7 @@ impl Call {
         id: CallId,
         verb: VerbName,
         arguments: Arguments,
+        head: Vec<u8>,
     ) -> Result<Self, CallFault> {
         let authority = shared.seat.authority();
         let statement = CallStatement {
@@ -148,6 +149,7 @@ impl Call {
             id,
             verb,
             arguments,
+            head,
             not_after: Timestamp(0),
         };
         let too_large = |fault| CallFault::TooLarge(fault);

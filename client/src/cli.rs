@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ Examples:
   openscope-reflect-client --passport @handle call log.tail service=web lines=50
   openscope-reflect-client --passport @handle call db.load table=items < items.csv
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
+  openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
   openscope-reflect-client inspect --passport @handle
   openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
   openscope-reflect-client keygen
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     List,
     /// Call a verb: its output is passed through, and so is its exit status
     Call(CallArguments),
+    /// Have a service of the owner's at an address of this machine, until the share is over
+    Forward(ForwardArguments),
     /// Show what the handle holds, without talking to anybody
     Inspect,
     /// Make a smaller handle, without asking anybody: for yourself, or to hand on
@@ -101,6 +105,28 @@ pub(crate) struct CallArguments {
     #[arg(long)]
     pub(crate) unlisted: bool,
 }
+
+/// A service at an address of this machine.
+#[derive(Args, Debug)]
+#[command(after_help = FORWARD_EXAMPLES)]
+pub(crate) struct ForwardArguments {
+    /// The verb that reflects the service, or its app where it is the only one
+    pub(crate) verb: String,
+    /// Where local programs find it; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Tell of each request on standard error
+    #[arg(long)]
+    pub(crate) inspect: bool,
+}
+
+const FORWARD_EXAMPLES: &str = "\
+The address is printed once it answers. Every program and every user of this machine reaches it, and acts as you while the
+share lasts; pages of other sites are turned away.
+
+Examples:
+  openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
+  openscope-reflect-client --passport @handle forward db.connect --listen 127.0.0.1:5432";
 
 /// A smaller handle.
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod confirm;
 mod environment;
 mod exit;
 mod failure;
+mod forward;
 mod frames;
 mod handle_text;
 mod inspect;

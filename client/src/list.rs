@@ -1,6 +1,6 @@
 //! `list`: what may be called.
 
-use policy::{Approve, MenuEntry, MenuParameter, ParameterName, Timestamp};
+use policy::{Approve, MenuEntry, MenuParameter, ParameterName, Reflects, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::accepted;
@@ -57,9 +57,15 @@ pub(crate) fn entry_text(entry: &MenuEntry) -> String {
         Approve::Each => ", each call waits for consent",
     };
     let summary = one_line(&entry.summary, SUMMARY);
-    let takes = entry.input.stdin().map(|stdin| format!(", takes standard input: {stdin}"));
+    let forwards = match entry.reflects {
+        Some(Reflects::Http) => ", forward: a web service",
+        Some(Reflects::Tcp) => ", forward: a port",
+        None => "",
+    };
+    let takes = entry.input.stdin().filter(|_| forwards.is_empty());
+    let takes = takes.map(|stdin| format!(", takes standard input: {stdin}"));
     let takes = takes.unwrap_or_default();
-    let head = format!("{}  [{}{takes}{asks}]  {summary}", entry.verb, entry.effect);
+    let head = format!("{}  [{}{forwards}{takes}{asks}]  {summary}", entry.verb, entry.effect);
     let lines = entry.parameters.iter().map(|(name, one)| parameter_text(name, one));
     std::iter::once(head.trim_end().to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }

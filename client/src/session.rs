@@ -189,7 +189,12 @@ impl Session {
         verb: VerbName,
         arguments: Arguments,
     ) -> Result<Call, CallFault> {
-        Call::new(Arc::clone(&self.shared), id, verb, arguments)
+        Call::new(Arc::clone(&self.shared), id, verb, arguments, Vec::new())
+    }
+
+    /// What makes calls for others, as long as the session lasts.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { shared: Arc::clone(&self.shared) }
     }
 
     /// Says goodbye. What still runs there is ended by the daemon after its grace.
@@ -200,6 +205,29 @@ impl Session {
         sleep(HEAD_START).await;
         self.leave_relay.cancel();
         turns().await;
+    }
+}
+
+/// Makes calls in a session that another part of the program holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    shared: Arc<Shared>,
+}
+
+impl Caller {
+    /// A new call that is a request, with its header fields as HTTP/1.1 writes them, and the empty line after them.
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub(crate) fn request(
+        &self,
+        verb: VerbName,
+        arguments: Arguments,
+        head: Vec<u8>,
+    ) -> Result<Call, CallFault> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(CallFault::Random)?;
+        Call::new(Arc::clone(&self.shared), CallId(id), verb, arguments, head)
     }
 }
 

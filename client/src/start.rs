@@ -35,7 +35,7 @@ use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::source::Source;
 use crate::tty::{Person, Tty};
-use crate::{inspect, list, narrow, prompt};
+use crate::{forward, inspect, list, narrow, prompt};
 
 /// A lost channel is made again for so long under a single call.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
@@ -106,6 +106,11 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             let id = what.id.as_deref().map(call_id).transpose()?;
             with_session(options, environment, CALL_PATIENCE, async |session| {
                 call(session, options, what, id).await
+            })
+        }
+        Some(Command::Forward(what)) => {
+            with_session(options, environment, PROMPT_PATIENCE, async |session| {
+                forward::run(session, what, (options.json, options.quiet)).await
             })
         }
         Some(Command::Prompt) => start_prompt(options, environment),

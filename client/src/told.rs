@@ -39,7 +39,10 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
             ParameterProblem::Value { .. }
             | ParameterProblem::Kind { .. }
             | ParameterProblem::Option
-            | ParameterProblem::Control => "give another value, or ask the owner to share more",
+            | ParameterProblem::Control
+            | ParameterProblem::Segment
+            | ParameterProblem::Spelling
+            | ParameterProblem::Unlisted => "give another value, or ask the owner to share more",
             ParameterProblem::Undeclared | ParameterProblem::Missing => {
                 "`list` shows what each verb takes"
             }

@@ -9,6 +9,7 @@ pub mod keeper;
 mod keys;
 mod logging;
 pub mod monitor;
+pub mod reach;
 pub mod redact;
 mod roles;
 pub mod run;

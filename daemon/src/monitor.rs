@@ -26,6 +26,7 @@ mod requests;
 pub mod resolver;
 mod resume;
 mod seats;
+mod services;
 mod share;
 mod spawn;
 mod ssh;
@@ -34,6 +35,7 @@ mod start_call;
 mod strangers;
 mod turn;
 mod views;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -73,14 +73,30 @@ impl Place {
 /// What `openscope-run` does: wait for one order on descriptor 0 and carry it out.
 #[must_use]
 pub fn main() -> ExitCode {
+    told(Then::Execute)
+}
+
+/// The same for a program that does not execute the verb, but is it.
+pub(crate) fn main_of(verb: fn() -> io::Result<()>) -> ExitCode {
+    told(Then::Do(verb))
+}
+
+/// What follows once the runner is the owner.
+#[derive(Clone, Copy)]
+enum Then {
+    Execute,
+    Do(fn() -> io::Result<()>),
+}
+
+fn told(then: Then) -> ExitCode {
     match (Place::told(), fcntl_dupfd_cloexec(io::stdin(), 3)) {
-        (Some(place), Ok(socket)) => serve(place, &socket),
+        (Some(place), Ok(socket)) => serve(place, &socket, then),
         (None, _) | (_, Err(_)) => ExitCode::from(NOT_STARTED),
     }
 }
 
-fn serve(place: Place, socket: &OwnedFd) -> ExitCode {
-    let report = match ordered(place, socket) {
+fn serve(place: Place, socket: &OwnedFd, then: Then) -> ExitCode {
+    let report = match ordered(place, socket, then) {
         Ok(None) => return ExitCode::SUCCESS,
         Ok(Some(report)) => report,
         Err(fault) => Report::NotStarted(with_causes(&fault)),
@@ -95,12 +111,17 @@ fn serve(place: Place, socket: &OwnedFd) -> ExitCode {
 }
 
 /// None when there was no order.
-fn ordered(place: Place, socket: &OwnedFd) -> Result<Option<Report>, NotStarted> {
+fn ordered(place: Place, socket: &OwnedFd, then: Then) -> Result<Option<Report>, NotStarted> {
     exec::prepare(place)?;
     let Some(received) = packet::receive(socket)? else { return Ok(None) };
-    match place {
-        Place::Subreaper => contain::watch(socket, received).map(Some),
-        Place::Cgroup | Place::Inner => match exec::start(socket, received)? {},
+    match (place, then) {
+        (Place::Subreaper, _) => contain::watch(socket, received).map(Some),
+        (Place::Cgroup | Place::Inner, Then::Execute) => match exec::start(socket, received)? {},
+        (Place::Cgroup | Place::Inner, Then::Do(verb)) => {
+            exec::stay(socket, received)?;
+            exec::step("go on", verb())?;
+            Ok(None)
+        }
     }
 }
 

@@ -119,6 +119,15 @@ mod docs {
             ("### What `exec` takes", format!("{VERB}run = {{ exec = {{ {STRAY} }} }}\n")),
             ("### What `ssh` takes", format!("{VERB}run = {{ ssh = {{ {STRAY} }} }}\n")),
             ("### `[ssh.NAME]`", format!("[ssh.a]\n{STRAY}\n")),
+            ("### `[http.NAME]`", format!("[http.a]\n{STRAY}\n")),
+            ("### `[tcp.NAME]`", format!("[tcp.a]\n{STRAY}\n")),
+            (
+                "### What `http` takes",
+                format!(
+                    "[http.a]\nurl = \"http://h/\"\npaths = [\"/\"]\n{VERB}run = {{ http = {{ {STRAY} }} }}\n"
+                ),
+            ),
+            ("### What `forward` takes", format!("{VERB}run = {{ forward = {{ {STRAY} }} }}\n")),
             ("### `limits`", format!("{VERB}{LIMITING}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {

@@ -216,6 +216,7 @@ fn call_statement() -> CallStatement {
         id: CallId([4; 16]),
         verb: "log.tail".parse().expect("a verb"),
         arguments: arguments.into_iter().collect::<Arguments>(),
+        head: Vec::new(),
         not_after: NOW,
     }
 }

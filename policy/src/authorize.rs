@@ -248,7 +248,7 @@ impl<'a> Judgement<'a> {
             command: verb.command(&call.arguments),
             summary: verb.summary.clone(),
             effect: verb.effect,
-            input: verb.input(),
+            input: verb.input_for(&call.arguments),
         })
     }
 

@@ -16,6 +16,7 @@ mod diff;
 mod expectation;
 mod explain;
 mod glob;
+mod http;
 mod index;
 mod input;
 mod kind;
@@ -28,6 +29,7 @@ pub mod passport;
 mod path;
 mod pattern;
 mod policy;
+mod port;
 mod principal;
 mod refusal;
 mod rehearsal;
@@ -59,6 +61,10 @@ pub use delegation::{DelegateFault, Delegation, Live, Proposal};
 pub use diff::{Change, Direction, diff};
 pub use expectation::{Expectation, Expected, Trial};
 pub use explain::{Check, Explanation, Step, StepKind};
+pub use http::{
+    Asks, Credential, Fixed, Http, HttpRequest, HttpTarget, Paths, Queries, Reflects, encoded,
+    is_path, is_query,
+};
 pub use input::{Content, Input, Stdin};
 pub use kind::Kind;
 pub use lint::{Finding, Level, lint};
@@ -72,6 +78,7 @@ pub use passport::{Authority, Narrowing, Passport, PassportFault};
 pub use path::Root;
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
+pub use port::{Port, TcpTarget};
 pub use principal::{Groups, Principal, Recipient, Subject};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
 pub use rehearsal::{Answer, Rehearsal, Verdict};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::authorize::Standing;
 use crate::consent::Approve;
 use crate::constraint::Constraint;
+use crate::http::Reflects;
 use crate::index::Ruled;
 use crate::input::Input;
 use crate::kind::Kind;
@@ -41,6 +42,9 @@ pub struct MenuEntry {
     pub approve: Approve,
     /// What it takes while it runs.
     pub input: Input,
+    /// What it opens on the recipient's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reflects: Option<Reflects>,
     /// What it takes as arguments.
     pub parameters: BTreeMap<ParameterName, MenuParameter>,
 }
@@ -176,6 +180,7 @@ fn entry(verb: &Verb, left: &[Capability], approve: Approve) -> Option<MenuEntry
         effect: verb.effect,
         approve,
         input: verb.input(),
+        reflects: verb.run.reflects(),
         parameters: parameters.collect(),
     })
 }

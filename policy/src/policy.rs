@@ -110,7 +110,7 @@ impl Policy {
 fn routes(verb: &Verb) -> impl Iterator<Item = &Route> {
     let ssh = match &verb.run {
         Run::Ssh(ssh) => Some(ssh),
-        Run::Exec(_) => None,
+        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) => None,
     };
     ssh.into_iter().flat_map(Ssh::routes)
 }

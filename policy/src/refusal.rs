@@ -76,6 +76,17 @@ pub enum ParameterProblem {
     /// It goes through a shell on another host.
     #[error("may not contain control characters")]
     Control,
+    /// It becomes a part of a path.
+    #[error("may not be empty, `.` or `..`, nor contain `/`, `\\`, `%`, `;` or control characters")]
+    Segment,
+    /// A server could read it in two ways.
+    #[error(
+        "must be spelled as URLs are: no empty, `.` or `..` segment, nothing escaped that need not be"
+    )]
+    Spelling,
+    /// The service's profile does not list it.
+    #[error("is not among what is reflected of the service")]
+    Unlisted,
 }
 
 fn either(accepts: &[Constraint]) -> String {

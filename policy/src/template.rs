@@ -46,6 +46,19 @@ impl Template {
         self.pieces.iter().map(|piece| piece.rendered(arguments)).collect()
     }
 
+    /// The text for these arguments, each of them written in it as `spelled` says.
+    pub(crate) fn rendered_with(
+        &self,
+        arguments: &Arguments,
+        spelled: impl Fn(&str) -> String,
+    ) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Parameter(_) => spelled(&piece.rendered(arguments)),
+        };
+        self.pieces.iter().map(piece).collect()
+    }
+
     /// The elements for these arguments: one, or, when it is nothing but a list, one for each item.
     #[must_use]
     pub fn rendered(&self, arguments: &Arguments) -> Vec<String> {

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::constraint::Constraint;
+use crate::http::{Asks, Http, Reflects};
 use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
+use crate::port::Port;
 use crate::refusal::ParameterProblem;
 use crate::ssh::Ssh;
 use crate::template::Template;
@@ -158,15 +160,30 @@ pub enum Run {
     Exec(Box<Exec>),
     /// By a program on another, through ssh.
     Ssh(Ssh),
+    /// By a service, over HTTP.
+    Http(Box<Http>),
+    /// By whatever listens at a port.
+    Tcp(Port),
 }
 
 impl Run {
-    /// The program and its arguments, wherever they are.
+    /// The program and its arguments, wherever they are; nothing where none is run.
     #[must_use]
     pub fn argv(&self) -> &[Template] {
         match self {
             Self::Exec(exec) => &exec.argv,
             Self::Ssh(ssh) => &ssh.argv,
+            Self::Http(_) | Self::Tcp(_) => &[],
+        }
+    }
+
+    /// What it opens on the recipient's machine, if it does.
+    #[must_use]
+    pub fn reflects(&self) -> Option<Reflects> {
+        match self {
+            Self::Http(http) if http.asks == Asks::Any => Some(Reflects::Http),
+            Self::Tcp(_) => Some(Reflects::Tcp),
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) => None,
         }
     }
 
@@ -180,7 +197,7 @@ impl Run {
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
             Self::Exec(exec) => Some(&**exec),
-            Self::Ssh(_) => None,
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) => None,
         };
         exec.into_iter().flat_map(|exec| &exec.env)
     }
@@ -192,14 +209,19 @@ impl Run {
                 exec.argv.iter().flat_map(Template::parameters).chain(filled).collect()
             }
             Self::Ssh(ssh) => ssh.parameters().collect(),
+            Self::Http(http) => http.parameters().into_iter().collect(),
+            Self::Tcp(_) => BTreeSet::new(),
         }
     }
 
     /// The argument that cannot be handed to the program as what it is, if any.
-    pub(crate) fn objection(
-        &self,
-        arguments: &Arguments,
-    ) -> Option<(&ParameterName, ParameterProblem)> {
+    pub(crate) fn objection<'a>(
+        &'a self,
+        arguments: &'a Arguments,
+    ) -> Option<(&'a ParameterName, ParameterProblem)> {
+        if let Self::Http(http) = self {
+            return http.objection(arguments);
+        }
         let option = self.option_smuggled(arguments).map(|name| (name, ParameterProblem::Option));
         option.or_else(|| Some((self.control_smuggled(arguments)?, ParameterProblem::Control)))
     }
@@ -230,6 +252,8 @@ impl Run {
                 format!("{:?}", (&exec.dir, &exec.env, &exec.confinement, exec.input))
             }
             Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
+            Self::Http(http) => format!("{:?}", (&http.target, http.request(arguments))),
+            Self::Tcp(port) => format!("{port:?}"),
         }
     }
 }
@@ -256,17 +280,28 @@ pub struct Verb {
 }
 
 impl Verb {
-    /// What it takes from whoever calls it, besides its arguments.
+    /// What it takes from whoever calls it, besides its arguments; the most that any call of it takes.
     #[must_use]
     pub fn input(&self) -> Input {
         match &self.run {
             Run::Exec(exec) => exec.input,
             Run::Ssh(_) => Input::Nothing,
+            Run::Http(http) => http.input(None),
+            Run::Tcp(port) => port.input(),
+        }
+    }
+
+    /// What a call with these arguments takes.
+    #[must_use]
+    pub fn input_for(&self, arguments: &Arguments) -> Input {
+        match &self.run {
+            Run::Http(http) => http.input(Some(arguments)),
+            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) => self.input(),
         }
     }
 
     /// The whole argv for these arguments, the program first; of a program elsewhere, after `ssh` and where that
-    /// is. A list that is an element of its own becomes an element for each item.
+    /// is; a request, where that is what it is. A list that is an element of its own becomes an element for each item.
     #[must_use]
     pub fn command(&self, arguments: &Arguments) -> Vec<Element> {
         match &self.run {
@@ -278,6 +313,8 @@ impl Verb {
                 let before = ["ssh".to_owned(), there.unwrap_or_default()];
                 before.into_iter().chain(ssh.words(arguments)).map(Element::Text).collect()
             }
+            Run::Http(http) => http.words(arguments).into_iter().map(Element::Text).collect(),
+            Run::Tcp(port) => vec![Element::Text(port.uri())],
         }
     }
 

@@ -4,6 +4,7 @@ mod boundary;
 mod catalog;
 mod consent;
 mod contained;
+mod forward;
 mod groups;
 mod handing;
 mod input;

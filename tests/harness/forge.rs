@@ -119,6 +119,7 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
             "name".parse().expect("a name"),
             Value::text(name).expect("a value"),
         )]),
+        head: Vec::new(),
         not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
     };
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")

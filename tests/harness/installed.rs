@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// All binaries of the project.
-pub const PROGRAMS: [&str; 5] =
-    ["openscope", "openscoped", "openscope-run", "openscope-relay", "openscope-reflect-client"];
+pub const PROGRAMS: [&str; 6] = [
+    "openscope",
+    "openscoped",
+    "openscope-run",
+    "openscope-reach",
+    "openscope-relay",
+    "openscope-reflect-client",
+];
 
 /// Where everything of this test process lies: root-owned all the way up, unlike `/tmp`.
 pub fn base() -> &'static Path {

@@ -12,4 +12,5 @@ pub mod proxy;
 pub mod service;
 pub mod sshd;
 pub mod wait;
+pub mod web;
 pub mod world;

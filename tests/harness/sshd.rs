@@ -166,12 +166,12 @@ fn unlock(account: &Account) {
 }
 
 /// A port that was free a moment ago: sshd cannot be asked for any.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind a port");
     listener.local_addr().expect("it has an address").port()
 }
 
-fn open_to_all(path: &Path) {
+pub(crate) fn open_to_all(path: &Path) {
     let mode = if path.is_dir() { 0o755 } else { 0o644 };
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("open it for all");
 }

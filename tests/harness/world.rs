@@ -22,6 +22,8 @@ pub struct Setup {
     pub policy: String,
     pub limits: String,
     pub contacts: String,
+    /// Files of root's beside the configuration that nobody else reads: name and content.
+    pub secrets: Vec<(String, String)>,
     /// `LD_PRELOAD` and the like, for the daemon.
     pub environment: Vec<(String, String)>,
     /// What is started as `openscoped`.
@@ -129,6 +131,7 @@ impl Default for Setup {
             policy: POLICY.to_owned(),
             limits: String::new(),
             contacts: String::new(),
+            secrets: Vec::new(),
             environment: Vec::new(),
             program: program("openscoped"),
         }
@@ -319,6 +322,9 @@ impl World {
         let etc = self.etc();
         write(&etc.join("openscoped.toml"), &config, 0o644);
         write(&etc.join("targets.d/test.toml"), &self.fill(&setup.targets), 0o644);
+        for (name, secret) in &setup.secrets {
+            write(&etc.join(name), secret, 0o600);
+        }
         write(&etc.join("verbs.d/test.toml"), &self.fill(&setup.verbs), 0o644);
         write(&etc.join("policy.d/test.toml"), &self.fill(&setup.policy), 0o644);
         write(&etc.join("contacts.toml"), &setup.contacts, 0o644);

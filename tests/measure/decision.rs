@@ -132,6 +132,7 @@ fn signed(ruled: &Ruled, holder: &SigningKey) -> Signed {
         id: CallId([5; 16]),
         verb: ruled.call.verb.clone(),
         arguments: ruled.call.arguments.clone(),
+        head: Vec::new(),
         not_after: Timestamp(0),
         seat: SeatId(0),
     };

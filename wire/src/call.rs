@@ -187,6 +187,10 @@ pub struct CallStatement {
     pub verb: VerbName,
     /// Its arguments, as given; defaults are the daemon's to fill in.
     pub arguments: Arguments,
+    /// What goes with it that is not for the record: the header fields of a request, as HTTP/1.1 writes them, with the
+    /// empty line. A verb that takes none does not look at it.
+    #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
+    pub head: Vec<u8>,
     /// Worthless after this, on the daemon's clock; at most [`CALL_LIFE_MS`] ahead.
     pub not_after: Timestamp,
 }
@@ -310,6 +314,7 @@ pub(crate) mod tests {
             ]
             .into_iter()
             .collect(),
+            head: Vec::new(),
             not_after: Timestamp(1_795_000_000_000),
         }
     }

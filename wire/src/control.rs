@@ -239,6 +239,9 @@ pub struct Opened {
     pub fingerprint: String,
     /// The same as words.
     pub words: Vec<String>,
+    /// What the owner should know before they give it away: of a service that is there and not well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What the owner gives away.

@@ -109,6 +109,7 @@ fn menu() -> Vec<MenuEntry> {
             }
             _ => Input::Nothing,
         },
+        reflects: None,
         parameters: BTreeMap::from([("text".parse().unwrap(), text.clone())]),
     };
     VERBS.iter().map(entry).collect()

@@ -14,9 +14,10 @@ use super::audit::Durability;
 use super::consents::HeldCall;
 use super::permit::{Asked, Verdict};
 use super::share::{CallKey, Current};
-use super::spawn::{Ended, Running};
+use super::spawn::Ended;
 use super::ssh::Remote;
 use super::start_call::Start;
+use super::work::Work;
 use crate::clock::Instants;
 
 /// Signed calls that one turn looks at: what must end is never behind more than these.
@@ -25,6 +26,18 @@ pub(super) const CALLS_PER_TURN: usize = 32;
 /// A run of a verb, as the monitor numbers them.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Run(u64);
+
+impl Run {
+    /// As others know it.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The run that has this number.
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// The calls that run now.
 #[derive(Default)]
@@ -58,7 +71,7 @@ pub(super) struct Active {
     pub(super) started: Timestamp,
     /// Boot time by which the verb must be done.
     pub(super) deadline: Duration,
-    pub(super) running: Running,
+    pub(super) work: Work,
     /// Where it runs on another host.
     pub(super) remote: Option<Remote>,
     /// Why we ended it, if we did.
@@ -237,14 +250,14 @@ impl Monitor {
                 return self.hold_call(held, batch, now);
             }
         };
-        let Asked { at, passport, now: asked_at, .. } = asked;
+        let Asked { at, passport, now: asked_at, head, .. } = asked;
         let run = self.calls.number();
         let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
         share.reserve(run, output_max);
         share.running.insert(at.key(), Current { content: at.content, run });
         batch.urgent |= permit.verb().effect == policy::Effect::Write;
         let start =
-            Start { permit, run, at, to, channel, passport, asked_at, output_max, consents };
+            Start { permit, run, at, to, channel, passport, asked_at, output_max, consents, head };
         batch.starts.push(start);
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::Monitor;
 use super::audit::{Event, Hex};
 use super::calls::{Active, At, Batch, Run, Written};
 use super::start_call::ending;
+use super::work::Work;
 use crate::clock::Instants;
 
 /// How long the broker may take to read what is left in a dead call's pipes.
@@ -24,8 +25,16 @@ impl Monitor {
         }
         active.why.get_or_insert(why);
         active.killed.get_or_insert(now.boot);
-        if let Err(fault) = active.running.kill() {
-            tracing::error!(call = %active.at.id, %fault, "a call cannot be killed");
+        match &active.work {
+            Work::Processes(running) => {
+                if let Err(fault) = running.kill() {
+                    tracing::error!(call = %active.at.id, %fault, "a call cannot be killed");
+                }
+            }
+            Work::Errand(errand) => {
+                let helper = errand.helper;
+                self.stop_errand(run, helper);
+            }
         }
     }
 
@@ -37,6 +46,7 @@ impl Monitor {
         for (run, why) in late {
             self.kill(run, why, now);
         }
+        self.end_deaf_services(now);
     }
 
     /// Why a call is late, if it is: by its verb, or by its passport. Its share's end is another matter.
@@ -83,7 +93,7 @@ impl Monitor {
         if active.gone.is_some() {
             return;
         }
-        match active.running.try_reap() {
+        match active.work.try_reap() {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use policy::{Route, ShareId, TargetName};
 
+use super::services::Asking;
 use super::spawn::Running;
 use super::ssh::Bell;
 
@@ -20,6 +21,8 @@ pub(super) struct HelperId(u64);
 pub(super) enum What {
     /// It keeps a connection to a target.
     Connection(Box<Kept>),
+    /// It asks a service.
+    Service(Box<Asking>),
     /// It serves keys to a call, over a socket of this name, as long as this line is open.
     Keys { _bell: Bell, _line: OwnedFd },
 }
@@ -64,6 +67,9 @@ impl Helper {
             What::Connection(kept) => {
                 format!("process {pid} of the connection to {}", kept.route.target.name)
             }
+            What::Service(asking) => {
+                format!("process {pid}, which asks {}", asking.service.name())
+            }
             What::Keys { .. } => format!("process {pid}, which serves keys"),
         }
     }
@@ -93,7 +99,7 @@ impl Helpers {
             match &helper.what {
                 What::Connection(kept) if kept.route.target.name == *target => return false,
                 What::Connection(_) => kept += 1,
-                What::Keys { .. } => {}
+                What::Service(_) | What::Keys { .. } => {}
             }
         }
         let begun = self.begun.get(&(share, target.clone()));
@@ -134,13 +140,40 @@ impl Helpers {
         self.all.values().filter(|helper| helper.share == share).for_each(kill);
     }
 
-    /// Looks at one whose processes have stirred. What is over is forgotten.
-    pub(super) fn reap(&mut self, id: HelperId) -> io::Result<()> {
-        let Some(helper) = self.all.get_mut(&id) else { return Ok(()) };
-        if helper.running.try_reap()?.is_some() {
-            self.all.remove(&id);
+    /// Looks at one whose processes have stirred. What is over is forgotten, and given back.
+    pub(super) fn reap(&mut self, id: HelperId) -> io::Result<Option<Helper>> {
+        let Some(helper) = self.all.get_mut(&id) else { return Ok(None) };
+        let over = helper.running.try_reap()?.is_some();
+        Ok(if over { self.all.remove(&id) } else { None })
+    }
+
+    /// The line to one that asks a service.
+    pub(super) fn line(&self, id: HelperId) -> Option<BorrowedFd<'_>> {
+        match &self.all.get(&id)?.what {
+            What::Service(asking) => asking.line.as_ref().map(OwnedFd::as_fd),
+            What::Connection(_) | What::Keys { .. } => None,
         }
-        Ok(())
+    }
+
+    /// Whose it is.
+    pub(super) fn share_of(&self, id: HelperId) -> Option<ShareId> {
+        self.all.get(&id).map(|helper| helper.share)
+    }
+
+    /// The name of the service that it asks.
+    pub(super) fn service_of(&self, id: HelperId) -> Option<String> {
+        match &self.all.get(&id)?.what {
+            What::Service(asking) => Some(asking.service.name().to_string()),
+            What::Connection(_) | What::Keys { .. } => None,
+        }
+    }
+
+    /// One that asks a service has hung up: it ends, or is ended.
+    pub(super) fn hang_up(&mut self, id: HelperId) {
+        if let Some(Helper { what: What::Service(asking), .. }) = self.all.get_mut(&id) {
+            asking.line = None;
+        }
+        self.end(id);
     }
 
     /// A share of which nothing is left.

@@ -1,10 +1,11 @@
 //! Opening a share: rights checked, passports minted, relay asked, lease kept; only then the handles
 //! are given out. Whatever fails on the way leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use policy::{Authority, Consent, Groups, SeatId, ShareId, Timestamp};
+use policy::{Authority, Capability, Consent, Groups, SeatId, ShareId, Timestamp};
 use wire::channel::ChannelKey;
 use wire::control::{Failure, Open, Opened, Reply, SeatHandle};
 use wire::fingerprint::Fingerprint;
@@ -17,18 +18,21 @@ use super::audit::{Durability, Event, Expiry, Recorded, Said, Who};
 use super::calls::Batch;
 use super::consents::HeldOpen;
 use super::failure::{busy, refused, unavailable, usage};
+use super::helpers::HelperId;
 use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
 use super::plan::{Addressee, Draft};
 use super::resolver::Person;
+use super::services::Service;
 use super::share::Share;
 use crate::clock::Instants;
 use crate::config::HARD_STOP;
+use crate::reach::Probed;
 
 /// How long a relay may take before the share is given up.
 const REACH: Duration = Duration::from_secs(5);
 
-/// A share that waits for its relay.
+/// A share that waits for its relay, and for the services that it reflects.
 pub(super) struct Opening {
     caller: Caller,
     lease: Lease,
@@ -41,6 +45,12 @@ pub(super) struct Opening {
     given: Vec<Consent>,
     /// Boot time when it is given up.
     until: Duration,
+    /// Whether its relay has answered.
+    is_admitted: bool,
+    /// What looks for services and has not found them yet.
+    probing: BTreeSet<HelperId>,
+    /// What its owner should know before they give it away.
+    warnings: Vec<String>,
 }
 
 impl Monitor {
@@ -105,9 +115,10 @@ impl Monitor {
             let (person, open) = (person.clone(), asked.clone());
             return self.hold_open(HeldOpen { caller, person, open, plan, digest }, rules, now);
         }
+        let probing = self.look_for_services(&opening.lease)?;
         let admission = self.admission(&opening.lease);
         self.broker.send(&ToBroker::Admit(Box::new(admission)), &[]);
-        self.openings.insert(opening.lease.id, opening);
+        self.openings.insert(opening.lease.id, Opening { probing, ..opening });
         Ok(())
     }
 
@@ -124,7 +135,37 @@ impl Monitor {
         let handles = self.seats(&mut lease, draft.addressees)?;
         let (person, asked) = (person.clone(), asked.clone());
         let until = now.boot.saturating_add(REACH);
-        Ok(Opening { caller, lease, handles, person, asked, digest, given, until })
+        Ok(Opening {
+            caller,
+            lease,
+            handles,
+            person,
+            asked,
+            digest,
+            given,
+            until,
+            is_admitted: false,
+            probing: BTreeSet::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Begins to look whether what a share is to reflect is there.
+    fn look_for_services(&mut self, lease: &Lease) -> Result<BTreeSet<HelperId>, Failure> {
+        let names = lease.scope.capabilities().iter().map(Capability::verb);
+        let verbs = names.filter_map(|name| self.policy.catalog().verb(name));
+        let reflected = verbs.filter(|verb| verb.run.reflects().is_some());
+        let mut services: Vec<Service> = Vec::new();
+        for service in reflected.filter_map(|verb| Service::of(verb)) {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        let account = self.account(&lease.owner);
+        self.probe_services(lease.id, &account, &services).map_err(|fault| {
+            self.helpers.end_of(lease.id);
+            unavailable(&format!("no service can be reflected: {fault}"), "nothing was opened")
+        })
     }
 
     fn check_room(&self, uid: u32, seats: usize) -> Result<(), Failure> {
@@ -283,20 +324,66 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) {
-        let Some(opening) = self.openings.remove(&id) else { return };
-        let caller = opening.caller;
-        let opened = match failure {
-            None => self.opened(opening, batch, now),
-            Some(why) => Err(self.unreached(why)),
-        };
-        match opened {
-            Ok(opened) => self.owners.reply(caller, &Reply::Opened(Box::new(opened)), now.boot),
-            Err(failure) => {
-                self.broker
-                    .send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
-                self.owners.reply(caller, &Reply::Failed(failure), now.boot);
+        match failure {
+            None => {
+                if let Some(opening) = self.openings.get_mut(&id) {
+                    opening.is_admitted = true;
+                }
+                self.open_if_ready(id, batch, now);
+            }
+            Some(why) => self.give_up_opening(id, self.unreached(why), now),
+        }
+    }
+
+    /// A service that a share is to reflect is there, or not.
+    pub(super) fn take_probed(
+        &mut self,
+        helper: HelperId,
+        probed: Probed,
+        batch: &mut Batch,
+        now: Instants,
+    ) {
+        let Some(id) = self.helpers.share_of(helper) else { return };
+        let name = self.helpers.service_of(helper).unwrap_or_default();
+        let Some(opening) = self.openings.get_mut(&id) else { return };
+        if !opening.probing.remove(&helper) {
+            return;
+        }
+        match probed {
+            Probed::There => {}
+            Probed::Unwell(why) => opening.warnings.push(format!("`{name}`: {}", Said::new(&why))),
+            Probed::Away(why) => {
+                let message = format!("`{name}` is not there: {}", Said::new(&why));
+                let failure = unavailable(&message, "start it, then try again; nothing was opened");
+                return self.give_up_opening(id, failure, now);
             }
         }
+        self.open_if_ready(id, batch, now);
+    }
+
+    fn open_if_ready(&mut self, id: ShareId, batch: &mut Batch, now: Instants) {
+        let ready = |opening: &Opening| opening.is_admitted && opening.probing.is_empty();
+        if !self.openings.get(&id).is_some_and(ready) {
+            return;
+        }
+        let Some(opening) = self.openings.remove(&id) else { return };
+        let caller = opening.caller;
+        match self.opened(opening, batch, now) {
+            Ok(opened) => self.owners.reply(caller, &Reply::Opened(Box::new(opened)), now.boot),
+            Err(failure) => self.never_opened(id, caller, failure, now),
+        }
+    }
+
+    fn give_up_opening(&mut self, id: ShareId, failure: Failure, now: Instants) {
+        if let Some(opening) = self.openings.remove(&id) {
+            self.never_opened(id, opening.caller, failure, now);
+        }
+    }
+
+    fn never_opened(&mut self, id: ShareId, caller: Caller, failure: Failure, now: Instants) {
+        self.helpers.end_of(id);
+        self.broker.send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
+        self.owners.reply(caller, &Reply::Failed(failure), now.boot);
     }
 
     fn opened(
@@ -305,7 +392,7 @@ impl Monitor {
         batch: &mut Batch,
         now: Instants,
     ) -> Result<Opened, Failure> {
-        let Opening { lease, handles, person, asked, digest, given, .. } = opening;
+        let Opening { lease, handles, person, asked, digest, given, warnings, .. } = opening;
         // The relay took its time: policy, catalog and contacts may be others by now.
         let groups = self.resolver.groups(person.uid, now.boot);
         let draft = self.draft(&person, groups, &asked, now)?;
@@ -352,6 +439,7 @@ impl Monitor {
             handles,
             fingerprint: fingerprint.to_string(),
             words: fingerprint.words().map(str::to_owned).to_vec(),
+            warnings,
         })
     }
 
@@ -364,11 +452,14 @@ impl Monitor {
             .map(|(id, _)| *id)
             .collect();
         for id in late {
-            let Some(opening) = self.openings.remove(&id) else { continue };
-            self.broker
-                .send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
-            let failure = self.unreached("it did not answer within 5 s");
-            self.owners.reply(opening.caller, &Reply::Failed(failure), now.boot);
+            let admitted = self.openings.get(&id).is_some_and(|opening| opening.is_admitted);
+            let failure = if admitted {
+                let what = "a service that is to be reflected says nothing";
+                unavailable(what, "look whether it is well, then try again; nothing was opened")
+            } else {
+                self.unreached("it did not answer within 5 s")
+            };
+            self.give_up_opening(id, failure, now);
         }
     }
 

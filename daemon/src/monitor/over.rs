@@ -246,7 +246,7 @@ impl Monitor {
             .flat_map(|active| {
                 let verb = active.call.verb.clone();
                 let name = move |pid| format!("process {pid} of {verb}");
-                active.running.survivors().into_iter().map(name)
+                active.work.survivors().into_iter().map(name)
             })
             .collect()
     }

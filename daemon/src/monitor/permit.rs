@@ -26,6 +26,8 @@ pub(super) struct Asked {
     /// The share's clock when it was looked at.
     pub(super) now: Timestamp,
     pub(super) call: Call,
+    /// What goes with it that is not for the record.
+    pub(super) head: Vec<u8>,
     pub(super) recipient: Recipient,
 }
 
@@ -45,7 +47,7 @@ impl Monitor {
         given: &[Consent],
         now: Instants,
     ) -> Result<Verdict, Refusal> {
-        let Asked { at, passport, recipient, call, now: asked_at } = asked;
+        let Asked { at, passport, recipient, call, now: asked_at, .. } = asked;
         let share = self.shares.get(&at.share).ok_or(Refusal::NoSeat)?;
         let owner = who(share);
         match self.decision(share, asked, given, (*asked_at, now)) {
@@ -141,7 +143,7 @@ impl Monitor {
         now: Instants,
     ) -> Result<Asked, Refusal> {
         let content = statement.content().map_err(|_| Refusal::BadCall)?;
-        let CallStatement { daemon, share, seat, passport, id, verb, arguments, not_after } =
+        let CallStatement { daemon, share, seat, passport, id, verb, arguments, head, not_after } =
             statement;
         let at = At { share, seat, holder, id, content };
         let call = Call { verb, arguments };
@@ -157,7 +159,7 @@ impl Monitor {
             _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
             None => "names a passport that its key has not shown",
             Some(passport) => {
-                return Ok(Asked { at, passport, now: share_now, call, recipient });
+                return Ok(Asked { at, passport, now: share_now, call, head, recipient });
             }
         };
         self.refused(at, &call, wrong, now);

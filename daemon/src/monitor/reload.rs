@@ -38,6 +38,7 @@ impl Monitor {
                 let taken = self.take_targets(&loaded.policy);
                 taken
                     .map_err(|fault| format!("targets cannot be written down for ssh: {fault}"))?;
+                self.take_services(&loaded.policy, now);
                 Ok(self.adopt(loaded, by, now))
             }
             Err(faults) => {

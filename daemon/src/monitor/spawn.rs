@@ -46,10 +46,30 @@ impl RunnerProgram {
 pub(crate) enum SpawnFault {
     #[error("cannot make a place for the call")]
     Place(#[source] io::Error),
-    #[error("cannot start `openscope-run`")]
+    #[error("cannot start a runner")]
     Start(#[source] io::Error),
+    #[error("there is no `openscope-reach` beside `openscoped`")]
+    NoReach,
     #[error("cannot give the order")]
     Order(#[source] PacketFault),
+}
+
+/// Which program a runner is.
+#[derive(Clone, Copy)]
+enum Which {
+    /// One that becomes the verb.
+    Run,
+    /// One that asks services.
+    Reach,
+}
+
+impl Which {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run => "openscope-run",
+            Self::Reach => "openscope-reach",
+        }
+    }
 }
 
 /// Whether all runners that should wait do.
@@ -63,6 +83,8 @@ pub(crate) enum Pool {
 #[derive(Debug)]
 pub(crate) struct Runners {
     program: RunnerProgram,
+    /// `openscope-reach`, where it is there.
+    reach: Option<RunnerProgram>,
     contain: Containment,
     parked: VecDeque<Running>,
     wanted: usize,
@@ -74,11 +96,17 @@ impl Runners {
     pub(crate) fn new(program: RunnerProgram, contain: Containment, parked: usize) -> Self {
         Self {
             program,
+            reach: None,
             contain,
             parked: VecDeque::new(),
             wanted: parked,
             accounts: Accounts::default(),
         }
+    }
+
+    /// With the program that asks services.
+    pub(crate) fn with_reach(self, reach: Option<RunnerProgram>) -> Self {
+        Self { reach, ..self }
     }
 
     /// Starts one runner more, if there are too few.
@@ -87,7 +115,7 @@ impl Runners {
     /// When it cannot be started.
     pub(crate) fn refill(&mut self) -> Result<Pool, SpawnFault> {
         if self.parked.len() < self.wanted {
-            let runner = self.runner()?;
+            let runner = self.runner(Which::Run)?;
             self.parked.push_back(runner);
         }
         Ok(if self.parked.len() < self.wanted { Pool::Short } else { Pool::Full })
@@ -109,7 +137,7 @@ impl Runners {
         let now = Instants::now();
         let known = self.accounts.of(&order.account, now);
         loop {
-            let mut runner = self.parked.pop_front().map_or_else(|| self.runner(), Ok)?;
+            let mut runner = self.parked.pop_front().map_or_else(|| self.runner(Which::Run), Ok)?;
             match runner.give(order, known.as_ref(), &attached, now) {
                 Ok(()) => return Ok(runner),
                 // Somebody killed it while it waited. Dropping it clears it away.
@@ -122,6 +150,26 @@ impl Runners {
         }
     }
 
+    /// Starts a process that asks services, under this order.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be started, or the order cannot be sent.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "closed here, so that they close with the process"
+    )]
+    pub(crate) fn start_reach(
+        &mut self,
+        order: &Order,
+        attached: Attached,
+    ) -> Result<Running, SpawnFault> {
+        let now = Instants::now();
+        let known = self.accounts.of(&order.account, now);
+        let mut runner = self.runner(Which::Reach)?;
+        runner.give(order, known.as_ref(), &attached, now).map_err(SpawnFault::Order)?;
+        Ok(runner)
+    }
+
     /// The end of the path of the cgroup that a call's processes are in, where calls have cgroups.
     pub(crate) fn place(&self, running: &Running) -> Option<String> {
         let Containment::Cgroup(instance) = &self.contain else { return None };
@@ -129,7 +177,11 @@ impl Runners {
         Some(format!("{own}/{}", running.leaf()?))
     }
 
-    fn runner(&mut self) -> Result<Running, SpawnFault> {
+    fn runner(&mut self, which: Which) -> Result<Running, SpawnFault> {
+        let program = match which {
+            Which::Run => &self.program,
+            Which::Reach => self.reach.as_ref().ok_or(SpawnFault::NoReach)?,
+        };
         let (ours, theirs) = pair().map_err(|errno| SpawnFault::Place(errno.into()))?;
         let (leaf, place, entrance) = match &mut self.contain {
             Containment::Subreaper => (None, Place::Subreaper, Stdio::null()),
@@ -139,7 +191,8 @@ impl Runners {
                 (Some(leaf), Place::Cgroup, Stdio::from(entrance))
             }
         };
-        let pid = self.program.spawn(place, theirs, entrance).map_err(SpawnFault::Start)?;
+        let pid =
+            program.spawn(which.name(), place, theirs, entrance).map_err(SpawnFault::Start)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())
             .map_err(|errno| SpawnFault::Start(errno.into()))?;
         Ok(Running::new(pid, pidfd, ours, leaf, self.accounts.clone()))
@@ -149,9 +202,9 @@ impl Runners {
 impl RunnerProgram {
     /// Nothing is asked of `Command` here that would make it fork: a fork of this process copies its memory.
     #[expect(clippy::disallowed_methods, reason = "the monitor starts its runners here")]
-    fn spawn(&self, place: Place, socket: OwnedFd, entrance: Stdio) -> io::Result<Pid> {
+    fn spawn(&self, name: &str, place: Place, socket: OwnedFd, entrance: Stdio) -> io::Result<Pid> {
         let child = Command::new(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
-            .arg0("openscope-run")
+            .arg0(name)
             .arg(place.argument())
             .env_clear()
             .current_dir("/")

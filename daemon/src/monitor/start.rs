@@ -102,7 +102,8 @@ fn start() -> Result<Monitor, StartFault> {
         go_on(&config, &identity, &keeper, &boot, now)?;
     let Resumed { shares, over, .. } = resumed;
     let runner = runner(&arguments, &judge)?;
-    let runners = Runners::new(runner, containment, config.limits.parked_runners);
+    let runners = Runners::new(runner, containment, config.limits.parked_runners)
+        .with_reach(reach(&arguments, &judge)?);
     if let Some(parent) = config.socket.parent() {
         make_directory(parent, 0o755)?;
     }
@@ -301,6 +302,15 @@ fn runner(arguments: &Arguments, judge: &Judge) -> Result<RunnerProgram, StartFa
     }
     let beside = std::env::current_exe()?.with_file_name("openscope-run");
     Ok(RunnerProgram::new(judge.program(&beside)?))
+}
+
+/// `openscope-reach`, beside this program. A verb that needs it says so where there is none.
+fn reach(arguments: &Arguments, judge: &Judge) -> Result<Option<RunnerProgram>, StartFault> {
+    let beside = std::env::current_exe()?.with_file_name("openscope-reach");
+    if arguments.runner_fd.is_some() || !beside.exists() {
+        return Ok(None);
+    }
+    Ok(Some(RunnerProgram::new(judge.program(&beside)?)))
 }
 
 fn broker_user(config: &Config) -> Result<BrokerUser, StartFault> {

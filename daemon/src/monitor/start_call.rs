@@ -12,10 +12,12 @@ use wire::privsep::{CallRef, ChannelId, ToBroker};
 
 use super::Monitor;
 use super::calls::{Active, At, Run, Written};
-use super::share::Share;
+use super::leases::Owner;
+use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
 use super::ssh::{Ready, Remote};
 use super::start::chain;
+use super::work::Work;
 use crate::clock::Instants;
 use crate::config::Mode;
 use crate::run::{Account, Argument, Attached, Order};
@@ -31,6 +33,7 @@ pub(super) struct Start {
     pub(super) asked_at: Timestamp,
     pub(super) output_max: u64,
     pub(super) consents: Vec<Consent>,
+    pub(super) head: Vec<u8>,
 }
 
 /// The broker's ends of a call's pipes. Root neither reads nor writes what goes through them.
@@ -52,7 +55,7 @@ impl Monitor {
     pub(super) fn start_call(&mut self, start: Start) {
         // The record may have taken its time: what has ended meanwhile does not begin.
         let now = Instants::now();
-        let Start { permit, run, at, to, channel, passport, asked_at, output_max, consents } =
+        let Start { permit, run, at, to, channel, passport, asked_at, output_max, consents, head } =
             start;
         let (admitted, _) = permit.spend();
         let Some(share) = self.shares.get(&at.share).filter(|share| share.over.is_none()) else {
@@ -65,10 +68,11 @@ impl Monitor {
         }
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
-        let account = self.account(share);
-        match self.spawn(at, account, &admitted) {
-            Ok((running, remote, ends)) => {
-                let (redact, input) = (admitted.verb.redact, admitted.verb.input());
+        let account = self.account(&share.lease.owner);
+        match self.spawn((at, run), account, &admitted, head) {
+            Ok((work, remote, ends)) => {
+                let redact = admitted.verb.redact;
+                let input = admitted.verb.input_for(&admitted.call.arguments);
                 let started = ToBroker::Started { call: to, output_max, redact, input };
                 self.broker.send(&started, &ends.descriptors());
                 let active = Active {
@@ -80,7 +84,7 @@ impl Monitor {
                     consents,
                     started: asked_at,
                     deadline,
-                    running,
+                    work,
                     remote,
                     why: None,
                     killed: None,
@@ -98,16 +102,21 @@ impl Monitor {
 
     fn spawn(
         &mut self,
-        at: At,
+        (at, run): (At, Run),
         account: Account,
         Admitted { verb, call, .. }: &Admitted,
-    ) -> io::Result<(Running, Option<Remote>, Ends)> {
+        head: Vec<u8>,
+    ) -> io::Result<(Work, Option<Remote>, Ends)> {
         let ssh = match &verb.run {
             How::Exec(exec) => {
                 let order = exec_order(account, exec, verb, call);
                 let (input, given) = stdin(exec.input)?.unzip();
                 let (running, ends) = self.start(&order, input)?;
-                return Ok((running, None, Ends { stdin: given, ..ends }));
+                return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
+            }
+            How::Http(_) | How::Tcp(_) => {
+                let (work, ends) = self.ask((at, run), &account, (verb, call), head)?;
+                return Ok((work, None, ends));
             }
             How::Ssh(ssh) => ssh,
         };
@@ -119,7 +128,25 @@ impl Monitor {
         if let Some(route) = ssh.route(&call.arguments) {
             remote.keys = self.attend_ssh(at.share, &account, route, (&running, keys));
         }
-        Ok((running, Some(remote), ends))
+        Ok((Work::Processes(running), Some(remote), ends))
+    }
+
+    fn ask(
+        &mut self,
+        (at, run): (At, Run),
+        account: &Account,
+        (verb, call): (&Verb, &Call),
+        head: Vec<u8>,
+    ) -> io::Result<(Work, Ends)> {
+        let service = Service::of(verb).ok_or_else(|| io::Error::other("no service"))?;
+        let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (input, given) = stdin(verb.input_for(&call.arguments))?.unzip();
+        let theirs = [Some(&stdout_end), Some(&stderr_end), input.as_ref()];
+        let theirs: Vec<_> = theirs.into_iter().flatten().map(AsFd::as_fd).collect();
+        let asked = (&service, verb, call);
+        let work = self.ask_service((at.share, run), account, asked, (head, &theirs))?;
+        Ok((work, Ends { stdout, stderr, stdin: given }))
     }
 
     fn start(&mut self, order: &Order, input: Option<OwnedFd>) -> io::Result<(Running, Ends)> {
@@ -138,10 +165,11 @@ impl Monitor {
         Ok((running, Ends { stdout, stderr, stdin: None }))
     }
 
-    fn account(&self, share: &Share) -> Account {
-        let name = share.lease.owner.user.clone();
+    /// As whom the verbs of a share run.
+    pub(super) fn account(&self, owner: &Owner) -> Account {
+        let name = owner.user.clone();
         match self.config.mode {
-            Mode::System => Account::Become { uid: share.lease.owner.uid, name },
+            Mode::System => Account::Become { uid: owner.uid, name },
             Mode::Rootless => Account::Stay { name, home: self.home.clone() },
         }
     }
@@ -187,5 +215,6 @@ pub(super) fn ending(ended: &Ended, remote: Option<&Remote>) -> Ending {
         },
         Ended::Signaled(signal) => Ending::Signaled(u8::try_from(*signal).unwrap_or(u8::MAX)),
         Ended::NotStarted(why) => Ending::NotStarted(why.clone()),
+        Ended::Lost(why) => Ending::TargetLost(why.clone()),
     }
 }

@@ -43,16 +43,19 @@ struct Woken {
     callers: Vec<(Caller, PollFlags)>,
     runs: Vec<Run>,
     helpers: Vec<HelperId>,
+    services: Vec<HelperId>,
 }
 
 impl Woken {
     /// Only time has passed.
     fn is_nothing(&self) -> bool {
-        let Self { listener, signals, keeper, broker, resolver, callers, runs, helpers } = self;
+        let Self { listener, signals, keeper, broker, resolver, callers, runs, helpers, services } =
+            self;
         !(*listener || *signals || *keeper || *broker || *resolver)
             && callers.is_empty()
             && runs.is_empty()
             && helpers.is_empty()
+            && services.is_empty()
     }
 }
 
@@ -88,7 +91,10 @@ impl Monitor {
         for run in &woken.runs {
             self.reap(*run, now);
         }
-        self.reap_helpers(&woken.helpers);
+        for helper in &woken.services {
+            self.hear_service(*helper, &mut batch, now);
+        }
+        self.reap_helpers(&woken.helpers, now);
         self.finish_calls(&mut batch, now);
         self.serve_consented(&mut batch, now);
         if std::mem::take(&mut self.sync_this_turn) {
@@ -105,10 +111,12 @@ impl Monitor {
         Ok(Going::On)
     }
 
-    fn reap_helpers(&mut self, stirred: &[HelperId]) {
+    fn reap_helpers(&mut self, stirred: &[HelperId], now: Instants) {
         for id in stirred {
-            if let Err(fault) = self.helpers.reap(*id) {
-                tracing::error!(%fault, "a share's helper cannot be waited for");
+            match self.helpers.reap(*id) {
+                Ok(None) => {}
+                Ok(Some(_)) => self.lose_service(*id, now),
+                Err(fault) => tracing::error!(%fault, "a share's helper cannot be waited for"),
             }
         }
     }
@@ -347,11 +355,14 @@ impl Monitor {
         {
             let now = Instants::now();
             let helpers: Vec<HelperId> = self.helpers.iter().map(|(id, _)| id).collect();
-            self.reap_helpers(&helpers);
+            let mut unheard = Batch::default();
+            for helper in &helpers {
+                self.hear_service(*helper, &mut unheard, now);
+            }
+            self.reap_helpers(&helpers, now);
             for run in self.calls.active.keys().copied().collect::<Vec<_>>() {
                 self.reap(run, now);
             }
-            let mut unheard = Batch::default();
             self.take_broker(&mut unheard, now);
             self.finish_calls(&mut unheard, now);
             self.settle(unheard, now);
@@ -381,6 +392,7 @@ enum Meaning {
     Caller(Caller),
     Run(Run),
     Helper(HelperId),
+    Service(HelperId),
 }
 
 impl<'a> Polled<'a> {
@@ -407,10 +419,15 @@ impl<'a> Polled<'a> {
             polled.add(Meaning::Caller(caller), PollFd::from_borrowed_fd(socket, wanted));
         }
         for (run, active) in monitor.calls.active.iter().filter(|(_, a)| a.gone.is_none()) {
-            polled.add(Meaning::Run(*run), active.running.wakes());
+            if let Some(wakes) = active.work.wakes() {
+                polled.add(Meaning::Run(*run), wakes);
+            }
         }
         for (id, helper) in monitor.helpers.iter() {
             polled.add(Meaning::Helper(id), helper.running.wakes());
+            if let Some(line) = monitor.helpers.line(id) {
+                polled.add(Meaning::Service(id), PollFd::from_borrowed_fd(line, read));
+            }
         }
         polled
     }
@@ -436,6 +453,7 @@ impl<'a> Polled<'a> {
                 Meaning::Caller(caller) => woken.callers.push((caller, ready)),
                 Meaning::Run(run) => woken.runs.push(run),
                 Meaning::Helper(id) => woken.helpers.push(id),
+                Meaning::Service(id) => woken.services.push(id),
             }
         }
         woken

@@ -113,6 +113,22 @@ fn no_input() -> io::Result<()> {
 
 /// Becomes the verb. Comes back only when it did not.
 pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, NotStarted> {
+    let (image, program) = become_owner(socket, received)?;
+    Err(image.execute(program.as_ref()))
+}
+
+/// Becomes the owner, as the order says, and stays what it is.
+pub(super) fn stay(socket: &OwnedFd, received: Received) -> Result<(), NotStarted> {
+    become_owner(socket, received)?;
+    // Becoming another may have undone it; nothing is executed from here on that could.
+    step("forbid tracing", set_dumpable_behavior(DumpableBehavior::NotDumpable))
+}
+
+/// All that is done between an order and the verb.
+fn become_owner(
+    socket: &OwnedFd,
+    received: Received,
+) -> Result<(Image, Option<OwnedFd>), NotStarted> {
     let Received { order, known, attached } = received;
     let owner = Owner::find(&order.account, known)?;
     tell(socket, &owner)?;
@@ -145,7 +161,7 @@ pub(super) fn start(socket: &OwnedFd, received: Received) -> Result<Infallible, 
     // What was opened for the verb has higher numbers than a limit may let it open.
     step("set limits", limits::set(limits))?;
     filters.apply()?;
-    Err(image.execute(program.as_ref()))
+    Ok((image, program))
 }
 
 /// Before anything of the owner's could speak in this process's name.

@@ -92,8 +92,15 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
             (before.routes != after.routes, "has other targets"),
             (before.remote_end != after.remote_end, "ends otherwise on its target"),
         ],
-        (Run::Exec(_), Run::Ssh(_)) => vec![(true, "runs on another host")],
-        (Run::Ssh(_), Run::Exec(_)) => vec![(true, "runs on this machine")],
+        (Run::Http(before), Run::Http(after)) => vec![
+            (before.target != after.target, "asks another service, or of it something else"),
+            (before.asks != after.asks, "makes another request"),
+        ],
+        (Run::Tcp(before), Run::Tcp(after)) => vec![(before != after, "opens another port")],
+        (_, Run::Exec(_)) => vec![(true, "runs on this machine")],
+        (_, Run::Ssh(_)) => vec![(true, "runs on another host")],
+        (_, Run::Http(_)) => vec![(true, "asks a service")],
+        (_, Run::Tcp(_)) => vec![(true, "opens a port")],
     };
     told.into_iter().filter_map(|(differs, words)| differs.then_some(words)).collect()
 }

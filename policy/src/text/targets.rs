@@ -1,4 +1,4 @@
-//! `targets.d`: the hosts that verbs reach.
+//! `targets.d`: the hosts and the services that verbs reach.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::document::{Entry, Node, Page, Table};
 use super::network::port;
+use super::services::{self, Services};
 use super::verbs::named;
 use super::{TextFault, units};
 use crate::name::TargetName;
@@ -24,6 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(super) struct Targets {
     ssh: BTreeMap<TargetName, Declared>,
+    /// Those that are no hosts to log in at.
+    pub(super) services: Services,
 }
 
 struct Declared {
@@ -46,6 +49,9 @@ pub(super) fn read(pages: &[Page<'_>]) -> (Targets, Vec<TextFault>) {
         }
     }
     faults.extend(targets.strays());
+    let (services, wrong) = services::read(pages);
+    faults.extend(wrong);
+    targets.services = services;
     (targets, faults)
 }
 
@@ -136,7 +142,8 @@ fn target(name: TargetName, table: Table<'_>) -> Result<SshTarget, TextFault> {
     })
 }
 
-fn wait(node: Node<'_>) -> Result<Duration, TextFault> {
+/// How long to wait for a connection.
+pub(super) fn wait(node: Node<'_>) -> Result<Duration, TextFault> {
     let wait = units::duration(node)?;
     if wait.subsec_nanos() != 0 || wait > LONGEST_WAIT {
         return Err(node.place.fault("`connect_timeout` is 1s to 60s, in whole seconds"));

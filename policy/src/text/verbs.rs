@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::document::{Entry, Node, Page, Table};
 use super::targets::{self, Targets};
-use super::{Source, TextFault, confinement, environment, input, limits, network, ssh, units};
+use super::{
+    Source, TextFault, confinement, environment, input, limits, network, requests, ssh, units,
+};
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
@@ -15,7 +17,7 @@ use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// The ways in which a verb can be done.
-const EXECUTORS: [&str; 2] = ["exec", "ssh"];
+const EXECUTORS: [&str; 4] = ["exec", "ssh", "http", "forward"];
 
 /// Every verb with the place that declares it.
 #[derive(Default)]
@@ -49,7 +51,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
 impl Declared {
     fn add(&mut self, file: Table<'_>, targets: &Targets, faults: &mut Vec<TextFault>) {
         let verbs = file
-            .only(&["verb", "ssh"])
+            .only(&["verb", "ssh", "http", "tcp"])
             .and_then(|()| file.get("verb").map(Node::table).transpose());
         match verbs {
             Err(fault) => faults.push(fault),
@@ -83,9 +85,10 @@ pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
 
 fn verb(name: VerbName, table: Table<'_>, targets: &Targets) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
-    let parameters = parameters(table)?;
-    let run = run(table, &parameters, targets)?;
-    check_use(table, &parameters, &run)?;
+    let declared = parameters(table)?;
+    let run = run(table, &declared, targets)?;
+    check_use(table, &declared, &run)?;
+    let parameters = if run.reflects().is_some() { requests::parameters(&run) } else { declared };
     Ok(Verb {
         name,
         summary: summary(table.need("summary")?)?,
@@ -206,11 +209,16 @@ fn run(
         let message = format!("`{}` is not an executor: known here: {known}", shown(stray.key));
         return Err(stray.place.fault(message));
     }
-    match (table.get("exec"), table.get("ssh")) {
-        (Some(exec_node), None) => exec(exec_node.table()?, verb).map(Box::new).map(Run::Exec),
-        (None, Some(node)) => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
-        (None, None) => Err(table.place.fault("`exec` is missing, or `ssh`")),
-        (Some(_), Some(_)) => Err(table.place.fault("a verb has one executor: `exec` or `ssh`")),
+    let mut said = table.entries();
+    let (Some(Entry { key, node, .. }), None) = (said.next(), said.next()) else {
+        let known = EXECUTORS.map(|name| format!("`{name}`")).join(", ");
+        return Err(table.place.fault(format!("a verb has one executor: {known}")));
+    };
+    match key {
+        "ssh" => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
+        "http" => requests::fixed(node.table()?, parameters, targets).map(Box::new).map(Run::Http),
+        "forward" => requests::reflected(node.table()?, parameters, targets),
+        _ => exec(node.table()?, verb).map(Box::new).map(Run::Exec),
     }
 }
 

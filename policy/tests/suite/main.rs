@@ -33,6 +33,8 @@ mod random;
 #[cfg(test)]
 mod selectors;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod text;

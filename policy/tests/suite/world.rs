@@ -146,6 +146,12 @@ impl Shared {
         Self::with_scope(rules, scope(texts))
     }
 
+    /// Of what is asked for here, by somebody who holds all that the policy lets them.
+    pub(crate) fn under(policy: Policy, texts: &[&str]) -> Self {
+        let scope = policy.surface(&subject()).derive(&requests(texts)).unwrap();
+        Self { policy, ..Self::with_scope(HOLDS_ALL, scope) }
+    }
+
     pub(crate) fn with_scope(rules: &str, scope: Scope) -> Self {
         let standing = Standing {
             owner: you(),

@@ -167,6 +167,7 @@ fn document(opened: &Opened) -> Value {
         "share": view::json(&opened.share),
         "fingerprint": opened.fingerprint,
         "words": opened.words,
+        "warnings": opened.warnings,
         "recipients": recipients,
     })
 }
@@ -198,6 +199,9 @@ fn tell(opened: &Opened, out: &mut Output) -> Result<(), Fault> {
         if let Some(second) = &seat.second {
             out.once(&format!("\n{}\n\n  {}", paint.strong(SECOND), shown::line(second)));
         }
+    }
+    for warning in &opened.warnings {
+        out.aside(&format!("\nwarning: {}", shown::line(warning)));
     }
     let words = opened.words.iter().map(|word| shown::line(word)).collect::<Vec<_>>().join(" ");
     out.aside(&format!("\n{}\n\n  {words}", out.paint().strong(WORDS)));
@@ -233,6 +237,7 @@ mod tests {
             }],
             fingerprint: "SHA256:xyz".to_owned(),
             words: ["one", "two"].map(str::to_owned).to_vec(),
+            warnings: Vec::new(),
         }
     }
 

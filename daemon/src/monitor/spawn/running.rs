@@ -22,6 +22,8 @@ pub(crate) enum Ended {
     Signaled(i32),
     /// It did not run, and why: for the log, not for the recipient.
     NotStarted(String),
+    /// What it asked was not reached, or lost, and why: for the log as well.
+    Lost(String),
 }
 
 /// A runner, then the verb it has become or watches over. Dropped, it is killed and not waited for.

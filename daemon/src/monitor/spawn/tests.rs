@@ -189,7 +189,9 @@ fn run(world: &mut World, order: &Order) -> (Ended, String, String) {
 fn not_started(way: Way, order: &Order) -> String {
     match run(&mut world(way), order).0 {
         Ended::NotStarted(why) => why,
-        other @ (Ended::Exited(_) | Ended::Signaled(_)) => panic!("it ran: {other:?}"),
+        other @ (Ended::Exited(_) | Ended::Signaled(_) | Ended::Lost(_)) => {
+            panic!("it ran: {other:?}")
+        }
     }
 }
 

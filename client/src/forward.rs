@@ -1,0 +1,182 @@
+//! A service of the owner's at a local address: each request, or connection, is a call of its own.
+
+mod answer;
+mod gate;
+mod head;
+mod http;
+mod port;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use policy::{MenuEntry, Reflects};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::ForwardArguments;
+use crate::conduct::Stops;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::{Over, Session};
+use crate::start::{listed, print, say};
+use crate::told;
+
+use gate::Gate;
+
+/// Calls that are made at one time: the daemon, by default, takes 32 of a seat.
+const CALLS_MAX: usize = 24;
+/// Connections of local programs at one time.
+const CONNECTIONS_MAX: usize = 256;
+
+/// Serves at a local address until the share is over, or somebody ends it.
+pub(crate) async fn run(
+    session: &Session,
+    what: &ForwardArguments,
+    (json, quiet): (bool, bool),
+) -> Result<Exit, Failure> {
+    let view = session.view();
+    let entry = reflecting(&what.verb, &view.standing.menu)?;
+    let reflects = entry.reflects.ok_or_else(|| not_reflecting(entry))?;
+    if !what.listen.ip().is_loopback() {
+        let told = format!("{} is not an address of this machine alone", what.listen);
+        return Err(Failure::new(Exit::USAGE, "usage", told)
+            .hint("say `--listen 127.0.0.1:PORT`: whoever reaches the address acts as you"));
+    }
+    let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "listen", &fault);
+    let listener = TcpListener::bind(what.listen).await.map_err(|fault| {
+        machine(fault).hint(format!("{} cannot be had: say another `--listen`", what.listen))
+    })?;
+    let here = listener.local_addr().map_err(machine)?;
+    announce(entry, reflects, here, json);
+    let mut stops = Stops::listen().map_err(machine)?;
+    let server = Arc::new(Server {
+        caller: session.caller(),
+        entry: entry.clone(),
+        gate: Gate::at(here),
+        calls: Semaphore::new(CALLS_MAX),
+        tasks: TaskTracker::new(),
+        log: !quiet && what.inspect,
+    });
+    let mut views = session.views();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        tokio::select! {
+            stop = stops.next() => return Ok(if stop == Exit::INTERRUPTED { Exit::DONE } else { stop }),
+            changed = views.changed() => {
+                let over = views.borrow_and_update().over().cloned();
+                if let Some(over) = over {
+                    return Err(is_over(&over));
+                }
+                if changed.is_err() {
+                    return Err(is_over(&Over::Closed));
+                }
+            }
+            accepted = accept(&listener, &places) => {
+                let (stream, place) = accepted.map_err(machine)?;
+                let server = Arc::clone(&server);
+                server.tasks.clone().spawn(async move {
+                    server.serve(stream, reflects).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+}
+
+/// What every connection is served with.
+struct Server {
+    caller: crate::session::Caller,
+    entry: MenuEntry,
+    gate: Gate,
+    calls: Semaphore,
+    tasks: TaskTracker,
+    /// Whether each request is told of.
+    log: bool,
+}
+
+impl Server {
+    async fn serve(self: Arc<Self>, stream: TcpStream, reflects: Reflects) {
+        // A packet less for every answer; what cannot be set is only slower.
+        let _ = stream.set_nodelay(true);
+        match reflects {
+            Reflects::Http => http::serve(self, stream).await,
+            Reflects::Tcp => port::serve(self, stream).await,
+        }
+    }
+
+    /// Tells of one request, where that is wanted.
+    fn tell(&self, line: impl FnOnce() -> String) {
+        if self.log {
+            say(&line());
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, Option<tokio::sync::OwnedSemaphorePermit>)> {
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Ok((stream, place)),
+            // One that hung up meanwhile, or too many files: the next may do better.
+            Err(fault) if fault.raw_os_error().is_some() => {
+                tracing::warn!(%fault, "a connection was not taken");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// The verb of this name, or the only one that reflects something for the app of this name.
+fn reflecting<'a>(name: &str, menu: &'a [MenuEntry]) -> Result<&'a MenuEntry, Failure> {
+    let mut of_app = menu.iter().filter(|one| one.reflects.is_some() && one.verb.app() == name);
+    match (of_app.next(), of_app.next()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => listed(name, menu),
+        (Some(_), Some(_)) => {
+            let told = format!("more than one verb of `{name}` can be forwarded");
+            Err(Failure::new(Exit::USAGE, "usage", told).hint("say which: `list` shows them"))
+        }
+    }
+}
+
+fn not_reflecting(entry: &MenuEntry) -> Failure {
+    let told = format!("`{}` is called, and not forwarded", entry.verb);
+    Failure::new(Exit::USAGE, "usage", told).hint(format!("say `call {}`", entry.verb))
+}
+
+fn announce(entry: &MenuEntry, reflects: Reflects, here: SocketAddr, json: bool) {
+    let address = match reflects {
+        Reflects::Http => format!("http://{here}/"),
+        Reflects::Tcp => here.to_string(),
+    };
+    if json {
+        let document = json!({
+            "schema": "openscope.forward/1",
+            "event": "listening",
+            "verb": entry.verb,
+            "address": address,
+        });
+        return print(&document.to_string());
+    }
+    print(&address);
+}
+
+fn is_over(over: &Over) -> Failure {
+    match over {
+        Over::Ended(end) => {
+            Failure::new(Exit::GONE, told::share_end_kind(end), told::share_end(end))
+        }
+        Over::Gone(fault) => Failure::of(Exit::GONE, "unreachable", &**fault),
+        Over::Replaced => {
+            Failure::new(Exit::GONE, "replaced", "the same key has come back on newer channels")
+        }
+        Over::Closed => Failure::new(Exit::GONE, "closed", "the session is over"),
+    }
+}

@@ -1,0 +1,296 @@
+//! Services that verbs ask: one process for each share and service, as the owner, which carries out the share's calls
+//! one beside the other. It ends with the share.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{
+    Call, Confinement, HttpTarget, NetworkAccess, Policy, ProcessLimits, Run as How, ShareId,
+    SystemCalls, TargetName, TcpTarget, Verb,
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use wire::call::Ending;
+use wire::privsep::{MAX_PACKET, receive, send};
+
+use super::Monitor;
+use super::calls::{Batch, Run};
+use super::helpers::{Helper, HelperId, What};
+use super::spawn::Ended;
+use super::start::chain;
+use super::work::{Errand, Work};
+use crate::clock::Instants;
+use crate::reach::{Finish, FromReach, Probed, Served, ToReach, What as Asked};
+use crate::run::{Account, Attached, Order};
+
+/// Services that one share asks at one time.
+const SERVICES_MAX: usize = 16;
+/// How long a process that asks a service may take to say that it has stopped; then it is ended.
+const STOP: Duration = Duration::from_secs(1);
+
+/// A service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Service {
+    Http(Arc<HttpTarget>),
+    Port(Arc<TcpTarget>),
+}
+
+/// The line to a process that asks a service.
+pub(super) struct Asking {
+    pub(super) service: Service,
+    /// Nothing once it has hung up.
+    pub(super) line: Option<OwnedFd>,
+}
+
+impl Service {
+    /// What a verb asks, if it asks one.
+    pub(super) fn of(verb: &Verb) -> Option<Self> {
+        match &verb.run {
+            How::Http(http) => Some(Self::Http(Arc::clone(&http.target))),
+            How::Tcp(port) => Some(Self::Port(Arc::clone(&port.target))),
+            How::Exec(_) | How::Ssh(_) => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &TargetName {
+        match self {
+            Self::Http(target) => &target.name,
+            Self::Port(target) => &target.name,
+        }
+    }
+
+    /// What can be looked at without doing anything.
+    fn probe(&self) -> ToReach {
+        let path = match self {
+            Self::Http(target) => target.probe(),
+            Self::Port(_) => None,
+        };
+        ToReach::Probe { path }
+    }
+
+    fn served(&self) -> Served {
+        match self {
+            Self::Http(target) => Served::Http(Box::new((&**target).into())),
+            Self::Port(target) => Served::Port((&**target).into()),
+        }
+    }
+}
+
+impl Monitor {
+    /// Has a call carried out by the process that asks its service, which is started if there is none.
+    pub(super) fn ask_service(
+        &mut self,
+        (share, run): (ShareId, Run),
+        account: &Account,
+        (service, verb, call): (&Service, &Verb, &Call),
+        (head, pipes): (Vec<u8>, &[BorrowedFd<'_>]),
+    ) -> io::Result<Work> {
+        let helper = self.asking(share, account, service)?;
+        let what = match &verb.run {
+            How::Http(http) => {
+                let request = http.request(&call.arguments);
+                let head = if request.is_reflected { head } else { Vec::new() };
+                Asked::Request { request, head, is_masked: verb.redact }
+            }
+            How::Tcp(_) | How::Exec(_) | How::Ssh(_) => Asked::Connection,
+        };
+        let order = ToReach::Do { errand: run.number(), what: Box::new(what) };
+        self.tell_asking(helper, &order, pipes)?;
+        Ok(Work::Errand(Errand { helper, ended: None }))
+    }
+
+    /// The process that asks a service for a share.
+    pub(super) fn asking(
+        &mut self,
+        share: ShareId,
+        account: &Account,
+        service: &Service,
+    ) -> io::Result<HelperId> {
+        let of_share = self.helpers.iter().filter(|(_, helper)| helper.share == share);
+        let asking: Vec<(HelperId, &Service)> = of_share
+            .filter_map(|(id, helper)| match &helper.what {
+                What::Service(asking) if asking.line.is_some() => Some((id, &asking.service)),
+                What::Service(_) | What::Connection(_) | What::Keys { .. } => None,
+            })
+            .collect();
+        if let Some((id, _)) = asking.iter().find(|(_, known)| *known == service) {
+            return Ok(*id);
+        }
+        if asking.len() >= SERVICES_MAX {
+            return Err(io::Error::other(format!("a share asks at most {SERVICES_MAX} services")));
+        }
+        self.begin_asking(share, account, service.clone())
+    }
+
+    fn begin_asking(
+        &mut self,
+        share: ShareId,
+        account: &Account,
+        service: Service,
+    ) -> io::Result<HelperId> {
+        let files = self.files_of(&service)?;
+        let kind = SocketType::SEQPACKET;
+        let (line, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        rustix::io::ioctl_fionbio(&line, true)?;
+        let sink = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
+        let (stdout, stderr) = (sink()?, sink()?);
+        let attached = Attached { stdin: Some(theirs), stdout, stderr, program: None };
+        let running = self.runners.start_reach(&order(account.clone()), attached);
+        let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
+        let served = ToReach::Serve(service.served());
+        let descriptors: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
+        let sent = send(&line, &served, &descriptors);
+        let what = What::Service(Box::new(Asking { service, line: Some(line) }));
+        let id = self.helpers.add(Helper::new(share, what, running), Instants::now().boot);
+        sent.inspect_err(|_| self.helpers.end(id))?;
+        Ok(id)
+    }
+
+    /// Begins to look whether the services are there that a share is to reflect.
+    pub(super) fn probe_services(
+        &mut self,
+        share: ShareId,
+        account: &Account,
+        services: &[Service],
+    ) -> io::Result<BTreeSet<HelperId>> {
+        let mut probing = BTreeSet::new();
+        for service in services {
+            let helper = self.asking(share, account, service)?;
+            self.tell_asking(helper, &service.probe(), &[])?;
+            probing.insert(helper);
+        }
+        Ok(probing)
+    }
+
+    /// The files that a service is asked with, opened here since the owner may not: the authorities', the credential's.
+    fn files_of(&self, service: &Service) -> io::Result<Vec<OwnedFd>> {
+        let Service::Http(target) = service else { return Ok(Vec::new()) };
+        let directory = self.config_path.parent().unwrap_or(std::path::Path::new("/"));
+        let ca = target.ca.as_ref().map(|file| self.judge.file(&directory.join(file.as_str())));
+        let credential = target.credential.as_ref();
+        let credential = credential
+            .map(|credential| self.judge.secret_file(&directory.join(credential.file.as_str())));
+        let files = [ca, credential].into_iter().flatten();
+        files.map(|file| file.map(OwnedFd::from).map_err(io::Error::other)).collect()
+    }
+
+    /// Says something to a process that asks a service. One that does not listen is ended.
+    pub(super) fn tell_asking(
+        &self,
+        helper: HelperId,
+        order: &ToReach,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let gone = || io::Error::other("the process that asks the service is gone");
+        let line = self.helpers.line(helper).ok_or_else(gone)?;
+        send(line, order, descriptors).inspect_err(|_| self.helpers.end(helper))
+    }
+
+    /// Has an errand stopped; it says so itself, or its process is ended.
+    pub(super) fn stop_errand(&self, run: Run, helper: HelperId) {
+        let _ended = self.tell_asking(helper, &ToReach::Stop { errand: run.number() }, &[]);
+    }
+
+    /// Ends processes that were told to stop an errand and do not say that they have.
+    pub(super) fn end_deaf_services(&self, now: Instants) {
+        for active in self.calls.active.values().filter(|active| active.gone.is_none()) {
+            let is_late = active.killed.is_some_and(|at| now.boot.saturating_sub(at) >= STOP);
+            if let Some(errand) = active.work.errand().filter(|_| is_late) {
+                self.helpers.end(errand.helper);
+            }
+        }
+    }
+
+    /// What a process that asks a service has to say.
+    pub(super) fn hear_service(&mut self, helper: HelperId, batch: &mut Batch, now: Instants) {
+        let mut buffer = vec![0; MAX_PACKET];
+        loop {
+            let Some(line) = self.helpers.line(helper) else { return };
+            match receive::<FromReach>(line, &mut buffer) {
+                Ok(Some(packet)) => match packet.message {
+                    FromReach::Done { errand, finish } => {
+                        self.errand_done(Run::of(errand), helper, ended(finish), now);
+                    }
+                    FromReach::Probed(probed) => self.take_probed(helper, probed, batch, now),
+                },
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(None) | Err(_) => {
+                    let away = Probed::Away("the process that asks it ended".to_owned());
+                    self.take_probed(helper, away, batch, now);
+                    return self.helpers.hang_up(helper);
+                }
+            }
+        }
+    }
+
+    fn errand_done(&mut self, run: Run, helper: HelperId, how: Ended, now: Instants) {
+        let Some(active) = self.calls.active.get_mut(&run) else { return };
+        if let Work::Errand(errand) = &mut active.work
+            && errand.helper == helper
+        {
+            errand.ended = Some(how);
+            self.reap(run, now);
+        }
+    }
+
+    /// A process that asked a service is gone, and with it what it was doing.
+    pub(super) fn lose_service(&mut self, helper: HelperId, now: Instants) {
+        let of_helper = |work: &Work| work.errand().is_some_and(|errand| errand.helper == helper);
+        let lost = self.calls.active.iter().filter(|(_, active)| of_helper(&active.work));
+        for run in lost.map(|(run, _)| *run).collect::<Vec<_>>() {
+            let why = "the process that asked the service has ended".to_owned();
+            self.errand_done(run, helper, Ended::Lost(why), now);
+        }
+    }
+
+    /// Takes over what policy now says of services: whatever asks by what it said before is ended.
+    pub(super) fn take_services(&mut self, policy: &Policy, now: Instants) {
+        let known: Vec<Service> =
+            policy.catalog().verbs().filter_map(|verb| Service::of(verb)).collect();
+        let stands = |what: &What| match what {
+            What::Service(asking) => known.contains(&asking.service),
+            What::Connection(_) | What::Keys { .. } => true,
+        };
+        let old: Vec<HelperId> = self
+            .helpers
+            .iter()
+            .filter(|(_, helper)| !stands(&helper.what))
+            .map(|(id, _)| id)
+            .collect();
+        let of_old = |work: &Work| work.errand().is_some_and(|one| old.contains(&one.helper));
+        let runs = self.calls.active.iter().filter(|(_, active)| of_old(&active.work));
+        for run in runs.map(|(run, _)| *run).collect::<Vec<_>>() {
+            self.kill(run, Ending::Withdrawn, now);
+        }
+        for helper in old {
+            self.helpers.end(helper);
+        }
+    }
+}
+
+fn ended(finish: Finish) -> Ended {
+    match finish {
+        Finish::Exited(status) => Ended::Exited(status.into()),
+        Finish::Lost(why) => Ended::Lost(why),
+        // Nobody took what it had: what ended the call has said why.
+        Finish::Stopped => Ended::Lost("nobody took what the service had to say".to_owned()),
+    }
+}
+
+fn order(account: Account) -> Order {
+    Order {
+        account,
+        program: "openscope-reach".to_owned(),
+        arguments: Vec::new(),
+        environment: std::collections::BTreeMap::new(),
+        directory: Some("/".to_owned()),
+        confinement: Confinement {
+            limits: ProcessLimits::default(),
+            reach: None,
+            system_calls: SystemCalls::Read,
+            network: NetworkAccess::default(),
+        },
+    }
+}

@@ -1,0 +1,94 @@
+//! What asks services, `openscope-reach`: one for each share and service, as the owner. It is a runner that executes
+//! nothing: having become the owner it stays what it is, so that nobody of the owner's can look into it, and carries out
+//! the orders of the monitor, many at a time.
+//!
+//! It alone connects to a service and reads what that says. The monitor passes it a call's pipes, whose other ends are
+//! the broker's.
+
+mod answer;
+mod connection;
+mod credential;
+mod line;
+mod order;
+mod question;
+mod service;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use tokio::task::{AbortHandle, LocalSet};
+
+pub(crate) use order::{Finish, FromReach, Probed, Served, ToReach, What};
+
+use line::Line;
+use service::{Attached, Service};
+
+/// What `openscope-reach` does: wait for one order on descriptor 0, become the owner, and serve.
+#[must_use]
+pub fn main() -> ExitCode {
+    crate::run::main_of(serve)
+}
+
+/// Serves until the monitor closes its line, which is standard input.
+fn serve() -> io::Result<()> {
+    let line = rustix::stdio::stdin().try_clone_to_owned()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, attend(line))
+}
+
+/// What is carried out now.
+type Errands = Rc<std::cell::RefCell<HashMap<u64, AbortHandle>>>;
+
+async fn attend(line: OwnedFd) -> io::Result<()> {
+    let line = Rc::new(Line::new(line)?);
+    let mut buffer = vec![0; wire::privsep::MAX_PACKET];
+    let Some((ToReach::Serve(served), files)) = line.hear(&mut buffer).await? else {
+        return Ok(());
+    };
+    let service = Rc::new(Service::new(served, files)?);
+    let errands = Errands::default();
+    while let Some((order, descriptors)) = line.hear(&mut buffer).await? {
+        match order {
+            ToReach::Serve(_) => return Err(io::Error::other("told twice what to serve")),
+            ToReach::Do { errand, what } => {
+                let attached = Attached::new(descriptors)?;
+                begin(&line, &service, &errands, (errand, *what, attached));
+            }
+            ToReach::Stop { errand } => {
+                let known = errands.borrow_mut().remove(&errand);
+                if let Some(known) = known {
+                    known.abort();
+                    line.say(FromReach::Done { errand, finish: Finish::Stopped });
+                }
+            }
+            ToReach::Probe { path } => {
+                let (line, service) = (Rc::clone(&line), Rc::clone(&service));
+                tokio::task::spawn_local(async move {
+                    line.say(FromReach::Probed(service.probe(path).await));
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn begin(
+    line: &Rc<Line>,
+    service: &Rc<Service>,
+    errands: &Errands,
+    (errand, what, attached): (u64, What, Attached),
+) {
+    let (line, service, done) = (Rc::clone(line), Rc::clone(service), Rc::clone(errands));
+    let task = tokio::task::spawn_local(async move {
+        let finish = service.carry_out(what, attached).await;
+        // Whoever was stopped has been said to be.
+        if done.borrow_mut().remove(&errand).is_some() {
+            line.say(FromReach::Done { errand, finish });
+        }
+    });
+    errands.borrow_mut().insert(errand, task.abort_handle());
+}

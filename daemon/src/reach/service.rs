@@ -1,0 +1,77 @@
+//! The one service that this process asks.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::net::unix::pipe;
+
+use super::connection;
+use super::order::{Finish, PortService, Probed, Served, What};
+use super::question::Asker;
+
+/// How long a service may take to let somebody in, and to say anything, when it is only looked for.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// A service that can be asked.
+pub(super) enum Service {
+    Http(Box<Asker>),
+    Port(PortService),
+}
+
+/// The ends of one errand's pipes.
+pub(super) struct Attached {
+    pub(super) stdout: pipe::Sender,
+    pub(super) stderr: pipe::Sender,
+    pub(super) stdin: Option<pipe::Receiver>,
+}
+
+impl Attached {
+    pub(super) fn new(descriptors: Vec<OwnedFd>) -> io::Result<Self> {
+        let mut ends = descriptors.into_iter();
+        let (Some(stdout), Some(stderr)) = (ends.next(), ends.next()) else {
+            return Err(io::Error::other("an errand came without its pipes"));
+        };
+        Ok(Self {
+            stdout: pipe::Sender::from_owned_fd(stdout)?,
+            stderr: pipe::Sender::from_owned_fd(stderr)?,
+            stdin: ends.next().map(pipe::Receiver::from_owned_fd).transpose()?,
+        })
+    }
+}
+
+impl Service {
+    pub(super) fn new(served: Served, files: Vec<OwnedFd>) -> io::Result<Self> {
+        match served {
+            Served::Http(service) => Ok(Self::Http(Box::new(Asker::new(*service, files)?))),
+            Served::Port(port) => Ok(Self::Port(port)),
+        }
+    }
+
+    pub(super) async fn carry_out(&self, what: What, attached: Attached) -> Finish {
+        match (self, what) {
+            (Self::Http(asker), What::Request { request, head, is_masked }) => {
+                asker.ask(request, &head, is_masked, attached).await
+            }
+            (Self::Port(port), What::Connection) => connection::carry(port, attached).await,
+            (Self::Http(_), What::Connection) | (Self::Port(_), What::Request { .. }) => {
+                Finish::Lost("this is not what the service is".to_owned())
+            }
+        }
+    }
+
+    /// Whether the service is there, soon enough for somebody who waits.
+    pub(super) async fn probe(&self, path: Option<String>) -> Probed {
+        let (host, port) = match self {
+            Self::Http(asker) => (asker.service.host.clone(), asker.service.port),
+            Self::Port(port) => (port.host.clone(), port.port),
+        };
+        if let Err(why) = connection::connect((&host, port), PROBE).await {
+            return Probed::Away(why);
+        }
+        match (self, path) {
+            (Self::Http(asker), Some(path)) => asker.probe(path, PROBE).await,
+            (Self::Http(_) | Self::Port(_), _) => Probed::There,
+        }
+    }
+}

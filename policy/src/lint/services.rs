@@ -1,0 +1,62 @@
+//! Verbs that ask services: what goes in the clear, and what changes more than it says.
+
+use std::net::IpAddr;
+
+use super::{Finding, verbs};
+use crate::http::{Asks, Http, HttpTarget};
+use crate::policy::Policy;
+use crate::rule::RuleSite;
+use crate::verb::{Effect, Run, Verb};
+
+pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
+    verbs(policy).flat_map(|(verb, site)| of_verb(verb, site)).collect()
+}
+
+fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
+    match &verb.run {
+        Run::Http(http) => [in_the_clear(verb, http, site), changes(verb, http, site)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        Run::Tcp(_) => vec![unread(verb, site)],
+        Run::Exec(_) | Run::Ssh(_) => Vec::new(),
+    }
+}
+
+fn in_the_clear(verb: &Verb, http: &Http, site: &RuleSite) -> Option<Finding> {
+    let target = &http.target;
+    let shown = target.credential.is_some() && !target.is_tls && !is_here(target);
+    let sentence = format!(
+        "`{}` sends the credential of `{}` over the network in the clear",
+        verb.name, target.name
+    );
+    shown.then(|| Finding::warning("in-the-clear", site, sentence, "ask it at `https://`"))
+}
+
+/// Whether what is said to it stays on this machine.
+fn is_here(target: &HttpTarget) -> bool {
+    let host = target.host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn changes(verb: &Verb, http: &Http, site: &RuleSite) -> Option<Finding> {
+    let reads = |method: &str| matches!(method, "GET" | "HEAD" | "OPTIONS");
+    let other = match &http.asks {
+        Asks::This(fixed) => Some(&fixed.method).filter(|method| !reads(method)),
+        Asks::Any => http.target.methods.iter().find(|method| !reads(method)),
+    };
+    let method = other.filter(|_| verb.effect == Effect::Read)?;
+    let sentence = format!("`{}` is said to read, and asks `{method}`", verb.name);
+    let advice = "say `effect = \"write\"`, or, of a service that reads so, leave it";
+    Some(Finding::note("asks-more", site, sentence, advice))
+}
+
+fn unread(verb: &Verb, site: &RuleSite) -> Finding {
+    let sentence = format!(
+        "`{}` carries bytes that nobody here reads: what its service takes, its recipient may say",
+        verb.name
+    );
+    let advice =
+        "where the service speaks HTTP, reflect that: methods and paths can be listed then";
+    Finding::note("unread", site, sentence, advice)
+}
