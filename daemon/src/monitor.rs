@@ -32,6 +32,7 @@ mod ssh;
 mod start;
 mod start_call;
 mod strangers;
+mod terminal;
 mod turn;
 mod views;
 

@@ -11,5 +11,6 @@ pub mod owner;
 pub mod proxy;
 pub mod service;
 pub mod sshd;
+pub mod terminal;
 pub mod wait;
 pub mod world;

@@ -9,6 +9,7 @@ use policy::{
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::{Event, Hex, Recorded, Said, Who};
@@ -27,6 +28,8 @@ pub(super) struct Asked {
     pub(super) now: Timestamp,
     pub(super) call: Call,
     pub(super) recipient: Recipient,
+    /// Where it is made, as its client says.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// What comes of a call that is not refused.
@@ -45,7 +48,7 @@ impl Monitor {
         given: &[Consent],
         now: Instants,
     ) -> Result<Verdict, Refusal> {
-        let Asked { at, passport, recipient, call, now: asked_at } = asked;
+        let Asked { at, passport, recipient, call, now: asked_at, .. } = asked;
         let share = self.shares.get(&at.share).ok_or(Refusal::NoSeat)?;
         let owner = who(share);
         match self.decision(share, asked, given, (*asked_at, now)) {
@@ -157,7 +160,7 @@ impl Monitor {
             _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
             None => "names a passport that its key has not shown",
             Some(passport) => {
-                return Ok(Asked { at, passport, now: share_now, call, recipient });
+                return Ok(Asked { at, passport, now: share_now, call, recipient, terminal: None });
             }
         };
         self.refused(at, &call, wrong, now);
