@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use wire::call::{CallId, CallStatement, Ending, OutcomeStatement, Signed, StatementFault};
 use wire::channel::{Connection, SendStream, VarInt};
 use wire::frame::{Frame, Refusal};
+use wire::terminal::{Terminal, WindowSize};
 
 use crate::frames::{FrameEnd, FrameReader};
 use crate::session::{Link, Over, Shared};
@@ -113,6 +114,8 @@ pub struct Call {
     reached: Reached,
     is_cancelled: bool,
     told_loss: bool,
+    /// Where it is made, for a verb that has a terminal.
+    terminal: Option<Terminal>,
     upload: Upload,
     stdout: u64,
     stderr: u64,
@@ -168,6 +171,7 @@ impl Call {
             reached: Reached::Nothing,
             is_cancelled: false,
             told_loss: false,
+            terminal: None,
             upload: Upload::default(),
             stdout: 0,
             stderr: 0,
@@ -178,6 +182,20 @@ impl Call {
     #[must_use]
     pub fn id(&self) -> CallId {
         self.statement.id
+    }
+
+    /// Says at what terminal it is made. Before the first [`Call::next`], and only of a verb that takes one.
+    pub fn sits_at(&mut self, terminal: Terminal) {
+        self.upload.resize(terminal.size);
+        self.terminal = Some(terminal);
+    }
+
+    /// Says that the terminal has another size.
+    pub fn resize(&mut self, size: WindowSize) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.size = size;
+            self.upload.resize(size);
+        }
     }
 
     /// Ends it: the daemon kills all that it started. The events go on until its receipt comes.
@@ -286,7 +304,10 @@ impl Call {
         let not_after = self.shared.view.borrow().now().plus(LIFE);
         let statement = CallStatement { not_after, ..self.statement.clone() };
         let signed = Signed::new(&statement, &self.shared.signer).map_err(Some)?;
-        let frame = Frame::Call(signed).encode().map_err(|_| None)?;
+        let terminal = self.terminal.clone().map(Frame::Terminal);
+        let frames = terminal.into_iter().chain([Frame::Call(signed)]);
+        let frames: Result<Vec<_>, _> = frames.map(|frame| frame.encode()).collect();
+        let frame = frames.map_err(|_| None)?.concat();
         let (mut send, receive) = connection.open_bi().await.map_err(|_| None)?;
         send.write_all(&frame).await.map_err(|_| None)?;
         Ok(Stream { send, gives: true, frames: FrameReader::new(receive) })

@@ -18,6 +18,8 @@ Examples:
   openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
   openscope-reflect-client keygen
 
+A verb that has the terminal is left by `~.` at the beginning of a line.
+
 Exit status: that of the verb's program, else 2 usage, 124 timed out, 125 failed before the verb ran,
 126 refused, 127 no such verb, 128+n ended by signal n, 255 no session or the share is over.";
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::call::{Call, CallFault, Event, Receipt};
 use crate::exit::Exit;
 use crate::output::{Output, Piece, unread};
-use crate::source::Source;
+use crate::source::{Break, Given, Source};
 use wire::frame::Refusal;
 
 /// How long we wait to hear that a cancelled call is dead.
@@ -40,6 +40,8 @@ pub(crate) enum Notice {
     Pending(RequestId),
     /// What is typed from here on is the verb's standard input.
     Typed,
+    /// Our terminal is the verb's from here on.
+    Given,
     /// Our standard input cannot be read; the call is ended, since the verb would take what it has for all of it.
     Unreadable(Errno),
 }
@@ -52,6 +54,9 @@ impl fmt::Display for Notice {
             ),
             Self::Typed => out.write_str(
                 "the verb reads what you type, until Ctrl+D; `--no-stdin` gives it nothing",
+            ),
+            Self::Given => out.write_str(
+                "the verb has this terminal until it ends, Ctrl+C included; `~.` after Enter ends it from here",
             ),
             Self::Unreadable(errno) => {
                 write!(out, "standard input cannot be read, and the call is ended: {errno}")
@@ -105,8 +110,8 @@ pub(crate) async fn conduct(
     loop {
         let limit = stopped.map_or_else(Instant::now, |(_, limit)| limit);
         let wanted = call.wants_input() && stopped.is_none();
-        if wanted && source.begins_at_a_terminal() {
-            notice(Notice::Typed);
+        if let Some(words) = source.begins_with().filter(|_| wanted) {
+            notice(words);
         }
         let stop = tokio::select! {
             biased;
@@ -121,11 +126,16 @@ pub(crate) async fn conduct(
                 _ => Exit::PIPE,
             },
             piece = source.next(), if wanted => match piece {
-                Ok(piece) => {
+                Ok(Given::Bytes(piece)) => {
                     call.give(&piece);
                     continue;
                 }
-                Err(errno) => {
+                Ok(Given::Size(size)) => {
+                    call.resize(size);
+                    continue;
+                }
+                Err(Break::Left) => Exit::INTERRUPTED,
+                Err(Break::Unreadable(errno)) => {
                     notice(Notice::Unreadable(errno));
                     Exit::NOT_RUN
                 }

@@ -15,6 +15,8 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     /// `OPENSCOPE_PASSPORT`.
     pub(crate) passport: Option<OsString>,
+    /// `TERM`.
+    pub(crate) terminal: Option<String>,
     /// `RUST_LOG`.
     pub(crate) log: Option<String>,
 }
@@ -31,6 +33,7 @@ impl Environment {
             config: under("XDG_CONFIG_HOME", ".config"),
             state: under("XDG_STATE_HOME", ".local/state"),
             passport: var_os("OPENSCOPE_PASSPORT").filter(|text| !text.is_empty()),
+            terminal: var_os("TERM").and_then(|text| text.into_string().ok()),
             log: var_os("RUST_LOG").and_then(|text| text.into_string().ok()),
             home,
         }

@@ -139,7 +139,9 @@ async fn ask(
         | Frame::Stderr(_)
         | Frame::Stdin(_)
         | Frame::StdinEnd
-        | Frame::Taken(_) => Err(JoinFault::Forged(None)),
+        | Frame::Taken(_)
+        | Frame::Terminal(_)
+        | Frame::Resize(_) => Err(JoinFault::Forged(None)),
     }
 }
 

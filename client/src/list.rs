@@ -1,6 +1,6 @@
 //! `list`: what may be called.
 
-use policy::{Approve, MenuEntry, MenuParameter, ParameterName, Reflects, Timestamp};
+use policy::{Approve, Input, MenuEntry, MenuParameter, ParameterName, Reflects, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::accepted;
@@ -57,15 +57,14 @@ pub(crate) fn entry_text(entry: &MenuEntry) -> String {
         Approve::Each => ", each call waits for consent",
     };
     let summary = one_line(&entry.summary, SUMMARY);
-    let forwards = match entry.reflects {
-        Some(Reflects::Http) => ", forward: a web service",
-        Some(Reflects::Tcp) => ", forward: a port",
-        None => "",
+    let takes = match (entry.reflects, entry.input) {
+        (Some(Reflects::Http), _) => ", forward: a web service".to_owned(),
+        (Some(Reflects::Tcp), _) => ", forward: a port".to_owned(),
+        (None, Input::Nothing) => String::new(),
+        (None, Input::Stdin(stdin)) => format!(", takes standard input: {stdin}"),
+        (None, Input::Terminal) => ", takes a terminal".to_owned(),
     };
-    let takes = entry.input.stdin().filter(|_| forwards.is_empty());
-    let takes = takes.map(|stdin| format!(", takes standard input: {stdin}"));
-    let takes = takes.unwrap_or_default();
-    let head = format!("{}  [{}{forwards}{takes}{asks}]  {summary}", entry.verb, entry.effect);
+    let head = format!("{}  [{}{takes}{asks}]  {summary}", entry.verb, entry.effect);
     let lines = entry.parameters.iter().map(|(name, one)| parameter_text(name, one));
     std::iter::once(head.trim_end().to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
@@ -83,7 +82,7 @@ fn parameter_text(name: &ParameterName, parameter: &MenuParameter) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy::{Content, Input, Stdin};
+    use policy::{Content, Stdin};
 
     use crate::arguments::tests::entry;
 
@@ -100,6 +99,8 @@ mod tests {
         let shown = entry_text(&MenuEntry { input: Input::Stdin(stdin), ..entry() });
         assert!(shown.contains("[read, takes standard input: text, at most 8MiB]"), "{shown}");
         assert!(!entry_text(&entry()).contains("input"));
+        let shown = entry_text(&MenuEntry { input: Input::Terminal, ..entry() });
+        assert!(shown.contains("[read, takes a terminal]"), "{shown}");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl State {
 }
 
 /// Whether the bytes may be the first of a character of at most four bytes.
-fn is_start_of_character(bytes: &[u8]) -> bool {
+pub(crate) fn is_start_of_character(bytes: &[u8]) -> bool {
     let wanted = match bytes.first() {
         Some(0xc2..=0xdf) => 2,
         Some(0xe0..=0xef) => 3,
@@ -98,7 +98,7 @@ fn is_start_of_character(bytes: &[u8]) -> bool {
 }
 
 /// C0 but line feed and tab, DEL, C1, and the marks that reorder or hide text.
-fn is_control(c: char) -> bool {
+pub(crate) fn is_control(c: char) -> bool {
     let harmless = c == '\n' || c == '\t';
     let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}');
     (c.is_control() && !harmless) || reorders

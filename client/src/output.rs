@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{self, Sender, error::SendError};
 
 use crate::neutral::Neutral;
+use crate::screen::Screen;
 
 /// Pieces of at most 64 KiB that wait to be written.
 const WAITING: usize = 16;
@@ -34,6 +35,8 @@ pub(crate) enum Piece {
 pub(crate) enum Style {
     /// Byte by byte where it does not go to a terminal; without control sequences where it does.
     Plain,
+    /// As a screen, of which our terminal is shown what is fit for it.
+    Screen,
     /// Each piece as a line of JSON on standard output.
     Json,
 }
@@ -64,6 +67,7 @@ impl Output {
                     return;
                 }
             }
+            writer.leave();
         };
         let thread = thread::Builder::new().name("output".to_owned()).spawn(work)?;
         Ok(Self { pieces, thread, fault })
@@ -91,12 +95,29 @@ struct Writer {
 
 /// One of our standard streams.
 struct Target {
-    neutral: Option<Neutral>,
+    filter: Filter,
+}
+
+/// What is done to what goes there.
+enum Filter {
+    Nothing,
+    Neutral(Neutral),
+    Screen(Box<Screen>),
+}
+
+impl Filter {
+    fn of(style: Style, is_terminal: bool) -> Self {
+        match (style, is_terminal) {
+            (_, false) => Self::Nothing,
+            (Style::Screen, true) => Self::Screen(Box::default()),
+            (Style::Plain | Style::Json, true) => Self::Neutral(Neutral::default()),
+        }
+    }
 }
 
 impl Writer {
     fn new(style: Style) -> Self {
-        let target = |is_terminal: bool| Target { neutral: is_terminal.then(Neutral::default) };
+        let target = |is_terminal| Target { filter: Filter::of(style, is_terminal) };
         Self {
             style,
             stdout: target(io::stdout().is_terminal()),
@@ -104,11 +125,16 @@ impl Writer {
         }
     }
 
+    fn leave(&mut self) {
+        self.stdout.leave(rustix::stdio::stdout());
+        self.stderr.leave(rustix::stdio::stderr());
+    }
+
     fn write(&mut self, piece: Piece) -> Result<(), Errno> {
         let (out, err) = (rustix::stdio::stdout(), rustix::stdio::stderr());
         match (self.style, piece) {
-            (Style::Plain, Piece::Stdout(bytes)) => self.stdout.write(out, &bytes),
-            (Style::Plain, Piece::Stderr(bytes)) => {
+            (Style::Plain | Style::Screen, Piece::Stdout(bytes)) => self.stdout.write(out, &bytes),
+            (Style::Plain | Style::Screen, Piece::Stderr(bytes)) => {
                 // Where nobody reads our standard error, the verb's goes nowhere; its standard output still counts.
                 let _unread = self.stderr.write(err, &bytes);
                 Ok(())
@@ -124,10 +150,18 @@ impl Writer {
 }
 
 impl Target {
+    /// As it was found.
+    fn leave(&mut self, to: BorrowedFd<'_>) {
+        if let Filter::Screen(screen) = &mut self.filter {
+            let _the_terminal_is_gone = write_all(to, screen.leave().as_bytes());
+        }
+    }
+
     fn write(&mut self, to: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
-        match &mut self.neutral {
-            Some(neutral) => write_all(to, neutral.text(bytes).as_bytes()),
-            None => write_all(to, bytes),
+        match &mut self.filter {
+            Filter::Nothing => write_all(to, bytes),
+            Filter::Neutral(neutral) => write_all(to, neutral.text(bytes).as_bytes()),
+            Filter::Screen(screen) => write_all(to, screen.text(bytes).as_bytes()),
         }
     }
 }
@@ -190,7 +224,7 @@ mod tests {
     fn ru1_output_that_does_not_go_to_a_terminal_is_byte_exact() {
         let bytes: Vec<u8> = (0..=255).collect();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        Target { neutral: None }.write(writer.as_fd(), &bytes).unwrap();
+        Target { filter: Filter::Nothing }.write(writer.as_fd(), &bytes).unwrap();
         drop(writer);
         let mut got = Vec::new();
         io::Read::read_to_end(&mut std::fs::File::from(reader), &mut got).unwrap();
@@ -200,7 +234,7 @@ mod tests {
     #[test]
     fn output_that_goes_to_a_terminal_has_no_control_sequences() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let mut target = Target { neutral: Some(Neutral::default()) };
+        let mut target = Target { filter: Filter::of(Style::Plain, true) };
         target.write(writer.as_fd(), b"a\x1b[").unwrap();
         target.write(writer.as_fd(), b"2Jb\n").unwrap();
         drop(writer);

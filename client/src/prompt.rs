@@ -11,20 +11,26 @@ use tokio::sync::watch;
 
 use crate::arguments::read;
 use crate::conduct::{Notice, Stops, conduct};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::list;
 use crate::neutral::one_line;
 use crate::output::{Output, Style};
+use crate::place::Place;
 use crate::report::{Report, over_words};
 use crate::session::{Session, View};
 use crate::source::Source;
-use crate::start::{bad_argument, listed, print, say};
+use crate::start::{bad_argument, listed, print, say, told};
 use command::{Command, HELP};
 use line::{Lines, Typed};
 
 /// Serves a person until they leave or the share is over.
-pub(crate) async fn run(session: &Session, quiet: bool) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    session: &Session,
+    environment: &Environment,
+    quiet: bool,
+) -> Result<Exit, Failure> {
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
     let mut views = session.views();
     let mut seen = views.borrow_and_update().clone();
@@ -54,7 +60,7 @@ pub(crate) async fn run(session: &Session, quiet: bool) -> Result<Exit, Failure>
         };
         match typed {
             Typed::Line(line) => {
-                if let Left::Now(exit) = obey(&line, session, &mut stops).await? {
+                if let Left::Now(exit) = obey(&line, (session, environment), &mut stops).await? {
                     return Ok(exit);
                 }
             }
@@ -120,7 +126,11 @@ fn menu_news(old: &[MenuEntry], new: &[MenuEntry]) -> String {
     }
 }
 
-async fn obey(line: &str, session: &Session, stops: &mut Stops) -> Result<Left, Failure> {
+async fn obey(
+    line: &str,
+    (session, environment): (&Session, &Environment),
+    stops: &mut Stops,
+) -> Result<Left, Failure> {
     let view = session.view();
     match Command::read(line) {
         Ok(Command::Nothing) => {}
@@ -133,7 +143,7 @@ async fn obey(line: &str, session: &Session, stops: &mut Stops) -> Result<Left, 
         Ok(Command::List) => print(&list::as_text(session.seat(), &view)),
         Ok(Command::Status) => print(&status(session, &view)),
         Ok(Command::Call(verb, arguments)) => {
-            if let Err(failure) = call(&verb, &arguments, session, stops).await {
+            if let Err(failure) = call(&verb, &arguments, (session, environment), stops).await {
                 say(&failure.to_string());
             }
         }
@@ -151,7 +161,7 @@ fn status(session: &Session, view: &View) -> String {
 async fn call(
     verb: &str,
     arguments: &[String],
-    session: &Session,
+    (session, environment): (&Session, &Environment),
     stops: &mut Stops,
 ) -> Result<(), Failure> {
     let view = session.view();
@@ -159,16 +169,25 @@ async fn call(
     let arguments = read(entry, arguments).map_err(|fault| bad_argument(&fault))?;
     let call = session.call(entry.verb.clone(), arguments);
     let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    let output = Output::start(Style::Plain)
-        .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
-    if entry.input != Input::Nothing {
+    let (input, place) = (entry.input, Place::of(Style::Plain));
+    let style = place.style(input, Style::Plain);
+    place.told(input, environment).into_iter().for_each(|terminal| call.sits_at(terminal));
+    let output =
+        Output::start(style).map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
+    let mut source = match input {
+        Input::Terminal => Source::of(input, place),
+        Input::Nothing | Input::Stdin(_) => Source::Nothing,
+    };
+    if let Input::Stdin(_) = input {
         say(
             "here the verb is given no input; `openscope-reflect-client … call VERB … < FILE` gives it some",
         );
     }
-    let notice = |notice: Notice| say(&notice.to_string());
-    let went = conduct(&mut call, &mut Source::Nothing, &output, stops, notice).await;
+    let notice = |notice: Notice| say(&told(notice, style));
+    let went = conduct(&mut call, &mut source, &output, stops, notice).await;
     let _the_terminal_is_gone = output.finish();
+    // Our terminal is ours again before anything is said at it.
+    drop(source);
     let report = Report::of(went).under(session.view().over());
     match report.words {
         Some(words) => say(&words),

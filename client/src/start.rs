@@ -29,6 +29,7 @@ use crate::keygen::keygen;
 use crate::keys::{KeyFault, Seats};
 use crate::known_daemons::KnownDaemons;
 use crate::output::{Output, Style};
+use crate::place::Place;
 use crate::relays::RelayFault;
 use crate::report::{self, Report};
 use crate::seat::Seat;
@@ -105,7 +106,7 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
         Some(Command::Call(what)) => {
             let id = what.id.as_deref().map(call_id).transpose()?;
             with_session(options, environment, CALL_PATIENCE, async |session| {
-                call(session, options, what, id).await
+                call(session, (options, environment), what, id).await
             })
         }
         Some(Command::Forward(what)) => {
@@ -130,7 +131,7 @@ fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Fa
             .hint("say `list` or `call VERB name=value …`"));
     }
     with_session(options, environment, PROMPT_PATIENCE, async |session| {
-        prompt::run(session, options.quiet).await
+        prompt::run(session, environment, options.quiet).await
     })
 }
 
@@ -268,7 +269,7 @@ fn inspect_handle(options: &Options, environment: &Environment) -> Result<Exit, 
 
 async fn call(
     session: &Session,
-    options: &Options,
+    (options, environment): (&Options, &Environment),
     what: &CallArguments,
     id: Option<CallId>,
 ) -> Result<Exit, Failure> {
@@ -282,27 +283,27 @@ async fn call(
         (entry.verb.clone(), arguments, entry.input)
     };
     // A verb that was not listed as taking any is given nothing, whatever the daemon says when it runs.
-    let source = match input {
-        Input::Stdin(_) if !what.no_stdin => Source::Stdin,
-        Input::Stdin(_) | Input::Nothing => Source::Nothing,
-    };
+    let style = if options.json { Style::Json } else { Style::Plain };
+    let place = Place::of(style);
+    let source = if what.no_stdin { Source::Nothing } else { Source::of(input, place) };
     let call = match id {
         Some(id) => session.call_as(id, verb, arguments),
         None => session.call(verb, arguments),
     };
-    let call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    run_call(call, source, session, options).await
+    let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
+    place.told(input, environment).into_iter().for_each(|terminal| call.sits_at(terminal));
+    run_call(call, source, place.style(input, style), session, options).await
 }
 
 async fn run_call(
     mut call: Call,
     mut source: Source,
+    style: Style,
     session: &Session,
     options: &Options,
 ) -> Result<Exit, Failure> {
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
-    let output =
-        Output::start(if options.json { Style::Json } else { Style::Plain }).map_err(machine)?;
+    let output = Output::start(style).map_err(machine)?;
     let mut stops = Stops::listen().map_err(machine)?;
     if options.verbose > 0 {
         say(&format!("call {}", call.id()));
@@ -312,11 +313,13 @@ async fn run_call(
         if let (Notice::Pending(request), true) = (notice, options.json) {
             print(&report::pending(id, request).to_string());
         } else if !options.quiet {
-            say(&notice.to_string());
+            say(&told(notice, style));
         }
     };
     let went = conduct(&mut call, &mut source, &output, &mut stops, notice).await;
     let written = output.finish();
+    // Our terminal is ours again before anything is said at it.
+    drop(source);
     let mut report = Report::of(went).under(session.view().over());
     if written.is_err() && report.exit == Exit::DONE {
         report.exit = Exit::PIPE;
@@ -329,6 +332,14 @@ async fn run_call(
         report.words.iter().for_each(|words| say(words));
     }
     Ok(report.exit)
+}
+
+/// A word while a call lasts. Where a verb has the terminal, a line feed alone does not lead to the next line's beginning.
+pub(crate) fn told(notice: Notice, style: Style) -> String {
+    match style {
+        Style::Screen => format!("{notice}\r"),
+        Style::Plain | Style::Json => notice.to_string(),
+    }
 }
 
 /// The listed verb of this name.

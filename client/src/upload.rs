@@ -3,6 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use wire::channel::{SendStream, WriteError};
 use wire::frame::{Frame, MAX_DATA, STDIN_AHEAD, Taken};
+use wire::terminal::WindowSize;
 
 /// A standard input on its way. A stream that is lost takes nothing along: the next goes on where the daemon says.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct Upload {
     taken: u64,
     /// What the daemon has had from an earlier process with the same call, and need not have again.
     skip: u64,
+    /// How large the terminal is, where there is one.
+    size: Option<WindowSize>,
     stage: Stage,
     way: Way,
 }
@@ -38,6 +41,8 @@ struct Way {
     /// How much of what is kept has been framed.
     framed: usize,
     is_open: bool,
+    /// The size that was said on it.
+    sized: Option<WindowSize>,
     end_framed: bool,
     /// What of the frames is not yet written.
     rest: Bytes,
@@ -94,6 +99,11 @@ impl Upload {
         }
     }
 
+    /// The terminal is of this size. Of several that could not be said meanwhile, the last is.
+    pub(crate) fn resize(&mut self, size: WindowSize) {
+        self.size = Some(size);
+    }
+
     /// Sends as much as the stream takes at once; comes back when some of it went. Dropping the future loses nothing.
     pub(crate) async fn send(&mut self, stream: &mut SendStream) -> Result<(), WriteError> {
         if self.way.rest.is_empty() {
@@ -109,6 +119,9 @@ impl Upload {
 
     /// The next frame that may go, if there is one.
     fn frame(&mut self) -> Option<Bytes> {
+        if let Some(size) = self.resized() {
+            return Frame::Resize(size).encode().ok().map(Bytes::from);
+        }
         if !self.way.is_open || matches!(self.stage, Stage::Unasked | Stage::Unwanted) {
             return None;
         }
@@ -125,6 +138,13 @@ impl Upload {
             Some(_) | None => return None,
         };
         frame.encode().ok().map(Bytes::from)
+    }
+
+    /// The size, where it is news.
+    fn resized(&mut self) -> Option<WindowSize> {
+        let news = self.size.filter(|_| self.way.is_open && self.way.sized != self.size)?;
+        self.way.sized = Some(news);
+        Some(news)
     }
 
     fn may_end(&self) -> bool {
@@ -220,6 +240,27 @@ mod tests {
         assert!(!upload.has_room());
         upload.end();
         assert_eq!(frames(&mut upload), (vec![], false));
+    }
+
+    #[test]
+    fn each_stream_is_told_the_size_as_it_is_once_it_may_be() {
+        let size = |rows| WindowSize::new(rows, 80).unwrap();
+        let resized = |rows| Frame::Resize(size(rows)).encode().unwrap();
+        let mut upload = Upload::default();
+        upload.resize(size(1));
+        upload.resize(size(2));
+        assert_eq!(upload.frame(), None);
+        upload.hear(taken(0)).unwrap();
+        assert_eq!(upload.frame().unwrap(), resized(2));
+        assert_eq!(upload.frame(), None, "once");
+        upload.restart();
+        assert_eq!(upload.frame(), None);
+        upload.hear(taken(0)).unwrap();
+        upload.end();
+        assert_eq!(upload.frame().unwrap(), resized(2));
+        assert_eq!(upload.frame().unwrap(), Frame::StdinEnd.encode().unwrap());
+        upload.resize(size(3));
+        assert_eq!(upload.frame().unwrap(), resized(3), "also after the last key");
     }
 
     #[test]

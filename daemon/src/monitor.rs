@@ -33,6 +33,7 @@ mod ssh;
 mod start;
 mod start_call;
 mod strangers;
+mod terminal;
 mod turn;
 mod views;
 mod work;

@@ -15,6 +15,7 @@ mod packet;
 mod reach;
 pub(crate) mod shed;
 mod system_calls;
+mod terminal;
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -27,6 +27,7 @@ use wire::control::{self, Failure, FailureKind, Open, Reply, To, Which};
 use wire::frame::{Frame, Join, Refusal, ShareEnd, Taken, VERSION};
 use wire::handle::{Handle, Identity, Secret};
 use wire::privsep::{CallRef, ChannelId, FromBroker, Given, Unfit};
+use wire::terminal::{Terminal, WindowSize};
 
 const VERBS: &str = include_str!("../../examples/web-team/verbs.d/web.toml");
 const RULES: &str = include_str!("../../examples/web-team/policy.d/team.toml");
@@ -291,6 +292,10 @@ fn frames() {
     write("frames", "good-answer", bytes(&answer));
     let given = [Frame::Stdin(Bytes::from_static(b"web line 1\n")), Frame::StdinEnd];
     write("frames", "good-input", bytes(&given));
+    let size = WindowSize::new(24, 80).expect("a size");
+    let terminal = [Frame::Terminal(Terminal { name: None, size }), Frame::Resize(size)];
+    write("frames", "good-terminal", bytes(&terminal));
+    write("frames", "bad-size", b"\x18\0\0\0\x10\xa2\x64rows\x00\x67columns\x01");
     let ends = [
         Frame::Refused(Refusal::NoSeat),
         Frame::Refused(Refusal::Busy { limit: "limits.calls_per_share".to_owned() }),
@@ -335,7 +340,7 @@ fn sockets() {
         "good-join",
         &FromBroker::Join { channel, share, seat: SeatId(0), holder: [9; 32], join: join() },
     );
-    broker("good-call", &FromBroker::Call { channel, call: CallRef(1), signed: signed_call() });
+    broker("good-call", &FromBroker::Call { channel, call: CallRef(1), signed: signed_call(), terminal: None });
     broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0, redactions: 0, given: Some(Given { bytes: 9, sha256: [7; 32] }) });
     broker("good-unfit", &FromBroker::Unfit { call: CallRef(1), why: Unfit::NotText });
     write("broker_socket", "bad-map", [0xa1, 0x60, 0x60]);

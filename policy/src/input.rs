@@ -13,6 +13,8 @@ pub enum Input {
     Nothing,
     /// A standard input.
     Stdin(Stdin),
+    /// What is typed: it has a terminal for its standard input, output and error.
+    Terminal,
 }
 
 impl Input {
@@ -20,7 +22,7 @@ impl Input {
     #[must_use]
     pub fn stdin(self) -> Option<Stdin> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Terminal => None,
             Self::Stdin(stdin) => Some(stdin),
         }
     }

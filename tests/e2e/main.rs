@@ -16,6 +16,7 @@ mod session;
 mod sharing;
 mod story;
 mod targets;
+mod terminal;
 mod terms;
 mod together;
 mod tour;

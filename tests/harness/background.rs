@@ -24,7 +24,7 @@ pub struct Heard(Arc<Stream>);
 struct Stream(Mutex<(Vec<u8>, bool)>, Condvar);
 
 impl Heard {
-    fn listen(&self, from: impl Read + Send + 'static) {
+    pub(crate) fn listen(&self, from: impl Read + Send + 'static) {
         let heard = self.clone();
         std::thread::spawn(move || {
             let mut from = BufReader::new(from);

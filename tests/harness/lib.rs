@@ -11,6 +11,7 @@ pub mod owner;
 pub mod proxy;
 pub mod service;
 pub mod sshd;
+pub mod terminal;
 pub mod wait;
 pub mod web;
 pub mod world;

@@ -165,7 +165,7 @@ impl Hostile {
                 }
                 self.joins.push((*channel, *share, *seat, *holder, join.clone()));
             }
-            FromBroker::Call { channel, call, signed } => {
+            FromBroker::Call { channel, call, signed, .. } => {
                 let statement = signed.read_unverified::<CallStatement>().expect("a call");
                 match name(&statement).as_str() {
                     "bait" => {
@@ -195,7 +195,7 @@ impl Hostile {
 
     fn call(&mut self, attack: &str, channel: ChannelId, signed: Signed) -> io::Result<()> {
         let call = CallRef(self.number(attack));
-        give(&self.monitor, &FromBroker::Call { channel, call, signed }, &[])
+        give(&self.monitor, &FromBroker::Call { channel, call, signed, terminal: None }, &[])
     }
 
     /// Before the real one is passed on: it must neither succeed nor lock out whoever really comes.
@@ -268,7 +268,7 @@ impl Hostile {
         self.call("replayed", channel, signed.clone())?;
         let unknown = ChannelId(self.number("unknown-channel"));
         self.call("unknown-channel", unknown, signed.clone())?;
-        let twice = FromBroker::Call { channel, call, signed: by_us.clone() };
+        let twice = FromBroker::Call { channel, call, signed: by_us.clone(), terminal: None };
         give(&self.monitor, &twice, &[])?;
         self.join_as_holder(&by_us)?;
         self.lie(statement.share)?;
@@ -314,7 +314,7 @@ impl Hostile {
         let null = fs::File::open("/dev/null")?;
         for _ in 0..200 {
             let call = CallRef(self.number("with-descriptors"));
-            let message = FromBroker::Call { channel, call, signed: by_us.clone() };
+            let message = FromBroker::Call { channel, call, signed: by_us.clone(), terminal: None };
             give(&self.monitor, &message, &[null.as_fd(), null.as_fd()])?;
         }
         Ok(())

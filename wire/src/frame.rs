@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Proof, Signed};
 use crate::cbor::{CborFault, from_canonical, to_canonical};
+use crate::terminal::{Terminal, WindowSize};
 
 /// The largest control frame.
 pub const MAX_CONTROL: usize = 64 * 1024;
@@ -55,7 +56,7 @@ pub enum Frame {
     Ended(ShareEnd),
     /// Client: I have seen that it is over.
     EndSeen,
-    /// Client: one signed call; first on a call stream.
+    /// Client: one signed call; first on a call stream, or after [`Frame::Terminal`].
     Call(Signed),
     /// Daemon: it waits for somebody's consent, under this number; what comes of it follows.
     Pending(RequestId),
@@ -75,6 +76,10 @@ pub enum Frame {
     StdinEnd,
     /// Daemon: how much of standard input it has; after [`Frame::Started`], and as it takes more.
     Taken(Taken),
+    /// Client: at what terminal the call that follows is made. A verb that takes none is told nothing of it.
+    Terminal(Terminal),
+    /// Client: the terminal has another size; where [`Frame::Stdin`] may be given, to a verb that has a terminal.
+    Resize(WindowSize),
 }
 
 /// How much of a call's standard input the daemon has: what was given before need not be given again.
@@ -244,6 +249,8 @@ impl Frame {
             Self::Pending(_) => 0x14,
             Self::StdinEnd => 0x15,
             Self::Taken(_) => TAKEN,
+            Self::Terminal(_) => 0x17,
+            Self::Resize(_) => 0x18,
             Self::Stdout(_) => STDOUT,
             Self::Stderr(_) => STDERR,
             Self::Stdin(_) => STDIN,
@@ -264,6 +271,8 @@ impl Frame {
             Self::Refused(body) => to_canonical(body)?,
             Self::Pending(body) => to_canonical(body)?,
             Self::Taken(body) => to_canonical(body)?,
+            Self::Terminal(body) => to_canonical(body)?,
+            Self::Resize(body) => to_canonical(body)?,
             Self::EndSeen | Self::Started | Self::StdinEnd => Vec::new(),
             Self::Stdout(bytes) | Self::Stderr(bytes) | Self::Stdin(bytes) => bytes.to_vec(),
         };
@@ -286,6 +295,8 @@ impl Frame {
             0x14 => Self::Pending(control(&payload)?),
             0x15 => nothing(&payload, Self::StdinEnd)?,
             TAKEN => Self::Taken(control(&payload)?),
+            0x17 => Self::Terminal(control(&payload)?),
+            0x18 => Self::Resize(control(&payload)?),
             STDOUT => Self::Stdout(payload),
             STDERR => Self::Stderr(payload),
             STDIN => Self::Stdin(payload),
@@ -317,7 +328,7 @@ pub const TAKEN: u8 = 0x16;
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
         0x05 | 0x11 | 0x15 => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN => Ok(MAX_CONTROL),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN | 0x17 | 0x18 => Ok(MAX_CONTROL),
         STDOUT | STDERR | STDIN => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }
@@ -379,6 +390,7 @@ mod tests {
     use super::*;
     use crate::call::tests::{key, statement};
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn samples() -> Vec<Frame> {
         let signed = Signed::new(&statement(), &key(9)).unwrap();
@@ -415,7 +427,15 @@ mod tests {
             Frame::Stdin(Bytes::from_static(b"in\0\xff")),
             Frame::StdinEnd,
             Frame::Taken(Taken { bytes: 1 << 40, until: Some(1 << 41) }),
+            Frame::Terminal(Terminal::default()),
+            Frame::Terminal(terminal()),
+            Frame::Resize(terminal().size),
         ]
+    }
+
+    fn terminal() -> Terminal {
+        let name = Some(String::from("vt100").try_into().unwrap());
+        Terminal { name, size: WindowSize::new(2, 1000).unwrap() }
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Frame>, FrameFault> {
@@ -457,6 +477,12 @@ mod tests {
             taken,
             [&[0x16, 0, 0, 0, 17, 0xa2, 0x65][..], b"bytes\x19\x01\x2c\x65until\xf6"].concat()
         );
+        let size = [&b"\xa2\x64rows\x02\x67columns\x19\x03\xe8"[..]].concat();
+        let resize = Frame::Resize(terminal().size).encode().unwrap();
+        assert_eq!(resize, [&[0x18, 0, 0, 0, 18][..], &size].concat());
+        let told = Frame::Terminal(terminal()).encode().unwrap();
+        let name = b"\xa2\x64name\x65vt100\x64size".as_slice();
+        assert_eq!(told, [&[0x17, 0, 0, 0, 35][..], name, &size].concat());
         let refused = Frame::Refused(Refusal::NoSeat).encode().unwrap();
         assert_eq!(refused, [&[0x12, 0, 0, 0, 8, 0x67][..], b"no_seat"].concat());
     }
@@ -490,17 +516,42 @@ mod tests {
 
     #[test]
     fn a_field_that_nobody_knows_is_refused() {
-        let extra = std::collections::BTreeMap::from([("limit", "x"), ("more", "y")]);
-        let payload = to_canonical(&std::collections::BTreeMap::from([("busy", extra)])).unwrap();
+        let extra = BTreeMap::from([("limit", "x"), ("more", "y")]);
+        let payload = to_canonical(&BTreeMap::from([("busy", extra)])).unwrap();
         let mut bytes = header(0x12, payload.len()).unwrap().to_vec();
         bytes.extend(payload);
         assert!(matches!(read(&bytes), Err(FrameFault::Payload(_))));
     }
 
+    #[test]
+    fn a_terminal_out_of_its_bounds_is_no_frame() {
+        let size = |rows: u16, columns: u16| BTreeMap::from([("rows", rows), ("columns", columns)]);
+        let resized = |rows, columns| framed(0x18, &size(rows, columns));
+        assert!(read(&resized(1, 1000)).is_ok());
+        for (rows, columns) in [(0, 80), (24, 0), (1001, 80), (24, 1001)] {
+            assert!(read(&resized(rows, columns)).is_err(), "{rows} {columns}");
+        }
+        for (name, fits) in [("vt100", true), ("../vt100", false), ("", false)] {
+            let told = framed(0x17, &Told { name, size: size(24, 80) });
+            assert_eq!(read(&told).is_ok(), fits, "{name}");
+        }
+    }
+
+    #[derive(Serialize)]
+    struct Told {
+        name: &'static str,
+        size: BTreeMap<&'static str, u16>,
+    }
+
+    fn framed(kind: u8, body: &impl Serialize) -> Vec<u8> {
+        let payload = to_canonical(body).unwrap();
+        [&header(kind, payload.len()).unwrap()[..], &payload].concat()
+    }
+
     proptest! {
         #[test]
         fn perturbed_frames_never_panic(
-            which in 0..17usize,
+            which in 0..20usize,
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
             cut in any::<usize>(),
         ) {

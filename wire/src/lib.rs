@@ -8,3 +8,4 @@ pub mod fingerprint;
 pub mod frame;
 pub mod handle;
 pub mod privsep;
+pub mod terminal;

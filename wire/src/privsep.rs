@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Signed;
 use crate::control::Told;
 use crate::frame::{Join, Joined, Refusal, ShareEnd, Update};
+use crate::terminal::Terminal;
 
 /// The largest packet.
 pub const MAX_PACKET: usize = 128 * 1024;
@@ -72,7 +73,8 @@ pub enum ToBroker {
         /// How it stands.
         update: Box<Update>,
     },
-    /// The call runs; its stdout and stderr ride along, and after them its stdin, if it has one.
+    /// The call runs; its stdout and stderr ride along, and after them its stdin, if it has one. Of one that has a
+    /// terminal it is that alone, to read and to write.
     Started {
         /// The call.
         call: CallRef,
@@ -230,6 +232,8 @@ pub enum FromBroker {
         call: CallRef,
         /// A signed [`crate::call::CallStatement`].
         signed: Signed,
+        /// At what terminal it is made, if its client says so; not signed, and worth as much.
+        terminal: Option<Terminal>,
     },
     /// The holder reset the call's stream, or its channel is gone and the grace is over.
     Cancel {

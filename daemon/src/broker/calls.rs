@@ -2,6 +2,7 @@
 
 mod holder;
 mod input;
+mod line;
 mod outgoing;
 mod output;
 mod pipe;
@@ -20,6 +21,7 @@ use wire::call::Signed;
 use wire::channel::{RecvStream, SendStream};
 use wire::frame::{Frame, Frames, Refusal};
 use wire::privsep::{CallRef, FromBroker};
+use wire::terminal::Terminal;
 
 use super::Broker;
 use super::channels::Channel;
@@ -38,13 +40,7 @@ const ORDERS_MAX: usize = 16;
 /// What is to happen to one call.
 enum Order {
     /// It runs, and this is where it writes, and what it reads from.
-    Started {
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-        output_max: u64,
-        redact: bool,
-        stdin: Option<(OwnedFd, Stdin)>,
-    },
+    Started { streams: Streams, output_max: u64, redact: bool },
     /// A word on it that is not the last.
     Say(Vec<u8>),
     /// Nothing of it is left.
@@ -55,6 +51,12 @@ enum Order {
     Lend(mpsc::Sender<Order>),
     /// The holder asks for it by this number now, and is here, unless gone again.
     Adopt { call: CallRef, holder: Option<Box<Holder>> },
+}
+
+/// Our ends of what a verb reads and writes.
+enum Streams {
+    Pipes { stdout: OwnedFd, stderr: OwnedFd, stdin: Option<(OwnedFd, Stdin)> },
+    Terminal(OwnedFd),
 }
 
 /// Who carries which call.
@@ -82,11 +84,14 @@ impl Calls {
         takes: Takes,
     ) {
         let mut ends = descriptors.into_iter();
-        let (Some(stdout), Some(stderr)) = (ends.next(), ends.next()) else {
-            return tracing::error!("the monitor started a call without its pipes");
+        let streams = match (takes, ends.next(), ends.next()) {
+            (Takes::Terminal, Some(terminal), None) => Streams::Terminal(terminal),
+            (Takes::Nothing | Takes::Stdin(_), Some(stdout), Some(stderr)) => {
+                Streams::Pipes { stdout, stderr, stdin: ends.next().zip(takes.stdin()) }
+            }
+            _ => return tracing::error!("the monitor started a call without its pipes"),
         };
-        let stdin = ends.next().zip(takes.stdin());
-        self.order(call, Order::Started { stdout, stderr, output_max, redact, stdin });
+        self.order(call, Order::Started { streams, output_max, redact });
     }
 
     /// No process of the call is left.
@@ -145,10 +150,10 @@ impl Broker {
         let slots = Arc::clone(&channel.slots);
         let Ok(slot) = slots.acquire_owned().await else { return };
         match timeout(CALL_LIMIT, read_call(&mut receive)).await {
-            Ok(Ok(signed)) => {
+            Ok(Ok((signed, terminal))) => {
                 self.monitor.room().await;
                 let (call, orders) = lock(&self.calls).begin();
-                self.monitor.say(&FromBroker::Call { channel: channel.id, call, signed });
+                self.monitor.say(&FromBroker::Call { channel: channel.id, call, signed, terminal });
                 let holder = Holder::new(call, channel, slot, send, receive);
                 Pump::new(self.clone(), holder, orders).run().await;
             }
@@ -160,25 +165,30 @@ impl Broker {
     }
 }
 
-/// One call, and nothing after it.
-async fn read_call(receive: &mut RecvStream) -> Result<Signed, PeerFault> {
-    let mut frames = Frames::default();
-    match read_frame(receive, &mut frames).await? {
-        Frame::Call(signed) if frames.is_empty() => Ok(signed),
-        Frame::Call(_)
-        | Frame::Join(_)
-        | Frame::Joined(_)
-        | Frame::Update(_)
-        | Frame::Ended(_)
-        | Frame::EndSeen
-        | Frame::Pending(_)
-        | Frame::Started
-        | Frame::Refused(_)
-        | Frame::Outcome(_)
-        | Frame::Stdout(_)
-        | Frame::Stderr(_)
-        | Frame::Stdin(_)
-        | Frame::StdinEnd
-        | Frame::Taken(_) => Err(PeerFault::OutOfPlace),
+/// One call, perhaps with the terminal that it is made at before it, and nothing after it.
+async fn read_call(receive: &mut RecvStream) -> Result<(Signed, Option<Terminal>), PeerFault> {
+    let (mut frames, mut terminal) = (Frames::default(), None);
+    loop {
+        match read_frame(receive, &mut frames).await? {
+            Frame::Call(signed) if frames.is_empty() => return Ok((signed, terminal)),
+            Frame::Terminal(told) if terminal.is_none() => terminal = Some(told),
+            Frame::Call(_)
+            | Frame::Terminal(_)
+            | Frame::Resize(_)
+            | Frame::Join(_)
+            | Frame::Joined(_)
+            | Frame::Update(_)
+            | Frame::Ended(_)
+            | Frame::EndSeen
+            | Frame::Pending(_)
+            | Frame::Started
+            | Frame::Refused(_)
+            | Frame::Outcome(_)
+            | Frame::Stdout(_)
+            | Frame::Stderr(_)
+            | Frame::Stdin(_)
+            | Frame::StdinEnd
+            | Frame::Taken(_) => return Err(PeerFault::OutOfPlace),
+        }
     }
 }

@@ -11,6 +11,7 @@ mod legs;
 mod monitor;
 mod relay;
 mod sandbox;
+mod terminal;
 mod verb;
 
 use std::os::fd::OwnedFd;

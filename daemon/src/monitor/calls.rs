@@ -8,6 +8,7 @@ use policy::{Consent, Passport, SeatId, ShareId, Timestamp};
 use wire::call::{CallId, Ending, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, Given, ToBroker};
+use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::Durability;
@@ -193,16 +194,16 @@ impl Monitor {
     /// Takes one signed call from the broker: what it decides waits in `batch` for the record.
     pub(super) fn take_call(
         &mut self,
-        channel: ChannelId,
-        to: CallRef,
+        (channel, to): (ChannelId, CallRef),
         signed: &Signed,
+        terminal: Option<Terminal>,
         batch: &mut Batch,
         now: Instants,
     ) {
         if self.calls.find(to).is_some() || batch.starts.iter().any(|start| start.to == to) {
             return tracing::error!("the broker used a call's number twice; the second is ignored");
         }
-        match self.decide(channel, to, signed, batch, now) {
+        match self.decide((channel, to), signed, terminal, batch, now) {
             Ok(()) => {}
             Err(refusal) => batch.answer(ToBroker::Refused { call: to, refusal }),
         }
@@ -210,13 +211,13 @@ impl Monitor {
 
     fn decide(
         &mut self,
-        channel: ChannelId,
-        to: CallRef,
+        (channel, to): (ChannelId, CallRef),
         signed: &Signed,
+        terminal: Option<Terminal>,
         batch: &mut Batch,
         now: Instants,
     ) -> Result<(), Refusal> {
-        let asked = self.verify(channel, signed, now)?;
+        let asked = Asked { terminal, ..self.verify(channel, signed, now)? };
         match self.repeat(&asked, channel, to, now)? {
             // Ahead of whatever else is said of the call by its new number; no record has to come first.
             Some(answer @ ToBroker::Reattach { .. }) => {
@@ -250,14 +251,25 @@ impl Monitor {
                 return self.hold_call(held, batch, now);
             }
         };
-        let Asked { at, passport, now: asked_at, head, .. } = asked;
+        let Asked { at, passport, now: asked_at, head, terminal, .. } = asked;
         let run = self.calls.number();
         let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
         share.reserve(run, output_max);
         share.running.insert(at.key(), Current { content: at.content, run });
         batch.urgent |= permit.verb().effect == policy::Effect::Write;
-        let start =
-            Start { permit, run, at, to, channel, passport, asked_at, output_max, consents, head };
+        let start = Start {
+            permit,
+            run,
+            at,
+            to,
+            channel,
+            passport,
+            asked_at,
+            output_max,
+            consents,
+            head,
+            terminal,
+        };
         batch.starts.push(start);
         Ok(())
     }

@@ -9,6 +9,7 @@ use policy::{
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::{Event, Hex, Recorded, Said, Who};
@@ -29,6 +30,8 @@ pub(super) struct Asked {
     /// What goes with it that is not for the record.
     pub(super) head: Vec<u8>,
     pub(super) recipient: Recipient,
+    /// Where it is made, as its client says.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// What comes of a call that is not refused.
@@ -159,7 +162,8 @@ impl Monitor {
             _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
             None => "names a passport that its key has not shown",
             Some(passport) => {
-                return Ok(Asked { at, passport, now: share_now, call, head, recipient });
+                let now = share_now;
+                return Ok(Asked { at, passport, now, call, head, recipient, terminal: None });
             }
         };
         self.refused(at, &call, wrong, now);

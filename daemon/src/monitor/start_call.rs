@@ -9,6 +9,7 @@ use policy::{Admitted, Call, Consent, Exec, Input, Passport, Permit, Run as How,
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::calls::{Active, At, Run, Written};
@@ -17,6 +18,7 @@ use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
 use super::ssh::{Ready, Remote};
 use super::start::chain;
+use super::terminal::{self, Pair};
 use super::work::Work;
 use crate::clock::Instants;
 use crate::config::Mode;
@@ -34,19 +36,22 @@ pub(super) struct Start {
     pub(super) output_max: u64,
     pub(super) consents: Vec<Consent>,
     pub(super) head: Vec<u8>,
+    /// At what terminal it was asked for.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// The broker's ends of a call's pipes. Root neither reads nor writes what goes through them.
 struct Ends {
+    /// Of a verb that has a terminal, that, and nothing besides.
     stdout: OwnedFd,
-    stderr: OwnedFd,
+    stderr: Option<OwnedFd>,
     stdin: Option<OwnedFd>,
 }
 
 impl Ends {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let outputs = [self.stdout.as_fd(), self.stderr.as_fd()];
-        outputs.into_iter().chain(self.stdin.as_ref().map(AsFd::as_fd)).collect()
+        let others = [&self.stderr, &self.stdin].into_iter().flatten();
+        std::iter::once(&self.stdout).chain(others).map(AsFd::as_fd).collect()
     }
 }
 
@@ -55,8 +60,19 @@ impl Monitor {
     pub(super) fn start_call(&mut self, start: Start) {
         // The record may have taken its time: what has ended meanwhile does not begin.
         let now = Instants::now();
-        let Start { permit, run, at, to, channel, passport, asked_at, output_max, consents, head } =
-            start;
+        let Start {
+            permit,
+            run,
+            at,
+            to,
+            channel,
+            passport,
+            asked_at,
+            output_max,
+            consents,
+            head,
+            terminal,
+        } = start;
         let (admitted, _) = permit.spend();
         let Some(share) = self.shares.get(&at.share).filter(|share| share.over.is_none()) else {
             return self.never_started(at, to, asked_at, Ending::Revoked, now);
@@ -69,7 +85,8 @@ impl Monitor {
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
         let account = self.account(&share.lease.owner);
-        match self.spawn((at, run), account, &admitted, head) {
+        let goes_with = (head, terminal.unwrap_or_default());
+        match self.spawn((at, run), account, &admitted, goes_with) {
             Ok((work, remote, ends)) => {
                 let redact = admitted.verb.redact;
                 let input = admitted.verb.input_for(&admitted.call.arguments);
@@ -105,11 +122,16 @@ impl Monitor {
         (at, run): (At, Run),
         account: Account,
         Admitted { verb, call, .. }: &Admitted,
-        head: Vec<u8>,
+        (head, terminal): (Vec<u8>, Terminal),
     ) -> io::Result<(Work, Option<Remote>, Ends)> {
         let ssh = match &verb.run {
             How::Exec(exec) => {
-                let order = exec_order(account, exec, verb, call);
+                let mut order = exec_order(account, exec, verb, call);
+                if exec.input == Input::Terminal {
+                    terminal::name(&mut order, &terminal);
+                    let (running, ends) = self.start_at(&order, &terminal)?;
+                    return Ok((Work::Processes(running), None, ends));
+                }
                 let (input, given) = stdin(exec.input)?.unzip();
                 let (running, ends) = self.start(&order, input)?;
                 return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
@@ -146,23 +168,33 @@ impl Monitor {
         let theirs: Vec<_> = theirs.into_iter().flatten().map(AsFd::as_fd).collect();
         let asked = (&service, verb, call);
         let work = self.ask_service((at.share, run), account, asked, (head, &theirs))?;
-        Ok((work, Ends { stdout, stderr, stdin: given }))
+        Ok((work, Ends { stdout, stderr: Some(stderr), stdin: given }))
     }
 
     fn start(&mut self, order: &Order, input: Option<OwnedFd>) -> io::Result<(Running, Ends)> {
-        let descriptor = self.judge.program(Path::new(&order.program)).map_err(io::Error::other)?;
         let (stdout, stdout_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, stderr_end) = pipe_with(PipeFlags::CLOEXEC)?;
-        let attached = Attached {
-            stdin: input,
-            stdout: stdout_end,
-            stderr: stderr_end,
-            program: Some(descriptor),
-        };
+        let running = self.start_with(order, (input, stdout_end, stderr_end))?;
+        Ok((running, Ends { stdout, stderr: Some(stderr), stdin: None }))
+    }
+
+    fn start_at(&mut self, order: &Order, terminal: &Terminal) -> io::Result<(Running, Ends)> {
+        let Pair { ours, theirs } = Pair::open(terminal.size)?;
+        let streams = (Some(theirs.try_clone()?), theirs.try_clone()?, theirs);
+        Ok((self.start_with(order, streams)?, Ends { stdout: ours, stderr: None, stdin: None }))
+    }
+
+    fn start_with(
+        &mut self,
+        order: &Order,
+        (stdin, stdout, stderr): (Option<OwnedFd>, OwnedFd, OwnedFd),
+    ) -> io::Result<Running> {
+        let descriptor = self.judge.program(Path::new(&order.program)).map_err(io::Error::other)?;
+        let attached = Attached { stdin, stdout, stderr, program: Some(descriptor) };
         let running = self.runners.start(order, attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
-        Ok((running, Ends { stdout, stderr, stdin: None }))
+        Ok(running)
     }
 
     /// As whom the verbs of a share run.

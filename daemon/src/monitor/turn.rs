@@ -179,8 +179,8 @@ impl Monitor {
             FromBroker::Join { channel, share, seat, holder, join } => {
                 self.take_join(&Visitor { channel, share, seat, holder }, &join, batch, now);
             }
-            FromBroker::Call { channel, call, signed } => {
-                self.take_call(channel, call, &signed, batch, now);
+            FromBroker::Call { channel, call, signed, terminal } => {
+                self.take_call((channel, call), &signed, terminal, batch, now);
             }
             FromBroker::Cancel { call } => {
                 self.cancel_request(call, now);

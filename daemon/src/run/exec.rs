@@ -31,7 +31,7 @@ use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
 use super::reach::{self, Given, ReachFault};
 use super::system_calls::{FilterFault, Filters, make_ready};
-use super::{MAX_GROUPS, Place, shed};
+use super::{MAX_GROUPS, Place, shed, terminal};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LANG: &str = "C.UTF-8";
@@ -134,6 +134,7 @@ fn become_owner(
     tell(socket, &owner)?;
     let mut image = Image::new(&order, &owner)?;
     let program = step("attach the standard streams", attach(attached))?;
+    step("take the terminal", terminal::take(&owner))?;
     close_fds::set_fds_cloexec(3, &[]);
     let Confinement { limits, reach, system_calls, network } = order.confinement;
     // While this process may.

@@ -46,6 +46,11 @@ pub(super) enum OwnerFault {
 }
 
 impl Owner {
+    /// Their number.
+    pub(super) fn uid(&self) -> u32 {
+        self.uid.as_raw()
+    }
+
     /// Finds the account, while the runner may still read what name services need.
     ///
     /// # Errors

@@ -20,8 +20,8 @@ const KNOWN: ABI = ABI::V5;
 const SYSTEM: [&str; 6] = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache"];
 /// What programs read from, wherever they run.
 const SOURCES: [&str; 2] = ["/dev/zero", "/dev/urandom"];
-/// What shells also write to.
-const SINK: &str = "/dev/null";
+/// What shells also write to, and the terminal of whoever has one: of a verb, its own.
+const SINKS: [&str; 2] = ["/dev/null", "/dev/tty"];
 
 /// Why the verb could not be kept to its files.
 #[derive(Debug, Error)]
@@ -50,7 +50,7 @@ pub(super) fn restrict(reach: &Reach, given: &Given<'_>) -> Result<(), ReachFaul
     let rules = ruleset()?;
     let rules = present(rules, SYSTEM.iter().map(Path::new), read)?;
     let rules = present(rules, SOURCES.iter().map(Path::new), AccessFs::ReadFile.into())?;
-    let rules = present(rules, [Path::new(SINK)].into_iter(), sink)?;
+    let rules = present(rules, SINKS.iter().map(Path::new), sink)?;
     let rules = match given.judged {
         Some(judged) => allow(rules, judged, read)?,
         // Where it is not there, executing it says so.

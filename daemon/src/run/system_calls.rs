@@ -68,6 +68,15 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
 ];
 
+/// Requests by which whoever has a terminal types into it, as if somebody had.
+const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+
+/// `ioctl` in the x32 ABI.
+#[cfg(target_arch = "x86_64")]
+const IOCTL_X32: i64 = 514;
+#[cfg(not(target_arch = "x86_64"))]
+const IOCTL_X32: i64 = libc::SYS_ioctl;
+
 /// On x86-64 most calls have a second number, of the x32 ABI, which the filter would see as unknown and let through.
 const X32: i64 = 0x4000_0000;
 
@@ -124,6 +133,9 @@ fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, FilterFault> {
     for clone in [libc::SYS_clone, libc::SYS_clone | X32] {
         rules.insert(clone, NAMESPACES.into_iter().map(makes).collect::<Result<_, _>>()?);
     }
+    for ioctl in [libc::SYS_ioctl, libc::SYS_ioctl | X32, IOCTL_X32 | X32] {
+        rules.insert(ioctl, TYPING.into_iter().map(types).collect::<Result<_, _>>()?);
+    }
     Ok(rules)
 }
 
@@ -138,6 +150,13 @@ fn makes(namespace: i32) -> Result<SeccompRule, FilterFault> {
     let flag = u64::from(namespace.unsigned_abs());
     let has = SeccompCmpOp::MaskedEq(flag);
     let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, has, flag)?;
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+/// Matches an `ioctl` of this request. The kernel looks at the lower half of its number.
+fn types(request: u64) -> Result<SeccompRule, FilterFault> {
+    let is = SeccompCmpOp::Eq;
+    let condition = SeccompCondition::new(1, SeccompCmpArgLen::Dword, is, request)?;
     Ok(SeccompRule::new(vec![condition])?)
 }
 

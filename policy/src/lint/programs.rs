@@ -2,6 +2,7 @@
 
 use super::{Finding, verbs};
 use crate::constraint::Constraint;
+use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::ParameterName;
 use crate::policy::Policy;
@@ -58,7 +59,19 @@ const OPTIONS: [(&str, &[&str]); 4] = [
 ];
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
-    verbs(policy).filter_map(|(verb, site)| of_verb(verb, site)).collect()
+    let named = verbs(policy).filter_map(|(verb, site)| of_verb(verb, site));
+    named.chain(verbs(policy).filter_map(|(verb, site)| typed(verb, site))).collect()
+}
+
+/// Whoever types to a program has whatever it offers at a key.
+fn typed(verb: &Verb, site: &RuleSite) -> Option<Finding> {
+    let program = verb.run.program();
+    let sentence = format!(
+        "`{}` lets its recipient type to `{program}`: where that offers a shell, they have one",
+        verb.name
+    );
+    let advice = "leave `tty` to programs that start nothing and open no file at a key, and contain them: `read`, `write`, `network`";
+    (verb.input() == Input::Terminal).then(|| Finding::note("terminal", site, sentence, advice))
 }
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Option<Finding> {
@@ -119,7 +132,7 @@ fn interpreter(verb: &Verb, site: &RuleSite) -> Finding {
 /// Whether standard input is code: no argument is, and none names a script.
 fn reads_code(verb: &Verb) -> bool {
     let is_option = |element: &Template| element.literal().is_some_and(|it| it.starts_with('-'));
-    verb.input().stdin().is_some() && verb.run.argv().iter().skip(1).all(is_option)
+    verb.input() != Input::Nothing && verb.run.argv().iter().skip(1).all(is_option)
 }
 
 fn launcher(verb: &Verb, site: &RuleSite) -> Finding {

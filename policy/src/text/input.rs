@@ -6,7 +6,7 @@ use super::{TextFault, units};
 use crate::input::{Content, Input, Stdin};
 
 /// The keys of `exec` that are read here.
-pub(super) const FIELDS: [&str; 2] = ["stdin", "stdin_max"];
+pub(super) const FIELDS: [&str; 3] = ["stdin", "stdin_max", "tty"];
 
 /// Where nothing is said: what a person has written fits.
 const USUAL_MAX: u64 = 1 << 20;
@@ -14,6 +14,9 @@ const USUAL_MAX: u64 = 1 << 20;
 const MOST: u64 = 1 << 30;
 
 pub(super) fn read(exec: Table<'_>) -> Result<Input, TextFault> {
+    if exec.get("tty").map_or(Ok(false), Node::boolean)? {
+        return terminal(exec);
+    }
     let max = exec.get("stdin_max").map(|node| Ok((node, size(node)?))).transpose()?;
     match (exec.get("stdin"), max) {
         (Some(node), max) => {
@@ -27,6 +30,18 @@ pub(super) fn read(exec: Table<'_>) -> Result<Input, TextFault> {
         }
         (None, None) => Ok(Input::Nothing),
     }
+}
+
+/// What is typed at a terminal has no end and no form that could be held to.
+fn terminal(exec: Table<'_>) -> Result<Input, TextFault> {
+    let Some((key, node)) =
+        ["stdin", "stdin_max"].iter().find_map(|key| Some((key, exec.get(key)?)))
+    else {
+        return Ok(Input::Terminal);
+    };
+    let message = format!("`{key}` has no place beside `tty`: a terminal is the standard input");
+    let hint = format!("leave `{key}` out, or `tty`");
+    Err(node.place.hinted(message, Some(hint)))
 }
 
 fn content(node: Node<'_>) -> Result<Content, TextFault> {

@@ -27,6 +27,9 @@ fn a_verb_takes_no_input_unless_it_is_said() {
     assert_eq!(loaded("env = {}"), Ok(Input::Nothing));
     assert_eq!(loaded("stdin = \"bytes\""), Ok(stdin(Content::Bytes, 1 << 20)));
     assert_eq!(loaded("stdin = \"text\""), Ok(stdin(Content::Text, 1 << 20)));
+    assert_eq!(loaded("tty = true"), Ok(Input::Terminal));
+    assert_eq!(loaded("tty = false"), Ok(Input::Nothing));
+    assert_eq!(loaded("tty = false, stdin = \"text\""), Ok(stdin(Content::Text, 1 << 20)));
 }
 
 #[test]
@@ -50,6 +53,15 @@ fn what_is_no_input_is_named_with_its_place() {
         (
             "stdin_max = \"1KiB\"",
             "52: `stdin_max` bounds nothing: the program takes no standard input\n   = say what it takes: `stdin = \"text\"` or `stdin = \"bytes\"`",
+        ),
+        ("tty = 1", "46: true or false is wanted here, not integer"),
+        (
+            "tty = true, stdin = \"text\"",
+            "60: `stdin` has no place beside `tty`: a terminal is the standard input\n   = leave `stdin` out, or `tty`",
+        ),
+        (
+            "stdin_max = \"1KiB\", tty = true",
+            "52: `stdin_max` has no place beside `tty`: a terminal is the standard input\n   = leave `stdin_max` out, or `tty`",
         ),
     ] {
         assert_eq!(loaded(keys), Err(format!("v.toml:4:{wanted}")), "{keys}");
@@ -83,6 +95,7 @@ fn p04_a_yes_is_for_the_input_that_was_there_when_it_was_given() {
         "stdin = \"bytes\"",
         "stdin = \"text\"",
         "stdin = \"text\", stdin_max = \"2MiB\"",
+        "tty = true",
     ];
     for approve in [Approve::Once, Approve::Each] {
         for given in different {
@@ -99,12 +112,15 @@ fn p04_a_yes_is_for_the_input_that_was_there_when_it_was_given() {
 
 #[test]
 fn whoever_is_asked_and_whoever_may_call_are_told_what_a_verb_takes() {
-    let shared = shared(Approve::Each, "stdin = \"text\"");
-    let takes = stdin(Content::Text, 1 << 20);
-    assert_eq!(asked(&shared).unwrap().input, takes);
-    let menu = shared.policy.menu(&shared.standing, &shared.passport, NOW);
-    let entry = menu.iter().find(|entry| entry.effect == Effect::Write).unwrap();
-    assert_eq!(entry.input, takes);
+    for (keys, takes) in
+        [("stdin = \"text\"", stdin(Content::Text, 1 << 20)), ("tty = true", Input::Terminal)]
+    {
+        let shared = shared(Approve::Each, keys);
+        assert_eq!(asked(&shared).unwrap().input, takes);
+        let menu = shared.policy.menu(&shared.standing, &shared.passport, NOW);
+        let entry = menu.iter().find(|entry| entry.effect == Effect::Write).unwrap();
+        assert_eq!(entry.input, takes);
+    }
 }
 
 #[test]
@@ -119,6 +135,19 @@ fn lint_names_an_interpreter_whose_code_comes_from_its_recipient() {
         assert_eq!(found(argv, "env = {}"), [note], "{argv}");
     }
     assert_eq!(found("\"/bin/sh\", \"/opt/load\"", "stdin = \"text\""), [note]);
+}
+
+#[test]
+fn lint_names_a_program_that_its_recipient_types_to() {
+    let found = |argv: &str, keys: &str| {
+        let policy = policy::load(&[source("v.toml", &verb(argv, keys))], &[]).unwrap();
+        lint(&policy).into_iter().map(|one| (one.code, one.level)).collect::<Vec<_>>()
+    };
+    let (note, warning) = (("terminal", Level::Note), Level::Warning);
+    assert_eq!(found("\"/usr/bin/top\"", "tty = true"), [note]);
+    assert_eq!(found("\"/usr/bin/top\"", "tty = false"), []);
+    assert_eq!(found("\"/usr/bin/less\", \"/etc/motd\"", "tty = true"), [("pager", warning), note]);
+    assert_eq!(found("\"/bin/sh\"", "tty = true"), [("interpreter", warning), note]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use wire::channel::{ReadError, RecvStream, SendStream, VarInt};
 use wire::frame::{Farewell, Frame, Frames};
 use wire::privsep::CallRef;
+use wire::terminal::WindowSize;
 
 use super::super::channels::Channel;
 use super::super::farewell::{PeerFault, close, read_frame};
@@ -59,6 +60,8 @@ pub(super) enum Fate {
     Gave(Bytes),
     /// Gave all of it.
     GaveAll,
+    /// Sits before a terminal of another size.
+    Resized(WindowSize),
 }
 
 impl Holder {
@@ -115,7 +118,7 @@ async fn heard(receive: &mut Option<RecvStream>, frames: &mut Frames, floor: Flo
         },
         None => std::future::pending().await,
     };
-    if !matches!(fate, Some(Fate::Gave(_) | Fate::GaveAll)) {
+    if !matches!(fate, Some(Fate::Gave(_) | Fate::GaveAll | Fate::Resized(_))) {
         *receive = None;
     }
     match fate {
@@ -136,6 +139,7 @@ async fn given(stream: &mut RecvStream, frames: &mut Frames) -> Option<Fate> {
     match read_frame(stream, frames).await {
         Ok(Frame::Stdin(bytes)) => Some(Fate::Gave(bytes)),
         Ok(Frame::StdinEnd) => Some(Fate::GaveAll),
+        Ok(Frame::Resize(size)) => Some(Fate::Resized(size)),
         Err(PeerFault::Finished) => None,
         Err(PeerFault::Stream(fault)) => Some(fate_of(&fault)),
         Ok(_) | Err(_) => Some(Fate::Spoke),

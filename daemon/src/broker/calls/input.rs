@@ -14,21 +14,37 @@ use tokio::io::AsyncWrite;
 use tokio::net::unix::pipe::Sender;
 use wire::frame::{STDIN_AHEAD, Taken};
 use wire::privsep::{Given, Unfit};
+use wire::terminal::WindowSize;
 
+use super::line::Writer;
 use prose::{NotText, Prose};
 
 /// The writing end of a call's standard input. What was taken from the holder and not yet written waits here.
 pub(super) struct Input {
-    pipe: Option<Sender>,
+    pipe: Option<Writer>,
     waiting: BytesMut,
-    /// What looks whether it is text, where it must be.
-    prose: Option<Prose>,
+    form: Form,
     left: u64,
     taken: u64,
     given: u64,
     digest: Sha256,
     stage: Stage,
 }
+
+/// What it may be.
+enum Form {
+    Bytes,
+    /// With what looks whether it is.
+    Text(Prose),
+    /// Keys, of which this was the last.
+    Typed(Option<u8>),
+}
+
+/// What may be typed in one call: more than anybody does in the life of a share.
+const TYPED_MAX: u64 = 1 << 30;
+
+/// The key that ends what is typed. Where a line is begun it ends but that.
+const END_KEY: u8 = 4;
 
 /// How far the holder is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,16 +65,30 @@ pub(super) struct OutOfTurn;
 
 impl Input {
     pub(super) fn new(write_end: OwnedFd, stdin: Stdin) -> io::Result<Self> {
-        Ok(Self {
-            pipe: Some(Sender::from_owned_fd(write_end)?),
-            waiting: BytesMut::new(),
-            prose: (stdin.content == Content::Text).then(Prose::default),
-            left: stdin.max,
-            taken: 0,
-            given: 0,
-            digest: Sha256::new(),
-            stage: Stage::Open,
-        })
+        let form = match stdin.content {
+            Content::Bytes => Form::Bytes,
+            Content::Text => Form::Text(Prose::default()),
+        };
+        Ok(Self::of(Writer::Pipe(Sender::from_owned_fd(write_end)?), form, stdin.max))
+    }
+
+    /// What is typed at a terminal.
+    pub(super) fn typed(terminal: Writer) -> Self {
+        Self::of(terminal, Form::Typed(None), TYPED_MAX)
+    }
+
+    fn of(pipe: Writer, form: Form, left: u64) -> Self {
+        let (waiting, digest, stage) = (BytesMut::new(), Sha256::new(), Stage::Open);
+        Self { pipe: Some(pipe), waiting, form, left, taken: 0, given: 0, digest, stage }
+    }
+
+    /// The terminal has another size. Once nobody is before it, that is no news to anybody.
+    pub(super) fn resize(&self, size: WindowSize) -> Result<(), OutOfTurn> {
+        let Form::Typed(_) = self.form else { return Err(OutOfTurn) };
+        if let Some(Err(fault)) = self.pipe.as_ref().map(|terminal| terminal.resize(size)) {
+            tracing::warn!(%fault, "a call's terminal keeps its size");
+        }
+        Ok(())
     }
 
     /// Whether the verb may still be given something.
@@ -92,11 +122,13 @@ impl Input {
         };
         self.left = left;
         self.taken = self.taken.saturating_add(count(piece.len()));
-        let passed = if let Some(prose) = &mut self.prose {
-            prose.pass(piece, &mut self.waiting)
-        } else {
-            self.waiting.extend_from_slice(piece);
-            Ok(())
+        let passed = match &mut self.form {
+            Form::Text(prose) => prose.pass(piece, &mut self.waiting),
+            form @ (Form::Bytes | Form::Typed(_)) => {
+                self.waiting.extend_from_slice(piece);
+                form.note(piece);
+                Ok(())
+            }
         };
         Ok(passed.err().map(|NotText| self.refuse(Unfit::NotText)))
     }
@@ -106,9 +138,10 @@ impl Input {
         if self.stage != Stage::Open {
             return None;
         }
-        if self.prose.as_ref().is_some_and(Prose::is_within_a_character) {
+        if self.form.is_within_a_character() {
             return Some(self.refuse(Unfit::NotText));
         }
+        self.waiting.extend_from_slice(self.form.end_keys());
         self.stage = Stage::Ended;
         self.close_if_done();
         None
@@ -143,8 +176,10 @@ impl Input {
         self.close_if_done();
     }
 
+    /// A terminal stays, since it may be given another size: it is the key that ends what is typed.
     fn close_if_done(&mut self) {
-        if self.stage == Stage::Ended && self.waiting.is_empty() {
+        let is_pipe = !matches!(self.form, Form::Typed(_));
+        if is_pipe && self.stage == Stage::Ended && self.waiting.is_empty() {
             self.pipe = None;
         }
     }
@@ -153,6 +188,30 @@ impl Input {
         self.stage = Stage::Unfit;
         self.waiting.clear();
         why
+    }
+}
+
+impl Form {
+    fn note(&mut self, piece: &[u8]) {
+        if let Self::Typed(last) = self {
+            *last = piece.last().copied().or(*last);
+        }
+    }
+
+    fn is_within_a_character(&self) -> bool {
+        match self {
+            Self::Text(prose) => prose.is_within_a_character(),
+            Self::Bytes | Self::Typed(_) => false,
+        }
+    }
+
+    /// What a person would press now who has no more to say.
+    fn end_keys(&self) -> &'static [u8] {
+        match self {
+            Self::Typed(None | Some(b'\r' | b'\n' | END_KEY)) => &[END_KEY],
+            Self::Typed(_) => &[END_KEY, END_KEY],
+            Self::Bytes | Self::Text(_) => &[],
+        }
     }
 }
 

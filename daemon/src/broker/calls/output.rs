@@ -9,6 +9,7 @@ use wire::frame::{STDERR, STDOUT};
 
 use super::super::cap::Budget;
 use super::super::lock::lock;
+use super::line::Reader;
 use super::pipe::{Piece, Pipe, Scratch};
 use crate::redact::{Redactor, Rules};
 
@@ -32,6 +33,17 @@ impl Output {
         let stdout = Pipe::new(STDOUT, stdout, redactor())?;
         let pipes = [stdout, Pipe::new(STDERR, stderr, redactor())?];
         Ok(Self { pipes, budget: Budget::new(output_max), last: 1 })
+    }
+
+    /// Of a terminal, where both streams are one.
+    pub(super) fn of_terminal(
+        terminal: Reader,
+        output_max: u64,
+        rules: Option<&Arc<Rules>>,
+    ) -> Self {
+        let redactor = rules.map(|rules| Redactor::new(Arc::clone(rules)));
+        let pipes = [Pipe::of(STDOUT, Some(terminal), redactor), Pipe::of(STDERR, None, None)];
+        Self { pipes, budget: Budget::new(output_max), last: 1 }
     }
 
     /// Bytes passed on, of standard output and of standard error.

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe::Receiver;
 use wire::frame::{HEADER, MAX_DATA, header};
 
 use super::super::cap::{Budget, Verdict};
+use super::line::Reader;
 use crate::redact::Redactor;
 
 /// Where a piece is read to, with room for a frame's header before it. One serves all calls: it is used within one poll.
@@ -26,7 +27,7 @@ impl Default for Scratch {
 /// A pipe that is read to its end.
 pub(super) struct Pipe {
     kind: u8,
-    receiver: Option<Receiver>,
+    receiver: Option<Reader>,
     /// What looks for secrets in it, if anything does.
     redactor: Option<Redactor>,
     /// What has been looked at and waits to go on.
@@ -53,9 +54,13 @@ pub(super) enum Piece {
 impl Pipe {
     /// Output of this kind of frame.
     pub(super) fn new(kind: u8, read_end: OwnedFd, redactor: Option<Redactor>) -> io::Result<Self> {
-        let receiver = Some(Receiver::from_owned_fd(read_end)?);
-        let (ready, has_ended) = (Vec::new(), false);
-        Ok(Self { kind, receiver, redactor, ready, has_ended, passed: 0 })
+        Ok(Self::of(kind, Some(Reader::Pipe(Receiver::from_owned_fd(read_end)?)), redactor))
+    }
+
+    /// Output of this kind of frame that comes from there, or is at its end.
+    pub(super) fn of(kind: u8, receiver: Option<Reader>, redactor: Option<Redactor>) -> Self {
+        let (ready, has_ended) = (Vec::new(), receiver.is_none());
+        Self { kind, receiver, redactor, ready, has_ended, passed: 0 }
     }
 
     /// Bytes that were passed on.

@@ -204,10 +204,8 @@ impl Pump {
 
     fn obey(&mut self, order: Order) -> Course {
         match order {
-            Order::Started { stdout, stderr, output_max, redact, stdin } => {
-                let rules = redact.then_some(&self.broker.rules);
-                let output = Output::new(stdout, stderr, output_max, rules);
-                self.listen(stdin);
+            Order::Started { streams, output_max, redact } => {
+                let output = self.attach(streams, output_max, redact);
                 self.start(output);
                 Course::On
             }
@@ -304,6 +302,7 @@ impl Pump {
             Fate::Spoke => self.holder.iter().for_each(Holder::expel),
             Fate::Gave(piece) => self.take(piece),
             Fate::GaveAll => self.end_input(),
+            Fate::Resized(size) => self.resize(*size),
             Fate::Reset => self.cancel(),
             Fate::Stopped => {
                 self.cancel();

@@ -165,7 +165,9 @@ async fn read_join(connection: &Connection) -> Result<(Control, Join), PeerFault
         | Frame::Stderr(_)
         | Frame::Stdin(_)
         | Frame::StdinEnd
-        | Frame::Taken(_) => Err(PeerFault::OutOfPlace),
+        | Frame::Taken(_)
+        | Frame::Terminal(_)
+        | Frame::Resize(_) => Err(PeerFault::OutOfPlace),
     }
 }
 

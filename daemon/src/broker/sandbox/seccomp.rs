@@ -96,6 +96,25 @@ const DENIED: &[i64] = &[
 /// Socket families in use: legs, the resolver, and the kernel's list of addresses that the resolver asks for.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
+/// What the broker asks of descriptors: to set the size of a call's terminal, and what the runtime and glibc do (not to
+/// block, how much there is, whether it is a terminal, the name of an interface). Nothing else is answered, and so no
+/// typing into a terminal (`TIOCSTI`), no opening of its other end (`TIOCGPTPEER`), no signal to whoever is before it.
+const REQUESTS: [u64; 7] = [
+    libc::TIOCSWINSZ,
+    libc::FIONBIO,
+    libc::FIONREAD,
+    libc::TCGETS,
+    libc::TIOCGWINSZ,
+    libc::SIOCGIFNAME,
+    libc::SIOCGIFINDEX,
+];
+
+/// `ioctl` in the x32 ABI.
+#[cfg(target_arch = "x86_64")]
+const IOCTL_X32: i64 = 514;
+#[cfg(not(target_arch = "x86_64"))]
+const IOCTL_X32: i64 = libc::SYS_ioctl;
+
 /// On x86-64 most calls have a second number, of the x32 ABI, which the filter would see as unknown and let through.
 const X32: i64 = 0x4000_0000;
 
@@ -128,6 +147,7 @@ pub(super) fn restrict() -> Result<(), SeccompFault> {
     let denied = denied
         .chain([(libc::SYS_socket, vec![other_families()?])])
         .chain(lingering.collect::<Result<Vec<_>, SeccompFault>>()?)
+        .chain(other_requests()?)
         .collect();
     let fatal = with_x32(FATAL.iter().copied()).chain(FATAL_X32.iter().map(|call| call | X32));
     let fatal = fatal.map(|call| (call, Vec::new())).collect();
@@ -151,6 +171,17 @@ fn program(
     let architecture = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture)?;
     Ok(filter.try_into()?)
+}
+
+/// Matches any `ioctl` but ours. The kernel looks at the lower half of the request's number.
+fn other_requests() -> Result<Vec<(i64, Vec<SeccompRule>)>, SeccompFault> {
+    let is_not = |request: &u64| {
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *request)
+    };
+    let conditions = REQUESTS.iter().map(is_not).collect::<Result<Vec<_>, _>>()?;
+    let rule = SeccompRule::new(conditions)?;
+    let calls = with_x32([libc::SYS_ioctl, IOCTL_X32].into_iter());
+    Ok(calls.map(|call| (call, vec![rule.clone()])).collect())
 }
 
 /// Matches a socket of any family but ours.

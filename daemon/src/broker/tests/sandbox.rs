@@ -54,6 +54,7 @@ fn parts() {
         Ok("resolver") => the_resolver_still_works(),
         Ok("network") => only_our_sockets(),
         Ok("denied") => no_way_into_the_kernel(),
+        Ok("terminal") => of_a_terminal_only_the_size(),
         Ok("exec") => run_a_program(),
         Ok("ptrace") => trace_the_parent(),
         Ok("renounce") => renounced(),
@@ -81,6 +82,11 @@ fn p09_a_confined_broker_serves_no_tcp_port_and_speaks_no_other_family() {
 #[test]
 fn p09_a_confined_broker_has_no_way_into_the_kernel() {
     passes("denied");
+}
+
+#[test]
+fn p09_a_confined_broker_sets_the_size_of_a_terminal_and_does_nothing_else_to_it() {
+    passes("terminal");
 }
 
 #[test]
@@ -119,6 +125,7 @@ async fn p09_a_confined_broker_does_all_of_its_work() {
     assert_eq!(world.monitor.exit(call, verb).await, (19, 0));
     world.monitor.end(call);
     assert_eq!(stream.collect().await, (b"through the sandbox".to_vec(), vec![], outcome()));
+    super::terminal::types_and_sees(&mut world).await;
     world.end().unwrap();
 }
 
@@ -179,6 +186,25 @@ fn no_way_into_the_kernel() {
     confined();
     assert_eq!(unshared(), Err(Errno::EPERM));
     assert!(keyring().is_err());
+}
+
+fn of_a_terminal_only_the_size() {
+    use rustix::io::Errno;
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr, tcsetpgrp, tcsetwinsize};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&terminal).unwrap();
+    let other_end = || ioctl_tiocgptpeer(&terminal, OpenptFlags::RDWR | OpenptFlags::NOCTTY);
+    let theirs = other_end().unwrap();
+    let modes = tcgetattr(&theirs).unwrap();
+    confined();
+    let size = rustix::termios::Winsize { ws_row: 9, ws_col: 9, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal, size).unwrap();
+    assert_eq!(other_end().unwrap_err(), Errno::PERM);
+    assert_eq!(unlockpt(&terminal), Err(Errno::PERM));
+    assert_eq!(tcsetattr(&theirs, OptionalActions::Now, &modes), Err(Errno::PERM));
+    assert_eq!(tcsetpgrp(&theirs, rustix::process::getpid()), Err(Errno::PERM));
+    assert_eq!(rustix::process::ioctl_tiocsctty(&theirs), Err(Errno::PERM));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program that must not run")]

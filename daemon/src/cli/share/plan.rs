@@ -118,8 +118,13 @@ pub(in crate::cli) fn budget(budget: &Budget) -> String {
 
 /// What the recipient may give a verb besides its arguments.
 pub(in crate::cli) fn input(input: Input) -> Option<String> {
-    let stdin = input.stdin()?;
-    Some(format!("{stdin}, that the recipient gives while it runs"))
+    match input {
+        Input::Nothing => None,
+        Input::Stdin(stdin) => Some(format!("{stdin}, that the recipient gives while it runs")),
+        Input::Terminal => {
+            Some("a terminal, at which the recipient types to the program".to_owned())
+        }
+    }
 }
 
 fn length(ms: u64) -> String {
@@ -241,6 +246,10 @@ pub(in crate::cli) mod tests {
         let said = "with input: bytes, at most 8MiB, that the recipient gives while it runs\n";
         assert!(text(&plan).contains(said), "{}", text(&plan));
         assert_eq!(json(&plan)["verbs"][1]["input"]["stdin"]["max"], 8 << 20);
+        plan.verbs[1].input = Input::Terminal;
+        let said = "with input: a terminal, at which the recipient types to the program\n";
+        assert!(text(&plan).contains(said), "{}", text(&plan));
+        assert_eq!(json(&plan)["verbs"][1]["input"], "terminal");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod contained;
 mod networked;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::fs;

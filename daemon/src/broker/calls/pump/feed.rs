@@ -1,19 +1,45 @@
 //! What the holder gives a running call, and what they hear of it.
 
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use policy::Stdin;
 use wire::frame::{Frame, MAX_DATA, Taken};
 use wire::privsep::{FromBroker, Unfit};
+use wire::terminal::WindowSize;
 
 use super::super::holder::{Floor, Holder};
 use super::super::input::Input;
+use super::super::output::Output;
+use super::super::{Streams, line};
 use super::{Pump, Stage};
 
 impl Pump {
+    /// Takes what the verb reads and writes.
+    pub(super) fn attach(
+        &mut self,
+        streams: Streams,
+        output_max: u64,
+        redact: bool,
+    ) -> io::Result<Output> {
+        let rules = redact.then(|| Arc::clone(&self.broker.rules));
+        match streams {
+            Streams::Pipes { stdout, stderr, stdin } => {
+                self.listen(stdin);
+                Output::new(stdout, stderr, output_max, rules.as_ref())
+            }
+            Streams::Terminal(terminal) => {
+                let (reader, writer) = line::terminal(terminal)?;
+                self.input = Some(Input::typed(writer));
+                Ok(Output::of_terminal(reader, output_max, rules.as_ref()))
+            }
+        }
+    }
+
     /// From here on the holder may give something, if the verb takes it.
-    pub(super) fn listen(&mut self, stdin: Option<(OwnedFd, Stdin)>) {
+    fn listen(&mut self, stdin: Option<(OwnedFd, Stdin)>) {
         self.input = stdin.and_then(|(write_end, stdin)| {
             let input = Input::new(write_end, stdin);
             input.inspect_err(|fault| tracing::error!(%fault, "a call cannot be given input")).ok()
@@ -39,6 +65,13 @@ impl Pump {
         let unfit = self.input.as_mut().and_then(Input::end);
         self.refuse(unfit);
         self.drained_if_empty();
+    }
+
+    /// What has no terminal has no size.
+    pub(super) fn resize(&mut self, size: WindowSize) {
+        if let Some(Err(_)) | None = self.input.as_ref().map(|input| input.resize(size)) {
+            self.holder.iter().for_each(Holder::expel);
+        }
     }
 
     /// Nobody is left to read it.
