@@ -119,6 +119,7 @@ mod docs {
             ("### What `exec` takes", format!("{VERB}run = {{ exec = {{ {STRAY} }} }}\n")),
             ("### What `ssh` takes", format!("{VERB}run = {{ ssh = {{ {STRAY} }} }}\n")),
             ("### `[ssh.NAME]`", format!("[ssh.a]\n{STRAY}\n")),
+            ("### `[redact.NAME]`", format!("[redact.a]\n{STRAY}\n")),
             ("### `limits`", format!("{VERB}{LIMITING}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {

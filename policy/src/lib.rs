@@ -29,6 +29,7 @@ mod path;
 mod pattern;
 mod policy;
 mod principal;
+mod redact;
 mod refusal;
 mod rehearsal;
 mod request;
@@ -64,8 +65,8 @@ pub use kind::Kind;
 pub use lint::{Finding, Level, lint};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
-    AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, TargetName,
-    VerbName,
+    AgentName, Alias, DaemonName, Mark, NameFault, ParameterName, RedactName, RequestId, SeatId,
+    ShareId, TargetName, VerbName,
 };
 pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
@@ -73,6 +74,7 @@ pub use path::Root;
 pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
 pub use principal::{Groups, Principal, Recipient, Subject};
+pub use redact::{MAX_SECRET_PATTERN_BYTES, Redact, RedactSet, SecretPattern, SecretPatternFault};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
 pub use rehearsal::{Answer, Rehearsal, Verdict};
 pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};

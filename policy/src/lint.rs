@@ -5,6 +5,7 @@ mod confinement;
 mod delegates;
 mod grants;
 mod programs;
+mod redact;
 mod targets;
 
 use std::fmt;
@@ -89,6 +90,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     let mut findings = catalog::findings(policy);
     findings.extend(programs::findings(policy));
     findings.extend(confinement::findings(policy));
+    findings.extend(redact::findings(policy));
     findings.extend(targets::findings(policy));
     findings.extend(grants::findings(policy));
     findings.extend(delegates::findings(policy));

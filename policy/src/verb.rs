@@ -11,6 +11,7 @@ use crate::constraint::Constraint;
 use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
+use crate::redact::Redact;
 use crate::refusal::ParameterProblem;
 use crate::ssh::Ssh;
 use crate::template::Template;
@@ -251,8 +252,8 @@ pub struct Verb {
     pub timeout: Option<Duration>,
     /// How many bytes it may write; the daemon's own limit otherwise.
     pub output_max: Option<u64>,
-    /// Whether the secrets in what it writes are masked.
-    pub redact: bool,
+    /// By which rules the secrets in what it writes are masked; by none, they are not.
+    pub redact: Vec<Redact>,
 }
 
 impl Verb {

@@ -25,6 +25,7 @@ use super::Broker;
 use super::channels::Channel;
 use super::farewell::{PeerFault, close, read_frame};
 use super::lock::lock;
+use crate::redact::Rules;
 use holder::Holder;
 pub(super) use pipe::Scratch;
 use pump::Pump;
@@ -42,7 +43,7 @@ enum Order {
         stdout: OwnedFd,
         stderr: OwnedFd,
         output_max: u64,
-        redact: bool,
+        rules: Option<Arc<Rules>>,
         stdin: Option<(OwnedFd, Stdin)>,
     },
     /// A word on it that is not the last.
@@ -78,7 +79,7 @@ impl Calls {
         &self,
         call: CallRef,
         descriptors: Vec<OwnedFd>,
-        (output_max, redact): (u64, bool),
+        (output_max, rules): (u64, Option<Arc<Rules>>),
         takes: Takes,
     ) {
         let mut ends = descriptors.into_iter();
@@ -86,7 +87,7 @@ impl Calls {
             return tracing::error!("the monitor started a call without its pipes");
         };
         let stdin = ends.next().zip(takes.stdin());
-        self.order(call, Order::Started { stdout, stderr, output_max, redact, stdin });
+        self.order(call, Order::Started { stdout, stderr, output_max, rules, stdin });
     }
 
     /// No process of the call is left.

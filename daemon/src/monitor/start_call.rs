@@ -8,7 +8,7 @@ use std::sync::Arc;
 use policy::{Admitted, Call, Consent, Exec, Input, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
-use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::privsep::{CallRef, ChannelId, RedactBy, ToBroker};
 
 use super::Monitor;
 use super::calls::{Active, At, Run, Written};
@@ -68,7 +68,8 @@ impl Monitor {
         let account = self.account(share);
         match self.spawn(at, account, &admitted) {
             Ok((running, remote, ends)) => {
-                let (redact, input) = (admitted.verb.redact, admitted.verb.input());
+                let redact = admitted.verb.redact.iter().map(RedactBy::from).collect();
+                let input = admitted.verb.input();
                 let started = ToBroker::Started { call: to, output_max, redact, input };
                 self.broker.send(&started, &ends.descriptors());
                 let active = Active {

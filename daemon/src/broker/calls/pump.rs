@@ -204,9 +204,8 @@ impl Pump {
 
     fn obey(&mut self, order: Order) -> Course {
         match order {
-            Order::Started { stdout, stderr, output_max, redact, stdin } => {
-                let rules = redact.then_some(&self.broker.rules);
-                let output = Output::new(stdout, stderr, output_max, rules);
+            Order::Started { stdout, stderr, output_max, rules, stdin } => {
+                let output = Output::new(stdout, stderr, output_max, rules.as_ref());
                 self.listen(stdin);
                 self.start(output);
                 Course::On
