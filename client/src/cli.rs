@@ -106,6 +106,9 @@ pub(crate) struct CallArguments {
     /// Ask even for a verb that the share does not list; its values are sent as text
     #[arg(long)]
     pub(crate) unlisted: bool,
+    /// Pass the verb's output on byte by byte, for a file or a pipe; refused where a terminal would act on it
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 /// A service at an address of this machine.

@@ -104,6 +104,7 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             Ok(Exit::DONE)
         }),
         Some(Command::Call(what)) => {
+            check_raw(what.raw, options.json, io::stdout().is_terminal())?;
             let id = what.id.as_deref().map(call_id).transpose()?;
             with_session(options, environment, CALL_PATIENCE, async |session| {
                 call(session, (options, environment), what, id).await
@@ -133,6 +134,19 @@ fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Fa
     with_session(options, environment, PROMPT_PATIENCE, async |session| {
         prompt::run(session, environment, options.quiet).await
     })
+}
+
+/// Bytes as they are go to what does not act on them. There is no second thought to be had: a sequence can type an answer.
+fn check_raw(raw: bool, json: bool, to_terminal: bool) -> Result<(), Failure> {
+    let (what, hint) = match (raw, json, to_terminal) {
+        (true, true, _) => ("`--raw` is bytes, and `--json` is not", "leave out one of them"),
+        (true, false, true) => (
+            "`--raw` keeps control sequences, and a terminal would act on them",
+            "send the output to a file or a pipe, or leave out `--raw`",
+        ),
+        (true, false, false) | (false, ..) => return Ok(()),
+    };
+    Err(Failure::new(Exit::USAGE, "usage", what).hint(hint))
 }
 
 /// Takes the seat of the handle, does the work, and says goodbye however the work went.
@@ -420,6 +434,18 @@ mod tests {
         assert!(failure.to_string().contains("did you mean `log.tail`?"), "{failure}");
         assert!(listed("db.drop", &[entry()]).unwrap_err().to_string().contains("`list` shows"));
         assert!(listed("log.tail", &[entry()]).is_ok());
+    }
+
+    #[test]
+    fn raw_output_is_for_what_does_not_act_on_it() {
+        assert!(check_raw(true, false, false).is_ok());
+        assert!(check_raw(false, false, true).is_ok() && check_raw(false, true, true).is_ok());
+        for (json, to_terminal) in [(false, true), (true, false), (true, true)] {
+            let failure = check_raw(true, json, to_terminal).unwrap_err();
+            assert_eq!(failure.exit, Exit::USAGE);
+        }
+        let failure = check_raw(true, false, true).unwrap_err().to_string();
+        assert!(failure.contains("a terminal would act on them"), "{failure}");
     }
 
     #[test]

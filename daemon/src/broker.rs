@@ -32,7 +32,7 @@ use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::stdio::{dup2_stdin, stdin};
 use tokio_util::task::TaskTracker;
 use wire::channel::{ChannelFault, Limits, ResetKey, ServerEndpoint};
-use wire::privsep::{self, Configuration, FromBroker, Packet, ToBroker};
+use wire::privsep::{self, Configuration, FromBroker, Packet, RedactRules, ToBroker};
 
 use calls::{Calls, Scratch};
 use channels::Channels;
@@ -45,7 +45,7 @@ use sandbox::{Confinement, confine};
 use shares::Shares;
 use strangers::Strangers;
 
-use crate::redact::Rules;
+use crate::redact::Known;
 
 /// Before a seat is given, one stream: what a stranger sends is held for as long as they may be slow.
 const STRANGERS_CALLS: u32 = 0;
@@ -143,7 +143,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let monitor = Monitor::new(socket).map_err(Failure::Socket)?;
     monitor.say(&FromBroker::Ready { landlock, seccomp });
-    let rules = Rules::built_in().map_err(Failure::Rules)?;
+    let rules = Known::built_in().map_err(Failure::Rules)?;
     let broker = Broker::new(monitor, rules, &configuration)?;
     let dialer = Dialer::new(trust, DIAL_LIMIT);
     broker.keep_legs(&configuration.relays, &dialer, LegKey::from_seed(configuration.leg_key));
@@ -172,7 +172,7 @@ struct Shared {
     calls: Mutex<Calls>,
     scratch: Mutex<Scratch>,
     /// What secrets look like.
-    rules: Arc<Rules>,
+    rules: Mutex<Known>,
     strangers: Strangers,
     bounds: Bounds,
     tasks: TaskTracker,
@@ -197,7 +197,7 @@ impl std::ops::Deref for Broker {
 impl Broker {
     fn new(
         monitor: Monitor,
-        rules: Rules,
+        rules: Known,
         configuration: &Configuration,
     ) -> Result<Self, ChannelFault> {
         let reset = ResetKey::from_seed(configuration.reset_key);
@@ -210,7 +210,7 @@ impl Broker {
             channels: Mutex::default(),
             calls: Mutex::default(),
             scratch: Mutex::default(),
-            rules: Arc::new(rules),
+            rules: Mutex::new(rules),
             strangers: Strangers::default(),
             bounds: Bounds {
                 calls_in_flight: configuration.calls_in_flight,
@@ -231,6 +231,12 @@ impl Broker {
         Ok(())
     }
 
+    fn learn(&self, rules: &RedactRules) {
+        if let Err(fault) = lock(&self.rules).learn(rules) {
+            tracing::error!(%fault, "the catalog's redaction rules cannot be used; what they are for is not passed on");
+        }
+    }
+
     fn take(&self, Packet { message, descriptors }: Packet<ToBroker>) {
         match message {
             ToBroker::Configure(_) => tracing::error!("the monitor configures twice; ignored"),
@@ -243,8 +249,13 @@ impl Broker {
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { channel, update } => self.update(channel, *update),
+            ToBroker::Rules(rules) => self.learn(&rules),
             ToBroker::Started { call, output_max, redact, input } => {
-                lock(&self.calls).started(call, descriptors, (output_max, redact), input);
+                let Some(rules) = lock(&self.rules).chosen(&redact) else {
+                    // What cannot be looked through is not passed on.
+                    return tracing::error!("the monitor names rules that it has not told");
+                };
+                lock(&self.calls).started(call, descriptors, (output_max, rules), input);
             }
             ToBroker::Pending { call, request } => lock(&self.calls).pending(call, request),
             ToBroker::Refused { call, refusal } => lock(&self.calls).refused(call, refusal),

@@ -5,6 +5,7 @@ mod check;
 mod draft;
 mod fault;
 mod limits;
+mod literals;
 mod load;
 mod places;
 mod quantity;

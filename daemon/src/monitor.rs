@@ -45,7 +45,7 @@ use std::time::Duration;
 use nix::sys::signalfd::SignalFd;
 use policy::{Policy, ShareId};
 use wire::channel::ResetKey;
-use wire::privsep::{ChannelId, Configuration, RelaySetting, ToBroker};
+use wire::privsep::{ChannelId, Configuration, RedactRules, RelaySetting, ToBroker};
 
 pub use start::main;
 
@@ -66,6 +66,8 @@ struct Monitor {
     config: Config,
     config_warnings: Vec<String>,
     policy: Policy,
+    /// What else is a secret in output, as the broker is told.
+    redact: RedactRules,
     contacts: contacts::Contacts,
     own_contacts: contacts::OwnContacts,
     identity: identity::Identity,
@@ -161,6 +163,12 @@ impl Monitor {
             tracing::error!(%fault, "the broker cannot be started");
             self.broker.postpone(now.boot);
         }
+        self.tell_rules();
+    }
+
+    /// The broker hears of redaction rules before any call that names them.
+    fn tell_rules(&mut self) {
+        self.broker.send(&ToBroker::Rules(Box::new(self.redact.clone())), &[]);
     }
 
     /// A broker is up: it has to know every live share.

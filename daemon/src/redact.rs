@@ -3,7 +3,13 @@
 //! What is held back is at most the line that is being written, and of a long line its end. How long, is for whoever
 //! feeds a [`Redactor`] to say: after [`Redactor::flush`] nothing is held.
 
+mod built_in;
+mod entropy;
+mod form;
+mod literal;
 mod rules;
+mod secret;
+mod set;
 mod verdict;
 
 #[cfg(test)]
@@ -11,8 +17,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use rules::Rules;
-use rules::Secret;
+pub use literal::{Seal, VALUE_MAX, VALUE_MIN};
+pub use rules::{Known, Rules};
+use secret::Secret;
 
 /// How much of a line is looked at at once.
 const LINE_MAX: usize = 16 * 1024;
@@ -109,16 +116,20 @@ impl Redactor {
         if last.len() <= LINE_MAX {
             return lines;
         }
-        lines.saturating_add(self.pass(last, last.len().saturating_sub(SECRET_MAX), out))
+        let passed = self.pass(last, last.len().saturating_sub(SECRET_MAX), out);
+        // Its last byte is kept: whether a word begins after it depends on it.
+        let kept = passed.min(1);
+        self.passed = self.passed.saturating_add(kept);
+        lines.saturating_add(passed.saturating_sub(kept))
     }
 
     /// Looks at all of `bytes`, and passes on the first `end` of them, or fewer where a secret lies across. How many.
     fn pass(&mut self, bytes: &[u8], end: usize, out: &mut Vec<u8>) -> usize {
         let (secrets, going) = self.find(bytes);
         let across = secrets.iter().find(|secret| secret.word < end && end < secret.to);
-        // One that fills all that is looked at is masked as it comes.
+        // One that fills all that is looked at, but for the byte before it, is masked as it comes.
         let end =
-            across.map_or(end, |secret| if secret.word == 0 { secret.to } else { secret.word });
+            across.map_or(end, |secret| if secret.word <= 1 { secret.to } else { secret.word });
         let is_all = end == bytes.len();
         self.replace(bytes.get(..end).unwrap_or_default(), &secrets, out);
         self.going = going.filter(|_| is_all);
@@ -132,8 +143,8 @@ impl Redactor {
         let mut secrets = Vec::new();
         let at = match self.going {
             None => 0,
-            Some(Going::Key(_)) => rules::block_end(bytes),
-            Some(Going::Token) => rules::token_end(bytes, 0),
+            Some(Going::Key(_)) => built_in::block_end(bytes),
+            Some(Going::Token) => secret::token_end(bytes, 0),
         };
         if let Some(going) = self.going {
             secrets.push(Secret { word: 0, from: 0, to: at, label: None });
@@ -160,7 +171,7 @@ impl Redactor {
         for secret in secrets.iter().filter(meant) {
             out.extend_from_slice(bytes.get(at..secret.from).unwrap_or_default());
             let goes_on = secret.from < begin && self.masked_last;
-            if let Some(label) = secret.label.filter(|_| !goes_on) {
+            if let Some(label) = secret.label.as_ref().filter(|_| !goes_on) {
                 out.extend_from_slice(b"[redacted:");
                 out.extend_from_slice(label.as_bytes());
                 out.push(b']');

@@ -361,7 +361,10 @@ fn expect(stat: &Stat, wanted: FileType, wrong: Wrong) -> Result<(), Wrong> {
 }
 
 fn read(file: File, path: &Path, cap: u64) -> Result<Zeroizing<Vec<u8>>, StrictFault> {
-    let mut bytes = Zeroizing::new(Vec::new());
+    // As much at once as there is: a buffer that grows leaves copies of secrets behind.
+    let length = file.metadata().map_or(0, |stat| stat.len()).min(cap);
+    let room = usize::try_from(length).unwrap_or_default().saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| Wrong::Io(error).at(path))?;
     if bytes.len() as u64 > cap { Err(Wrong::TooLarge { cap }.at(path)) } else { Ok(bytes) }
 }

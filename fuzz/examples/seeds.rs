@@ -44,6 +44,7 @@ fn main() {
     relays();
     passports();
     logs();
+    output();
 }
 
 fn write(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
@@ -402,4 +403,18 @@ fn logs() {
         "bad-edited",
         String::from_utf8_lossy(log).replace("SIGTERM", "SIGKILL").as_bytes(),
     );
+}
+
+/// The first byte says in pieces of which size it comes.
+fn output() {
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n-----END PRIVATE KEY-----\n";
+    write("redaction", "good-token", format!("\u{5}clone with {token}, then build\n"));
+    write("redaction", "good-key", format!("\u{7}a\n{key}b\n"));
+    write("redaction", "good-password", "\u{3}DB_PASSWORD=hunter2 DB_HOST=db\n");
+    write("redaction", "good-value", "\u{2}said correct horse battery, xhunter22x\n");
+    write("redaction", "good-form", "\u{9}corp-key-16C7e42F292c6912E7710c id=123456\nticket 12345678\n");
+    write("redaction", "good-drawn", "\u{8}value Zk3vQ9xTb7LmR2pWc8Ys1Hd4\n");
+    write("redaction", "bad-prose", "\u{4}password authentication failed for user; id=12345\n");
+    write("redaction", "bad-digest", "\u{6}commit 16c7e42f292c6912e7710c838347ae178b4a0c1d\n");
 }

@@ -6,6 +6,7 @@ mod blind;
 mod files;
 mod handles;
 mod messages;
+mod output;
 
 // Coverage reports to the fuzzer's runtime, in the tests of the seeds too.
 use libfuzzer_sys as _;
@@ -14,11 +15,12 @@ pub use blind::{deployment_token, relay_address, relay_control, relay_datagram};
 pub use files::{audit_log, expectation_text, narrow_text, passport, policy_text, request_text};
 pub use handles::{fingerprint_claim, handle_contents, handle_text, identity_text, recipient_key};
 pub use messages::{broker_socket, frames, owner_socket, statements};
+pub use output::redaction;
 
 /// A parser: whether it accepts the bytes.
 
 /// All of them, by the name of their target.
-pub const PARSERS: [(&str, fn(&[u8]) -> bool); 19] = [
+pub const PARSERS: [(&str, fn(&[u8]) -> bool); 20] = [
     ("audit_log", audit_log),
     ("broker_socket", broker_socket),
     ("deployment_token", deployment_token),
@@ -33,6 +35,7 @@ pub const PARSERS: [(&str, fn(&[u8]) -> bool); 19] = [
     ("passport", passport),
     ("policy_text", policy_text),
     ("recipient_key", recipient_key),
+    ("redaction", redaction),
     ("relay_address", relay_address),
     ("relay_control", relay_control),
     ("relay_datagram", relay_datagram),

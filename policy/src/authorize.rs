@@ -255,7 +255,7 @@ impl<'a> Judgement<'a> {
     /// Of exactly what will run: another value, command, containment, input or owner is another digest.
     fn each(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let argv = verb.command(&call.arguments);
-        let takes = format!("{:?}", (&verb.parameters, verb.redact));
+        let takes = format!("{:?}", (&verb.parameters, &verb.redact));
         let manner = verb.run.manner(&call.arguments);
         let run = (argv, manner, takes, &self.standing.owner);
         digest("openscope consent to a call v1", &(call, run))
@@ -264,7 +264,7 @@ impl<'a> Judgement<'a> {
     /// Of all that the share lets this verb do, and of how it is done.
     fn once(&self, Admitted { call, verb }: &Admitted) -> [u8; 32] {
         let scope: Vec<&Capability> = self.standing.scope.of(&call.verb).collect();
-        let done = format!("{:?}", (&verb.run, &verb.parameters, verb.redact));
+        let done = format!("{:?}", (&verb.run, &verb.parameters, &verb.redact));
         let run = (done, &self.standing.owner);
         digest("openscope consent to a verb v1", &(scope, run))
     }

@@ -31,6 +31,7 @@ mod pattern;
 mod policy;
 mod port;
 mod principal;
+mod redact;
 mod refusal;
 mod rehearsal;
 mod request;
@@ -70,8 +71,8 @@ pub use kind::Kind;
 pub use lint::{Finding, Level, lint};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
-    AgentName, Alias, DaemonName, NameFault, ParameterName, RequestId, SeatId, ShareId, TargetName,
-    VerbName,
+    AgentName, Alias, DaemonName, Mark, NameFault, ParameterName, RedactName, RequestId, SeatId,
+    ShareId, TargetName, VerbName,
 };
 pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
@@ -80,6 +81,7 @@ pub use pattern::{Anchored, MAX_PATTERN_BYTES, PatternFault};
 pub use policy::Policy;
 pub use port::{Port, TcpTarget};
 pub use principal::{Groups, Principal, Recipient, Subject};
+pub use redact::{MAX_SECRET_PATTERN_BYTES, Redact, RedactSet, SecretPattern, SecretPatternFault};
 pub use refusal::{ParameterProblem, PublicRefusal, Reason, Refusal};
 pub use rehearsal::{Answer, Rehearsal, Verdict};
 pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, RequestProblem};

@@ -5,6 +5,7 @@ mod confinement;
 mod delegates;
 mod grants;
 mod programs;
+mod redact;
 mod services;
 mod targets;
 
@@ -90,6 +91,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     let mut findings = catalog::findings(policy);
     findings.extend(programs::findings(policy));
     findings.extend(confinement::findings(policy));
+    findings.extend(redact::findings(policy));
     findings.extend(targets::findings(policy));
     findings.extend(services::findings(policy));
     findings.extend(grants::findings(policy));

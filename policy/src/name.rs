@@ -112,6 +112,17 @@ name! {
     is_label
 }
 name! {
+    /// A set of redaction rules, at most 64 bytes.
+    RedactName, "a name of redaction rules",
+    "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes",
+    is_label
+}
+name! {
+    /// What the mark in a secret's place says that it was, at most 64 bytes.
+    Mark, "a label for marks", "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes",
+    is_label
+}
+name! {
     /// A contact's name. An owner's own contacts begin with `own/`, root's do not.
     Alias, "a contact alias",
     "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes, with at most one `own/` before it",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::delegation::{DelegateFault, Delegation, Proposal};
 use crate::name::{AgentName, VerbName};
 use crate::principal::{Principal, Subject};
+use crate::redact::RedactSet;
 use crate::rule::{Grant, RuleSite};
 use crate::rulebook::{PrincipalFault, Rulebook};
 use crate::scope::{Capability, Scope};
@@ -21,21 +22,30 @@ pub struct Policy {
     rulebook: Arc<Rulebook>,
     /// Where each verb is declared.
     sites: Arc<BTreeMap<VerbName, RuleSite>>,
+    /// Redaction rules, each set with the place that declares it.
+    redacts: Arc<Vec<(Arc<RedactSet>, RuleSite)>>,
 }
 
 impl Policy {
     pub(crate) fn new(
         catalog: Catalog,
         sites: BTreeMap<VerbName, RuleSite>,
+        redacts: Vec<(Arc<RedactSet>, RuleSite)>,
         rulebook: Rulebook,
     ) -> Self {
-        Self { catalog: Arc::new(catalog), rulebook: Arc::new(rulebook), sites: Arc::new(sites) }
+        let (catalog, rulebook) = (Arc::new(catalog), Arc::new(rulebook));
+        Self { catalog, rulebook, sites: Arc::new(sites), redacts: Arc::new(redacts) }
     }
 
     /// All verbs that exist.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Every set of redaction rules that the catalog declares, by name, and where.
+    pub fn redact_sets(&self) -> impl Iterator<Item = (&Arc<RedactSet>, &RuleSite)> {
+        self.redacts.iter().map(|(set, site)| (set, site))
     }
 
     /// Every host that some verb reaches by ssh, or goes through; the same one may come more than once.

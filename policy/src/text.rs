@@ -8,6 +8,7 @@ mod expectations;
 mod input;
 mod limits;
 mod network;
+mod redact;
 mod requests;
 mod rules;
 mod scopes;
@@ -68,5 +69,5 @@ pub fn load(verbs: &[Source], rules: &[Source]) -> Result<Policy, Vec<TextFault>
     let sites = catalog.verbs.values().map(|one| (one.verb.name.clone(), one.site.clone()));
     let sites = sites.collect();
     let verbs = catalog.verbs.into_values().map(|one| one.verb).collect();
-    Ok(Policy::new(verbs, sites, rulebook))
+    Ok(Policy::new(verbs, sites, catalog.redacts, rulebook))
 }

@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName};
 use crate::port::Port;
+use crate::redact::Redact;
 use crate::refusal::ParameterProblem;
 use crate::ssh::Ssh;
 use crate::template::Template;
@@ -275,8 +276,8 @@ pub struct Verb {
     pub timeout: Option<Duration>,
     /// How many bytes it may write; the daemon's own limit otherwise.
     pub output_max: Option<u64>,
-    /// Whether the secrets in what it writes are masked.
-    pub redact: bool,
+    /// By which rules the secrets in what it writes are masked; by none, they are not.
+    pub redact: Vec<Redact>,
 }
 
 impl Verb {

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use policy::{Input, RequestId, SeatId, ShareId};
+use policy::{Input, Mark, Redact, RedactName, RequestId, SeatId, ShareId};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -73,6 +73,8 @@ pub enum ToBroker {
         /// How it stands.
         update: Box<Update>,
     },
+    /// What else is a secret, for the calls that start from here on; in place of what was said before.
+    Rules(Box<RedactRules>),
     /// The call runs; its stdout and stderr ride along, and after them its stdin, if it has one. Of one that has a
     /// terminal it is that alone, to read and to write.
     Started {
@@ -80,8 +82,8 @@ pub enum ToBroker {
         call: CallRef,
         /// Bytes of both streams that may be passed on; more is [`FromBroker::Overflow`].
         output_max: u64,
-        /// Whether the secrets in it are masked.
-        redact: bool,
+        /// By which rules the secrets in it are masked; by none, they are not.
+        redact: Vec<RedactBy>,
         /// What the holder may give it.
         input: Input,
     },
@@ -190,6 +192,90 @@ pub struct SeatAdmission {
     /// The public key by which its legs meet.
     #[serde(with = "serde_bytes")]
     pub rendezvous: [u8; 32],
+}
+
+/// Rules by which secrets are found, by name.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum RedactBy {
+    /// The built-in ones.
+    Default,
+    /// Words that look drawn.
+    Entropy,
+    /// A set of [`RedactRules`].
+    Own(RedactName),
+}
+
+impl From<&Redact> for RedactBy {
+    fn from(redact: &Redact) -> Self {
+        match redact {
+            Redact::Default => Self::Default,
+            Redact::Entropy => Self::Entropy,
+            Redact::Own(set) => Self::Own(set.name.clone()),
+        }
+    }
+}
+
+/// The redaction rules of a catalog, once for each policy. Policy bounds how many there are, so that they fit a packet.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedactRules {
+    /// By what values are sealed: drawn when they were read.
+    #[serde(with = "serde_bytes")]
+    pub key: [u8; 32],
+    /// How many bits of a product tell apart how values begin.
+    pub slot_bits: u8,
+    /// The sets.
+    pub sets: Vec<RedactSetRules>,
+}
+
+impl std::fmt::Debug for RedactRules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedactRules").field("sets", &self.sets).finish_non_exhaustive()
+    }
+}
+
+/// One set of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedactSetRules {
+    /// What [`RedactBy`] calls it.
+    pub name: RedactName,
+    /// What its marks say.
+    pub label: Mark,
+    /// Forms of secrets.
+    pub forms: Vec<RedactForm>,
+    /// Values, none of them in clear.
+    pub literals: Vec<SealedLiteral>,
+}
+
+/// A form of secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedactForm {
+    /// [`policy::SecretPattern::form`].
+    pub form: String,
+    /// The least length of a match.
+    pub least: u16,
+}
+
+/// A value that only root knows, as whoever looks for it is told of it: enough to tell that it is there, and not what
+/// it is.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedLiteral {
+    /// How long it is.
+    pub length: u16,
+    /// A few bits of the product of its first eight bytes and a number drawn from the key.
+    pub slot: u32,
+    /// The beginning of SHA-256 over the key and all of it.
+    #[serde(with = "serde_bytes")]
+    pub tag: [u8; 16],
+}
+
+impl std::fmt::Debug for SealedLiteral {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedLiteral").finish_non_exhaustive()
+    }
 }
 
 /// What the broker reports.
@@ -422,7 +508,12 @@ mod tests {
 
     fn started() -> ToBroker {
         let input = Input::Stdin(Stdin { content: Content::Text, max: 9 });
-        ToBroker::Started { call: CallRef(7), output_max: 64, redact: true, input }
+        ToBroker::Started {
+            call: CallRef(7),
+            output_max: 64,
+            redact: vec![RedactBy::Default],
+            input,
+        }
     }
 
     #[test]
@@ -478,6 +569,31 @@ mod tests {
             seats: Vec::new(),
         };
         assert!(!format!("{admission:?}").contains("90"));
+        let sealed = SealedLiteral { length: 90, slot: 90, tag: [90; 16] };
+        let set = RedactSetRules {
+            name: "a".parse().unwrap(),
+            label: "b".parse().unwrap(),
+            forms: Vec::new(),
+            literals: vec![sealed],
+        };
+        let rules = RedactRules { key: [90; 32], slot_bits: 10, sets: vec![set] };
+        assert!(!format!("{rules:?}").contains("90"));
+    }
+
+    #[test]
+    fn as_many_rules_as_a_catalog_may_have_fit_a_packet() {
+        let form = RedactForm { form: "x".repeat(2048), least: 1024 };
+        let sealed = SealedLiteral { length: 1024, slot: u32::MAX, tag: [255; 16] };
+        let set = |forms, literals| RedactSetRules {
+            name: "n".repeat(64).parse().unwrap(),
+            label: "l".repeat(64).parse().unwrap(),
+            forms: vec![form.clone(); forms],
+            literals: vec![sealed; literals],
+        };
+        let mut sets = vec![set(2, 16); 16];
+        sets.push(set(0, 0));
+        let rules = RedactRules { key: [255; 32], slot_bits: 18, sets };
+        encode(&ToBroker::Rules(Box::new(rules))).unwrap();
     }
 
     proptest! {

@@ -27,6 +27,7 @@ use super::Broker;
 use super::channels::Channel;
 use super::farewell::{PeerFault, close, read_frame};
 use super::lock::lock;
+use crate::redact::Rules;
 use holder::Holder;
 pub(super) use pipe::Scratch;
 use pump::Pump;
@@ -40,7 +41,7 @@ const ORDERS_MAX: usize = 16;
 /// What is to happen to one call.
 enum Order {
     /// It runs, and this is where it writes, and what it reads from.
-    Started { streams: Streams, output_max: u64, redact: bool },
+    Started { streams: Streams, output_max: u64, rules: Option<Arc<Rules>> },
     /// A word on it that is not the last.
     Say(Vec<u8>),
     /// Nothing of it is left.
@@ -80,7 +81,7 @@ impl Calls {
         &self,
         call: CallRef,
         descriptors: Vec<OwnedFd>,
-        (output_max, redact): (u64, bool),
+        (output_max, rules): (u64, Option<Arc<Rules>>),
         takes: Takes,
     ) {
         let mut ends = descriptors.into_iter();
@@ -91,7 +92,7 @@ impl Calls {
             }
             _ => return tracing::error!("the monitor started a call without its pipes"),
         };
-        self.order(call, Order::Started { streams, output_max, redact });
+        self.order(call, Order::Started { streams, output_max, rules });
     }
 
     /// No process of the call is left.

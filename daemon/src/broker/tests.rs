@@ -9,6 +9,7 @@ mod guest;
 mod joining;
 mod legs;
 mod monitor;
+mod redacting;
 mod relay;
 mod sandbox;
 mod terminal;

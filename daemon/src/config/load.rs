@@ -8,9 +8,10 @@ use policy::{Identity, NetworkAccess, Policy, Run, Source, SshTarget, Verb};
 use relay::protocol::DeploymentToken;
 use rustix::thread::CapabilitySet;
 use sha2::{Digest, Sha256};
+use wire::privsep::RedactRules;
 
 use super::written::{Written, WrittenRelay};
-use super::{Config, ConfigFault, Kill, Mode, Places, RelayEntry, parse};
+use super::{Config, ConfigFault, Kill, Mode, Places, RelayEntry, literals, parse};
 use crate::monitor::contacts::Contacts;
 use crate::strict::{Above, Judge};
 
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub config: Config,
     /// `targets.d`, `verbs.d` and `policy.d`.
     pub policy: Policy,
+    /// The catalog's redaction rules; values of files are sealed.
+    pub redact: RedactRules,
     /// `contacts.toml`.
     pub contacts: Contacts,
     /// The files, in the order that they were read.
@@ -57,10 +60,11 @@ pub fn load(path: &Path, asked: Option<Mode>) -> Result<Loaded, Vec<ConfigFault>
     if let (Some(config), Some(policy)) = (&config, &policy) {
         reading.held_keys(config.mode, policy);
     }
-    match (config, policy, contacts) {
-        (Some(config), Some(policy), Some(contacts)) if reading.faults.is_empty() => {
-            let digest = reading.digest.finalize().into();
-            Ok(Loaded { config, policy, contacts, files: reading.files, digest, warnings })
+    let redact = policy.as_ref().and_then(|policy| reading.literals(policy));
+    match (config, policy, redact, contacts) {
+        (Some(config), Some(policy), Some(redact), Some(contacts)) if reading.faults.is_empty() => {
+            let (digest, files) = (reading.digest.finalize().into(), reading.files);
+            Ok(Loaded { config, policy, redact, contacts, files, digest, warnings })
         }
         _ => Err(reading.faults),
     }
@@ -214,6 +218,14 @@ impl Reading {
             };
             self.kept(judged);
         }
+    }
+
+    /// Values that are secrets. They are no part of the digest, by which a short one could be guessed.
+    fn literals(&mut self, policy: &Policy) -> Option<RedactRules> {
+        let read = literals::read(&self.judge, &self.directory, policy);
+        let (rules, files) = read.map_err(|faults| self.faults.extend(faults)).ok()?;
+        self.files.extend(files);
+        Some(rules)
     }
 
     fn text(&mut self, path: &Path) -> Option<String> {

@@ -1,3 +1,5 @@
+mod literals;
+
 use super::*;
 use crate::strict::trusted_directory;
 use policy::{Groups, Principal, Proposal, Recipient, Request, Scope, Subject, Timestamp};

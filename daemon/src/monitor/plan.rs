@@ -189,7 +189,7 @@ impl Monitor {
         let catalog = self.policy.catalog();
         let runs = scope.verbs().into_iter().filter_map(|verb| catalog.verb(verb));
         let runs: Vec<String> =
-            runs.map(|verb| format!("{:?}", (&verb.run, &verb.parameters, verb.redact))).collect();
+            runs.map(|verb| format!("{:?}", (&verb.run, &verb.parameters, &verb.redact))).collect();
         // What policy's lines are called may change; what they say of this share is in the rest.
         let bare = PlanView { hash: String::new(), basis: String::new(), ..plan.clone() };
         digest("openscope plan v1", &(bare, scope, runs))

@@ -53,7 +53,7 @@ impl Monitor {
     }
 
     fn adopt(&mut self, loaded: Loaded, by: Option<Who>, now: Instants) -> String {
-        let Loaded { config, policy, contacts, digest, warnings, .. } = loaded;
+        let Loaded { config, policy, redact, contacts, digest, warnings, .. } = loaded;
         let relays = |config: &Config| -> Vec<(String, String)> {
             let of = |relay: &RelayEntry| (relay.address.to_string(), relay.token.to_string());
             config.relays.iter().map(of).collect()
@@ -66,6 +66,8 @@ impl Monitor {
         self.config.limits = config.limits;
         self.config.admin_group = config.admin_group;
         self.policy = policy;
+        self.redact = redact;
+        self.tell_rules();
         self.contacts = contacts;
         self.config_warnings = warnings;
         let verbs = self.policy.catalog().verbs().count();

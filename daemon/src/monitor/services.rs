@@ -92,7 +92,7 @@ impl Monitor {
             How::Http(http) => {
                 let request = http.request(&call.arguments);
                 let head = if request.is_reflected { head } else { Vec::new() };
-                Asked::Request { request, head, is_masked: verb.redact }
+                Asked::Request { request, head, is_masked: !verb.redact.is_empty() }
             }
             How::Tcp(_) | How::Exec(_) | How::Ssh(_) => Asked::Connection,
         };

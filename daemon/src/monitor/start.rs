@@ -87,7 +87,7 @@ fn start() -> Result<Monitor, StartFault> {
     );
     let config_path = arguments.path();
     let loaded = config::load(&config_path, arguments.mode()).map_err(|faults| all(&faults))?;
-    let Loaded { config, policy, contacts, warnings, .. } = loaded;
+    let Loaded { config, policy, redact, contacts, warnings, .. } = loaded;
     config
         .mode
         .fits(rustix::process::geteuid().as_raw())
@@ -132,6 +132,7 @@ fn start() -> Result<Monitor, StartFault> {
         config,
         config_warnings: warnings,
         policy,
+        redact,
         contacts,
         own_contacts,
         identity,

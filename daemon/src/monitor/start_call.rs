@@ -8,7 +8,7 @@ use std::sync::Arc;
 use policy::{Admitted, Call, Consent, Exec, Input, Passport, Permit, Run as How, Timestamp, Verb};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
-use wire::privsep::{CallRef, ChannelId, ToBroker};
+use wire::privsep::{CallRef, ChannelId, RedactBy, ToBroker};
 use wire::terminal::Terminal;
 
 use super::Monitor;
@@ -88,7 +88,7 @@ impl Monitor {
         let goes_with = (head, terminal.unwrap_or_default());
         match self.spawn((at, run), account, &admitted, goes_with) {
             Ok((work, remote, ends)) => {
-                let redact = admitted.verb.redact;
+                let redact = admitted.verb.redact.iter().map(RedactBy::from).collect();
                 let input = admitted.verb.input_for(&admitted.call.arguments);
                 let started = ToBroker::Started { call: to, output_max, redact, input };
                 self.broker.send(&started, &ends.descriptors());

@@ -1,3 +1,5 @@
+mod catalog;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -16,7 +18,11 @@ fn redacted(text: &str) -> String {
 }
 
 fn in_pieces(text: &[u8], cuts: &[usize]) -> String {
-    let (mut redactor, mut out, mut rest) = (redactor(), Vec::new(), text);
+    in_pieces_by(&RULES, text, cuts)
+}
+
+fn in_pieces_by(rules: &Arc<Rules>, text: &[u8], cuts: &[usize]) -> String {
+    let (mut redactor, mut out, mut rest) = (Redactor::new(Arc::clone(rules)), Vec::new(), text);
     for cut in cuts {
         let (piece, after) = rest.split_at((*cut).min(rest.len()));
         redactor.push(piece, &mut out);

@@ -66,7 +66,7 @@ fn looks_drawn(value: &[u8]) -> bool {
 }
 
 /// Shannon's, of the bytes, in bits.
-fn entropy(value: &[u8]) -> f64 {
+pub(super) fn entropy(value: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     for byte in value {
         if let Some(count) = counts.get_mut(usize::from(*byte)) {

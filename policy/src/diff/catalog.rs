@@ -67,7 +67,11 @@ fn differences(old: &Verb, new: &Verb) -> Option<String> {
         (old.output_max != new.output_max).then(|| "another bound on its output".to_owned()),
     );
     told.extend((old.redact != new.redact).then(|| {
-        let now = if new.redact { "masked" } else { "no longer masked" };
+        let now = match (old.redact.is_empty(), new.redact.is_empty()) {
+            (true, false) => "masked",
+            (_, true) => "no longer masked",
+            (false, false) => "masked by other rules",
+        };
         format!("secrets in its output are {now}")
     }));
     let names: BTreeSet<_> = old.parameters.keys().chain(new.parameters.keys()).collect();

@@ -29,5 +29,5 @@ fn unfiltered(verb: &Verb, site: &RuleSite) -> Option<Finding> {
 fn unmasked(verb: &Verb, site: &RuleSite) -> Option<Finding> {
     let sentence = format!("secrets in what `{}` prints are not masked", verb.name);
     let advice = "leave `redact = []` to verbs whose output is not text, or is known to the byte";
-    (!verb.redact).then(|| Finding::note("unmasked", site, sentence, advice))
+    verb.redact.is_empty().then(|| Finding::note("unmasked", site, sentence, advice))
 }

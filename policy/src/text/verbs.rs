@@ -1,8 +1,10 @@
 //! `verbs.d`: what exists and how it runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::document::{Entry, Node, Page, Table};
+use super::redact::{self, Redacts};
 use super::targets::{self, Targets};
 use super::{
     Source, TextFault, confinement, environment, input, limits, network, requests, ssh, units,
@@ -12,6 +14,7 @@ use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{ParameterName, VerbName, shown};
 use crate::nearest::nearest;
+use crate::redact::RedactSet;
 use crate::rule::RuleSite;
 use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
@@ -19,10 +22,14 @@ use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 /// The ways in which a verb can be done.
 const EXECUTORS: [&str; 4] = ["exec", "ssh", "http", "forward"];
 
+/// What verbs refer to.
+type Known<'k> = (&'k Targets, &'k Redacts);
+
 /// Every verb with the place that declares it.
 #[derive(Default)]
 pub(super) struct Declared {
     pub(super) verbs: BTreeMap<VerbName, DeclaredVerb>,
+    pub(super) redacts: Vec<(Arc<RedactSet>, RuleSite)>,
 }
 
 pub(super) struct DeclaredVerb {
@@ -42,34 +49,37 @@ pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
     }
     let (targets, wrong) = targets::read(&pages);
     faults.extend(wrong);
+    let (redacts, wrong) = redact::read(&pages);
+    faults.extend(wrong);
     for file in pages.iter().filter_map(Page::root) {
-        declared.add(file, &targets, &mut faults);
+        declared.add(file, (&targets, &redacts), &mut faults);
     }
+    declared.redacts = redacts.into_sets();
     if faults.is_empty() { Ok(declared) } else { Err(faults) }
 }
 
 impl Declared {
-    fn add(&mut self, file: Table<'_>, targets: &Targets, faults: &mut Vec<TextFault>) {
+    fn add(&mut self, file: Table<'_>, known: Known<'_>, faults: &mut Vec<TextFault>) {
         let verbs = file
-            .only(&["verb", "ssh", "http", "tcp"])
+            .only(&["verb", "ssh", "http", "tcp", "redact"])
             .and_then(|()| file.get("verb").map(Node::table).transpose());
         match verbs {
             Err(fault) => faults.push(fault),
             Ok(verbs) => {
                 for entry in verbs.into_iter().flat_map(Table::entries) {
-                    self.add_one(entry, targets).unwrap_or_else(|fault| faults.push(fault));
+                    self.add_one(entry, known).unwrap_or_else(|fault| faults.push(fault));
                 }
             }
         }
     }
 
-    fn add_one(&mut self, entry: Entry<'_>, targets: &Targets) -> Result<(), TextFault> {
+    fn add_one(&mut self, entry: Entry<'_>, known: Known<'_>) -> Result<(), TextFault> {
         let name: VerbName = named(entry)?;
         if let Some(before) = self.verbs.get(&name) {
             let message = format!("`{name}` is already declared in {}", before.source);
             return Err(entry.place.fault(message));
         }
-        let verb = verb(name.clone(), entry.node.table()?, targets)?;
+        let verb = verb(name.clone(), entry.node.table()?, known)?;
         let (source, site) = (entry.place.source.name.clone(), entry.place.site());
         self.verbs.insert(name, DeclaredVerb { verb, source, site });
         Ok(())
@@ -83,7 +93,11 @@ pub(super) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
     entry.key.parse().map_err(|fault: T::Err| entry.place.fault(fault.to_string()))
 }
 
-fn verb(name: VerbName, table: Table<'_>, targets: &Targets) -> Result<Verb, TextFault> {
+fn verb(
+    name: VerbName,
+    table: Table<'_>,
+    (targets, redacts): Known<'_>,
+) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
     let declared = parameters(table)?;
     let run = run(table, &declared, targets)?;
@@ -97,7 +111,7 @@ fn verb(name: VerbName, table: Table<'_>, targets: &Targets) -> Result<Verb, Tex
         run,
         timeout: table.get("timeout").map(units::duration).transpose()?,
         output_max: output_max(table)?,
-        redact: redact(table)?,
+        redact: redacts.chosen(table)?,
     })
 }
 
@@ -129,20 +143,6 @@ fn output_max(table: Table<'_>) -> Result<Option<u64>, TextFault> {
     let output = output.table()?;
     output.only(&["max", "redact"])?;
     output.get("max").map(units::size).transpose()
-}
-
-/// The rules that mask secrets; an empty list is none.
-fn redact(table: Table<'_>) -> Result<bool, TextFault> {
-    let output = table.get("output").map(Node::table).transpose()?;
-    let Some(rules) = output.and_then(|output| output.get("redact")) else { return Ok(true) };
-    let named = rules.array()?;
-    for rule in &named {
-        match rule.string()? {
-            "default" => {}
-            other => return Err(one_word(*rule, "set of rules", other, &["default"])),
-        }
-    }
-    Ok(!named.is_empty())
 }
 
 fn parameters(table: Table<'_>) -> Result<BTreeMap<ParameterName, Parameter>, TextFault> {

@@ -31,6 +31,8 @@ mod passport;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod redact;
+#[cfg(test)]
 mod selectors;
 #[cfg(test)]
 mod services;

@@ -225,7 +225,7 @@ fn a_verb_says_all_that_it_must() {
         ),
         (
             verb("run = { exec = { argv = [\"/bin/true\"] } }\noutput = { redact = [\"defalt\"] }"),
-            "`defalt` is no set of rules: known here: default",
+            "`defalt` is no set of redaction rules: known here: default, entropy",
         ),
     ] {
         let faults = verb_faults(&bad);
@@ -247,7 +247,7 @@ params = { x = { type = "int", min = 1, default = 0x10, summary = "how many" } }
     let policy = policy::load(&[source("verbs.d/x.toml", text)], &[]).unwrap();
     let verb = policy.catalog().verb(&"a.b".parse().unwrap()).unwrap();
     assert_eq!(verb.timeout, Some(std::time::Duration::from_secs(20)));
-    assert_eq!((verb.output_max, verb.redact), (Some(8 << 20), false));
+    assert_eq!((verb.output_max, verb.redact.len()), (Some(8 << 20), 0));
     let policy::Run::Exec(exec) = &verb.run else { panic!() };
     let arguments = crate::world::arguments([("x", policy::Value::Int(16))]);
     let texts = ["/bin/echo", "--{}", "16"].map(|text| policy::Element::Text(text.to_owned()));

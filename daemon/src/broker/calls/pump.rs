@@ -204,8 +204,8 @@ impl Pump {
 
     fn obey(&mut self, order: Order) -> Course {
         match order {
-            Order::Started { streams, output_max, redact } => {
-                let output = self.attach(streams, output_max, redact);
+            Order::Started { streams, output_max, rules } => {
+                let output = self.attach(streams, output_max, rules.as_ref());
                 self.start(output);
                 Course::On
             }

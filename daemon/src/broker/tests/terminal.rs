@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr};
 use verb::outcome;
 use wire::frame::{Farewell, Frame, STDIN_AHEAD, Taken};
-use wire::privsep::CallRef;
+use wire::privsep::{CallRef, RedactBy};
 use wire::terminal::{Terminal, WindowSize};
 
 /// A verb before its terminal, and the stream of its holder.
@@ -44,6 +44,7 @@ impl Monitor {
     fn start_terminal(&self, call: CallRef, redact: bool) -> std::fs::File {
         let (ours, theirs) = pair();
         let input = Input::Terminal;
+        let redact = if redact { vec![RedactBy::Default] } else { Vec::new() };
         let started = ToBroker::Started { call, output_max: 64 << 20, redact, input };
         self.say_with(&started, &[ours.as_fd()]);
         theirs.into()

@@ -7,7 +7,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use wire::frame::Frame;
-use wire::privsep::{CallRef, Given, ToBroker};
+use wire::privsep::{CallRef, Given, RedactBy, ToBroker};
 
 use super::monitor::{Monitor, a_signed};
 use super::soon;
@@ -25,10 +25,20 @@ impl Monitor {
     }
 
     pub(super) fn start_call(&self, call: CallRef, output_max: u64) -> Verb {
+        self.start_call_by(call, output_max, vec![RedactBy::Default])
+    }
+
+    /// Starts the call, whose output is looked through by these rules.
+    pub(super) fn start_call_by(
+        &self,
+        call: CallRef,
+        output_max: u64,
+        redact: Vec<RedactBy>,
+    ) -> Verb {
         let (stdout, stdout_end) = pipe();
         let (stderr, stderr_end) = pipe();
         let input = Input::Nothing;
-        let started = ToBroker::Started { call, output_max, redact: true, input };
+        let started = ToBroker::Started { call, output_max, redact, input };
         self.say_with(&started, &[stdout.as_fd(), stderr.as_fd()]);
         let sender = |end| Sender::from_owned_fd(end).unwrap();
         Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) }
@@ -45,7 +55,7 @@ impl Monitor {
         let (stderr, stderr_end) = pipe();
         let (stdin_end, stdin) = pipe();
         let input = Input::Stdin(Stdin { content, max });
-        let started = ToBroker::Started { call, output_max: 64 << 20, redact: false, input };
+        let started = ToBroker::Started { call, output_max: 64 << 20, redact: Vec::new(), input };
         self.say_with(&started, &[stdout.as_fd(), stderr.as_fd(), stdin.as_fd()]);
         let sender = |end| Sender::from_owned_fd(end).unwrap();
         let verb = Verb { stdout: sender(stdout_end), stderr: sender(stderr_end) };

@@ -15,6 +15,7 @@ use super::super::input::Input;
 use super::super::output::Output;
 use super::super::{Streams, line};
 use super::{Pump, Stage};
+use crate::redact::Rules;
 
 impl Pump {
     /// Takes what the verb reads and writes.
@@ -22,18 +23,17 @@ impl Pump {
         &mut self,
         streams: Streams,
         output_max: u64,
-        redact: bool,
+        rules: Option<&Arc<Rules>>,
     ) -> io::Result<Output> {
-        let rules = redact.then(|| Arc::clone(&self.broker.rules));
         match streams {
             Streams::Pipes { stdout, stderr, stdin } => {
                 self.listen(stdin);
-                Output::new(stdout, stderr, output_max, rules.as_ref())
+                Output::new(stdout, stderr, output_max, rules)
             }
             Streams::Terminal(terminal) => {
                 let (reader, writer) = line::terminal(terminal)?;
                 self.input = Some(Input::typed(writer));
-                Ok(Output::of_terminal(reader, output_max, rules.as_ref()))
+                Ok(Output::of_terminal(reader, output_max, rules))
             }
         }
     }

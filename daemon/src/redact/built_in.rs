@@ -1,0 +1,255 @@
+//! The built-in rules of what a secret looks like. Each has words that it begins with, so that most output is passed over at the speed
+//! of looking for words; an expression says how it goes on from there.
+
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
+use regex::bytes::Regex;
+
+use super::SECRET_MAX;
+use super::secret::{LONG, Secret, token_end};
+use super::verdict::{self, Kind};
+
+/// The label of a private key.
+const KEY: &str = "private-key";
+
+struct Rule {
+    label: Arc<str>,
+    kind: Kind,
+    /// From the word on. Its groups are the secret, whichever is there; without one all of it is.
+    form: Regex,
+}
+
+/// The built-in rules.
+pub(super) struct BuiltIn {
+    words: AhoCorasick,
+    /// For each word its rule.
+    of_words: Vec<usize>,
+    forms: Vec<Rule>,
+}
+
+/// Words, label, kind, and how it goes on.
+type Declared = (&'static [&'static str], &'static str, Kind, &'static str);
+
+const DECLARED: &[Declared] = &[
+    (&["akia", "asia"], "aws-access-key", Kind::Token, "(?-i:AKIA|ASIA)[0-9A-Z]{16}"),
+    (
+        &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"],
+        "github-token",
+        Kind::Token,
+        "gh[pousr]_[0-9A-Za-z]{36,255}",
+    ),
+    (&["github_pat_"], "github-token", Kind::Token, "github_pat_[0-9A-Za-z_]{22,255}"),
+    (&["glpat-"], "gitlab-token", Kind::Token, "glpat-[0-9A-Za-z_-]{20,255}"),
+    (
+        &["xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "xapp-"],
+        "slack-token",
+        Kind::Token,
+        "(?:xox[abprs]|xapp)-[0-9A-Za-z-]{10,255}",
+    ),
+    (
+        &["hooks.slack.com/services/"],
+        "slack-webhook",
+        Kind::Within,
+        "hooks\\.slack\\.com/services/([0-9A-Za-z/_-]{20,255})",
+    ),
+    (&["aiza"], "google-api-key", Kind::Token, "(?-i:AIza)[0-9A-Za-z_-]{35}"),
+    (&["ya29."], "google-token", Kind::Token, "ya29\\.[0-9A-Za-z_-]{20,2048}"),
+    (&["gocspx-"], "google-secret", Kind::Token, "(?-i:GOCSPX)-[0-9A-Za-z_-]{20,64}"),
+    (
+        &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
+        "stripe-key",
+        Kind::Token,
+        "(?:[sr]k_(?:live|test)|whsec)_[0-9A-Za-z]{16,255}",
+    ),
+    (&["sk-"], "api-key", Kind::Token, "(?-i:sk)-(?:[a-z]{2,8}[0-9]{0,2}-)*[0-9A-Za-z_-]{24,255}"),
+    (&["npm_"], "npm-token", Kind::Token, "npm_[0-9A-Za-z]{36}"),
+    (&["pypi-ag"], "pypi-token", Kind::Token, "(?-i:pypi-Ag)[0-9A-Za-z_-]{40,1024}"),
+    (&["dop_v1_", "doo_v1_"], "digitalocean-token", Kind::Token, "do[op]_v1_[0-9a-f]{64}"),
+    (&["hf_"], "huggingface-token", Kind::Token, "hf_[0-9A-Za-z]{30,255}"),
+    (&["sg."], "sendgrid-key", Kind::Token, "(?-i:SG)\\.[0-9A-Za-z_-]{22}\\.[0-9A-Za-z_-]{43}"),
+    (
+        &["shpat_", "shpss_", "shpca_"],
+        "shopify-token",
+        Kind::Token,
+        "shp(?:at|ss|ca)_[0-9A-Fa-f]{32}",
+    ),
+    (&["hvs.", "hvb."], "vault-token", Kind::Token, "hv[sb]\\.[0-9A-Za-z_-]{24,512}"),
+    (&["dapi"], "databricks-token", Kind::Token, "dapi[0-9a-f]{32}"),
+    (&["age-secret-key-1"], "age-key", Kind::Token, "AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    (&["osp1_"], "openscope-handle", Kind::Token, "osp1_[0-9A-Za-z_-]{200,4000}"),
+    (
+        &["eyj"],
+        "jwt",
+        Kind::Token,
+        "(?-i:eyJ)[0-9A-Za-z_-]{8,2048}\\.[0-9A-Za-z_-]{2,2048}(?:\\.[0-9A-Za-z_-]{0,2048}){1,3}",
+    ),
+    (
+        &["-----begin"],
+        KEY,
+        Kind::Within,
+        "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^\\n]*?(?:-----END [A-Z0-9 ]{0,40}-----|\\n|$)",
+    ),
+    (&["://"], "url-password", Kind::Password, "://[^\\s/:@\"'<>]{0,128}:([^\\s/@\"'<>]{1,256})@"),
+    (
+        &["authorization"],
+        "authorization",
+        Kind::Within,
+        "authorization[\"'\\\\]{0,4}[ \\t]{0,8}[:=][ \\t]{0,8}[\"'\\\\]{0,4}(?:(?:basic|bearer|token|negotiate|digest|apikey|aws4-hmac-sha256)[ \\t]{1,4})?([^\\s\"'\\\\][^\\r\\n\"'\\\\]{3,4000})",
+    ),
+    (
+        &["bearer"],
+        "bearer-token",
+        Kind::Named,
+        "bearer[ \\t]{1,4}([0-9A-Za-z._~+/-]{16,2048}={0,2})",
+    ),
+    (
+        &["cookie"],
+        "cookie",
+        Kind::Within,
+        "cookie2?[\"']?[ \\t]{0,4}:[ \\t]{0,4}[\"']?([^\\s\"'=;]{1,128}=[^\\r\\n\"']{3,4000})",
+    ),
+    (
+        &["--password", "--passwd", "--passphrase", "--token", "--secret", "--api-key"],
+        "password",
+        Kind::Password,
+        "--(?:password|passwd|passphrase|token|secret|api-key)(?:=|[ \\t]{1,4})(?:\"([^\"\\n]{1,1024})\"|'([^'\\n]{1,1024})'|([^\\s\"'-][^\\s\"']{3,1024}))",
+    ),
+    (&["password", "passwd", "passphrase", "pwd"], "password", Kind::Password, NAMED_PASSWORD),
+    (
+        &[
+            "secret",
+            "token",
+            "api_key",
+            "api-key",
+            "apikey",
+            "access_key",
+            "access-key",
+            "accesskey",
+            "private_key",
+            "privatekey",
+            "credential",
+            "auth_key",
+            "account_key",
+            "accountkey",
+            "sharedaccesskey",
+            "encryption_key",
+            "signing_key",
+            "session_key",
+        ],
+        "secret",
+        Kind::Named,
+        NAMED_SECRET,
+    ),
+];
+
+const NAMED_PASSWORD: &str = "(?:password|passwd|passphrase|pwd)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]{1,1024}?)\\\\{0,3}\"|'([^'\\n]{1,1024})'|([^\\s\"',;&)}\\]<>|\\\\]{4,1024}))";
+
+const NAMED_SECRET: &str = "(?:secret|token|api[_-]?key|access[_-]?key|private_?key|credential|auth_key|account_?key|sharedaccesskey|(?:encryption|signing|session)_key)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]{1,1024}?)\\\\{0,3}\"|'([^'\\n]{1,1024})'|([^\\s\"',;&)}\\]<>|\\\\]{8,1024}))";
+
+impl BuiltIn {
+    /// Compiles them. One that is none is a defect.
+    pub(super) fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let (mut words, mut rules, mut forms) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, (begins, label, kind, form)) in DECLARED.iter().enumerate() {
+            words.extend_from_slice(begins);
+            rules.extend(std::iter::repeat_n(position, begins.len()));
+            let form = Regex::new(&format!("^(?i-u)(?:{form})"))?;
+            forms.push(Rule { label: Arc::from(*label), kind: *kind, form });
+        }
+        let words = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words)?;
+        Ok(Self { words, of_words: rules, forms })
+    }
+
+    /// Adds the secrets from `at` on, in order and apart. How much of a private key they end with that goes on, if
+    /// they do.
+    pub(super) fn find(
+        &self,
+        bytes: &[u8],
+        mut at: usize,
+        secrets: &mut Vec<Secret>,
+    ) -> Option<usize> {
+        while let Some(hit) = self.words.find(Input::new(bytes).range(at..)) {
+            let rule = self.rule(hit.pattern().as_usize())?;
+            at = hit.end();
+            let Some((from, to)) = rule.at(bytes, hit.start()) else { continue };
+            let is_open = &*rule.label == KEY && is_only_the_beginning(bytes.get(from..to)?);
+            let end = if is_open { to.saturating_add(block_end(bytes.get(to..)?)) } else { to };
+            let word = hit.start();
+            secrets.push(Secret { word, from, to: end, label: Some(Arc::clone(&rule.label)) });
+            if is_open && end == bytes.len() {
+                return Some(end.saturating_sub(from));
+            }
+            at = end.max(hit.end());
+        }
+        None
+    }
+
+    /// A token that has begun at the very end, and may not be all there.
+    pub(super) fn unfinished(&self, bytes: &[u8], from: usize) -> Option<Secret> {
+        let tail = bytes.iter().rposition(|byte| !verdict::is_of_token(*byte));
+        let begin = tail.map_or(0, |before| before.saturating_add(1)).max(from);
+        let hit = self.words.find(Input::new(bytes).range(begin..))?;
+        let rule = self.rule(hit.pattern().as_usize())?;
+        let is_one = rule.kind == Kind::Token && hit.start() == begin && hit.end() < bytes.len();
+        let (word, to) = (begin, bytes.len());
+        let label = Some(Arc::clone(&rule.label));
+        is_one.then_some(Secret { word, from: begin, to, label })
+    }
+
+    fn rule(&self, word: usize) -> Option<&Rule> {
+        self.forms.get(*self.of_words.get(word)?)
+    }
+}
+
+impl Rule {
+    /// The secret that begins with this word, if it is one.
+    fn at(&self, bytes: &[u8], word: usize) -> Option<(usize, usize)> {
+        let before = word.checked_sub(1).and_then(|before| bytes.get(before));
+        if self.kind == Kind::Token && before.is_some_and(|byte| verdict::is_of_word(*byte)) {
+            return None;
+        }
+        let end = word.saturating_add(SECRET_MAX).min(bytes.len());
+        let from_word = bytes.get(word..end)?;
+        // Most words are only words: told without room for groups.
+        let length = self.form.find(from_word)?.end();
+        let found = self.form.captures(from_word.get(..length)?)?;
+        let secret =
+            (1..found.len()).find_map(|group| found.get(group)).or_else(|| found.get(0))?;
+        if !verdict::is_secret(self.kind, secret.as_bytes()) {
+            return None;
+        }
+        let (from, to) = (word.saturating_add(secret.start()), word.saturating_add(secret.end()));
+        Some((from, if secret.len() < LONG { to } else { token_end(bytes, to) }))
+    }
+}
+
+/// Whether of a private key only the first line was found.
+fn is_only_the_beginning(found: &[u8]) -> bool {
+    memchr::memmem::find(found, b"-----END").is_none()
+}
+
+/// Where a private key ends of which the beginning is past: with its last line, or with what cannot be of one.
+pub(super) fn block_end(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if let Some(end) = memchr::memmem::find(line, b"-----END") {
+            let rest = line.get(end..).unwrap_or_default();
+            let text = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            return at + end + text;
+        }
+        if !line.iter().all(|byte| is_of_key(*byte)) {
+            return at;
+        }
+        at += line.len();
+    }
+    at
+}
+
+fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=:,- \t\r\n".contains(&byte)
+}
