@@ -68,7 +68,7 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
             ToReach::Probe { path } => {
                 let (line, service) = (Rc::clone(&line), Rc::clone(&service));
                 tokio::task::spawn_local(async move {
-                    line.say(FromReach::Probed(service.probe(path).await));
+                    line.say(FromReach::Probed(service.probe(path).await.shortened()));
                 });
             }
         }
@@ -84,7 +84,7 @@ fn begin(
 ) {
     let (line, service, done) = (Rc::clone(line), Rc::clone(service), Rc::clone(errands));
     let task = tokio::task::spawn_local(async move {
-        let finish = service.carry_out(what, attached).await;
+        let finish = service.carry_out(what, attached).await.shortened();
         // Whoever was stopped has been said to be.
         if done.borrow_mut().remove(&errand).is_some() {
             line.say(FromReach::Done { errand, finish });

@@ -70,7 +70,10 @@ mod examples {
         let notes: Vec<&str> =
             said.lines().filter(|line| line.contains("hands the path")).collect();
         assert_eq!(notes.len(), 2, "those that take paths of other hosts: {said}");
-        assert!(said.contains("no warnings, 2 notes"), "{said}");
+        let bare = said.lines().filter(|line| line.contains("[unmasked]"));
+        assert_eq!(bare.count(), 2, "what is reflected comes as it is: {said}");
+        assert!(said.contains("`staging.connect` carries bytes that nobody here reads"), "{said}");
+        assert!(said.contains("no warnings, 5 notes"), "{said}");
     }
 
     #[test]

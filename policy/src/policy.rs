@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::delegation::{DelegateFault, Delegation, Proposal};
+use crate::http::HttpTarget;
 use crate::name::{AgentName, VerbName};
 use crate::principal::{Principal, Subject};
 use crate::redact::RedactSet;
@@ -52,6 +53,11 @@ impl Policy {
     pub fn ssh_targets(&self) -> impl Iterator<Item = &Arc<SshTarget>> {
         let ways = self.ssh_routes();
         ways.flat_map(|route| route.jumps.iter().chain([&route.target]))
+    }
+
+    /// Every HTTP service that some verb asks; the same one may come more than once.
+    pub fn http_targets(&self) -> impl Iterator<Item = &HttpTarget> {
+        self.catalog.verbs().filter_map(|verb| service(verb))
     }
 
     /// Every way that some verb takes to a host; the same one may come more than once.
@@ -114,6 +120,13 @@ impl Policy {
     #[must_use]
     pub fn varies(&self) -> bool {
         self.rulebook.varies
+    }
+}
+
+fn service(verb: &Verb) -> Option<&HttpTarget> {
+    match &verb.run {
+        Run::Http(http) => Some(&http.target),
+        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) => None,
     }
 }
 

@@ -5,10 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tests::account::Accounts;
+use tests::background::Background;
 use tests::owner::Share;
 use tests::service::Service;
 use tests::sshd::Sshd;
 use tests::wait;
+use tests::web::{Web, get};
 use tests::world::{Setup, World};
 
 /// What systemd's programs are told by the catalog, done by runit: there is no systemd in a test.
@@ -109,5 +111,42 @@ fn each_verb_of_the_ssh_catalog_does_what_it_says() {
     assert_eq!((status, listed.contains("nginx.service")), (0, true), "{said}");
     let outside = format!("path={}/script/append", world.home.display());
     assert_eq!(call(&["ssh.read_file", &outside]).0, 126);
+    assert_eq!(world.alice().revoke(&share).status, 0);
+}
+
+#[test]
+fn each_verb_of_the_service_catalog_does_what_it_says() {
+    let accounts = Accounts::shared();
+    let app = Web::app(&accounts.alice);
+    let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
+    let port = app.port.to_string();
+    let targets = ["8081", "3000", "5432"]
+        .iter()
+        .fold(example("targets.d/services.toml"), |text, usual| text.replace(usual, &port));
+    let verbs = example("verbs.d/services.toml");
+    let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&[
+        "tickets.get_issue",
+        "tickets.comment",
+        "dev.open",
+        "staging.connect",
+    ]);
+    let call = |words: &[&str]| call(&world, &share, words);
+    let (status, issue, said) = call(&["tickets.get_issue", "key=OPS-1"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(issue.contains("/rest/issue/OPS-1?fields=summary%2Cstatus%2Cdescription"), "{issue}");
+    let (status, comment, said) = call(&["tickets.comment", "key=OPS-1", "text=\"}"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(comment.contains("/rest/issue/OPS-1/comment"), "{comment}");
+    assert_eq!(call(&["tickets.get_issue", "key=../admin"]).0, 126);
+    for (name, path) in [("dev", "/page"), ("staging.connect", "/page")] {
+        let client = Background::start(world.vendor().command(&share, &["forward", name]));
+        let line = client.stdout.line_with("127.0.0.1:");
+        let at = line.trim_start_matches("http://").trim_end_matches('/');
+        let page = get(at.parse().expect("an address"), path);
+        assert_eq!(page.status, 200, "{name}");
+        assert!(page.text().contains("\"path\": \"/page\""), "{name}: {}", page.text());
+    }
     assert_eq!(world.alice().revoke(&share).status, 0);
 }

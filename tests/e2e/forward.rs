@@ -246,7 +246,18 @@ fn a_share_narrows_a_service_to_methods_and_paths() {
     {
         assert_eq!(ask(here.at, method, path, &[], b"").status, 403, "{method} {path}");
     }
-    assert!(!log(&world).contains("panicked"));
+    // What the local address turns away is turned away by the daemon as well.
+    for wrong in [
+        &["method=POST", "path=/issue/1"][..],
+        &["path=/other"],
+        &["path=/issue/1", "query=q=1"],
+        &["path=/issue/../x"],
+    ] {
+        let call = [&["app.open"][..], wrong].concat();
+        assert_eq!(world.vendor().call(&share, &call).status, 126, "{wrong:?}");
+    }
+    let whole = world.vendor().call(&share, &["app.open", "path=/issue/1"]);
+    assert!(whole.stdout.starts_with("HTTP/1.1 200 OK\r\n"), "{}", whole.stdout);
 }
 
 #[test]
@@ -315,7 +326,7 @@ fn what_breaks_off_does_not_look_whole() {
     let share = world.alice().open(&["app.open"]);
     let here = forward(&world, &share, "app.open");
     let cut = get(here.at, "/cut");
-    let is_seen_to_be_half = cut.field("content-length") == Some("100") && cut.text() == "half";
+    let is_seen_to_be_half = cut.field("content-length") == Some("100") && cut.body.len() < 100;
     assert!(cut.status == 0 || is_seen_to_be_half, "{cut:?}");
     assert_eq!(get(here.at, "/reset").status, 502);
     assert_eq!(get(here.at, "/x").status, 200);

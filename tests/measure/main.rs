@@ -22,6 +22,7 @@ mod scene;
 mod spawn;
 mod table;
 mod warm;
+mod web;
 
 use std::process::ExitCode;
 

@@ -55,7 +55,9 @@ impl Gate {
         }
         let said = |name| headers.get(name).map(HeaderValue::as_bytes);
         // A link that somebody follows is theirs to follow.
-        let followed = said("sec-fetch-mode") == Some(b"navigate") && method == Method::GET;
+        let followed = said("sec-fetch-mode") == Some(b"navigate")
+            && said("sec-fetch-dest") == Some(b"document")
+            && method == Method::GET;
         match said("sec-fetch-site") {
             Some(b"cross-site" | b"same-site") if !followed => Some(foreign),
             Some(_) | None => None,
@@ -113,5 +115,11 @@ mod tests {
         assert_eq!(with("sec-fetch-site", "none"), None);
         assert_eq!(with("sec-fetch-site", "cross-site"), Some(403));
         assert_eq!(with("sec-fetch-site", "same-site"), Some(403));
+        let led = |dest| {
+            let fields = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+            let host = [("host", "127.0.0.1:8080"), ("sec-fetch-dest", dest)];
+            refused("/", &[&fields[..], &host].concat())
+        };
+        assert_eq!((led("document"), led("iframe")), (None, Some(403)));
     }
 }

@@ -52,6 +52,10 @@ pub(super) fn asked(
         // What goes without saying is not said.
         let value = Value::text(text).map_err(|_| too_long)?;
         let declared = entry.parameters.get(&name);
+        // A page asks for much that nobody shared: what the daemon would refuse in any case does not trip the share.
+        if declared.is_some_and(|one| !one.accepts.iter().any(|limit| limit.permits(&value))) {
+            return Err((StatusCode::FORBIDDEN, "the share does not permit this"));
+        }
         if declared.is_none_or(|one| one.default.as_ref() != Some(&value)) {
             arguments.0.insert(name, value);
         }

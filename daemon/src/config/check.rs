@@ -1,11 +1,15 @@
 //! `openscoped --check-config` and `--leg-key`: what can be said without a running daemon.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nix::unistd::User;
+use policy::{Identity, SshTarget};
 
 use super::load::{mode_and_state, without_network};
 use super::{Arguments, ConfigFault, Loaded, judge, load};
-use crate::monitor::identity::Identity;
+use crate::monitor::identity;
 
 /// Reads everything and reports; whether it is good.
 #[must_use]
@@ -17,10 +21,27 @@ pub fn check(arguments: &Arguments) -> (String, bool) {
             let unsaid = network.filter(|_| !arguments.isolate_networks);
             let unsaid: Vec<_> = unsaid.filter(|said| !loaded.warnings.contains(said)).collect();
             loaded.warnings.extend(unsaid);
+            loaded.warnings.extend(without_keys_user(&loaded));
             (good(&loaded), true)
         }
         Err(faults) => (bad(&faults), false),
     }
+}
+
+/// What is to be said where keys are held for owners, and there is no account to hold them. A daemon that runs finds out
+/// when it starts: it looks up no names after that.
+fn without_keys_user(loaded: &Loaded) -> Option<String> {
+    let held = |target: &&Arc<SshTarget>| matches!(target.identity, Identity::Held(_));
+    let target = loaded.policy.ssh_targets().find(held)?;
+    let (name, broker) = (&loaded.config.keys_user, &loaded.config.broker_user);
+    let user = User::from_name(name).ok().flatten();
+    let fits = user.is_some_and(|user| !user.uid.is_root() && name != broker);
+    (!fits).then(|| {
+        format!(
+            "what goes to `{}` cannot be called: its key is held, and `keys_user = \"{name}\"` is no account of its own\n   = run `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`",
+            target.name
+        )
+    })
 }
 
 fn good(loaded: &Loaded) -> String {
@@ -57,7 +78,7 @@ pub fn leg_key(arguments: &Arguments) -> Result<String, ConfigFault> {
     let fault = |what: String| ConfigFault::written(&state.display().to_string(), &what, None);
     // Keys made by another account than the daemon's would be refused by the daemon.
     mode.fits(rustix::process::geteuid().as_raw()).map_err(|wrong| fault(wrong.to_string()))?;
-    let identity = Identity::load_or_create(&state, &judge());
+    let identity = identity::Identity::load_or_create(&state, &judge());
     let identity = identity.map_err(|wrong| fault(wrong.to_string()))?;
     let leg = relay::leg::LegKey::from_seed(*identity.leg_seed());
     Ok(URL_SAFE_NO_PAD.encode(leg.public()))

@@ -59,6 +59,7 @@ pub fn load(path: &Path, asked: Option<Mode>) -> Result<Loaded, Vec<ConfigFault>
     let warnings = policy.as_ref().map(|policy| reading.programs(policy)).unwrap_or_default();
     if let (Some(config), Some(policy)) = (&config, &policy) {
         reading.held_keys(config.mode, policy);
+        reading.service_files(policy);
     }
     let redact = policy.as_ref().and_then(|policy| reading.literals(policy));
     match (config, policy, redact, contacts) {
@@ -199,6 +200,17 @@ impl Reading {
         }
         let may = rustix::thread::capabilities(None)
             .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+        let asks = |verb: &&Arc<Verb>| matches!(verb.run, Run::Http(_) | Run::Tcp(_));
+        let beside = std::env::current_exe().map(|own| own.with_file_name("openscope-reach"));
+        if !beside.is_ok_and(|program| program.exists()) {
+            let asking = policy.catalog().verbs().filter(asks);
+            warnings.extend(asking.map(|verb| {
+                format!(
+                    "`{}` cannot be called: there is no `openscope-reach` beside `openscoped`",
+                    verb.name
+                )
+            }));
+        }
         warnings.extend(without_network(policy).into_iter().filter(|_| !may));
         warnings
     }
@@ -226,6 +238,20 @@ impl Reading {
         let (rules, files) = read.map_err(|faults| self.faults.extend(faults)).ok()?;
         self.files.extend(files);
         Some(rules)
+    }
+
+    /// So are the files with which services are asked.
+    fn service_files(&mut self, policy: &Policy) {
+        for target in policy.http_targets() {
+            if let Some(ca) = &target.ca {
+                let judged = self.judge.file(&self.directory.join(ca.as_str()));
+                self.kept(judged.map_err(ConfigFault::from));
+            }
+            if let Some(credential) = &target.credential {
+                let judged = self.judge.secret_file(&self.directory.join(credential.file.as_str()));
+                self.kept(judged.map_err(ConfigFault::from));
+            }
+        }
     }
 
     fn text(&mut self, path: &Path) -> Option<String> {

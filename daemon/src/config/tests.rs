@@ -296,6 +296,36 @@ fn targets_are_read_from_a_directory_of_their_own_and_held_keys_are_judged() {
     assert!(faults(dir.path())[0].contains("targets.d` is writable"));
 }
 
+const SERVICE: &str = "[http.web]\nurl = \"https://10.0.0.1/\"\npaths = [\"/*\"]\ncredential = { file = \"keys/web\" }\nca = \"keys/ca\"\n";
+const ASKS: &str = "[verb.\"web.open\"]\nsummary = \"Web\"\neffect = \"read\"\nrun = { forward = { http = \"web\" } }\n";
+
+#[test]
+fn the_files_that_a_service_is_asked_with_are_judged() {
+    let dir = place(MINIMAL);
+    put(&dir.path().join("targets.d/services.toml"), SERVICE, 0o644);
+    put(&dir.path().join("verbs.d/web2.toml"), ASKS, 0o644);
+    let keys = dir.path().join("keys");
+    assert!(faults(dir.path()).iter().any(|fault| fault.contains("keys` cannot be opened")));
+    put(&keys.join("web"), "token", 0o644);
+    assert!(faults(dir.path()).iter().any(|fault| fault.contains("chmod 600")));
+    put(&keys.join("web"), "token", 0o600);
+    fs::set_permissions(keys.join("web"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(faults(dir.path())[0].contains("keys/ca"), "{:?}", faults(dir.path()));
+    put(&keys.join("ca"), "", 0o644);
+    assert_eq!(read(dir.path()).unwrap().policy.http_targets().count(), 1);
+}
+
+#[test]
+fn a_held_key_that_nobody_can_serve_is_warned_of() {
+    let dir = place(&MINIMAL.replacen('\n', "\nkeys_user = \"ospt-nobody-such\"\n", 1));
+    put(&dir.path().join("targets.d/hosts.toml"), TARGET, 0o644);
+    put(&dir.path().join("verbs.d/far.toml"), FAR, 0o644);
+    put(&dir.path().join("keys/web"), "", 0o600);
+    let config = Some(dir.path().join("openscoped.toml"));
+    let (report, good) = check(&Arguments { config, ..Arguments::default() });
+    assert!(good && report.contains("what goes to `web` cannot be called"), "{report}");
+}
+
 #[test]
 fn the_digest_changes_with_any_file() {
     let dir = place(MINIMAL);

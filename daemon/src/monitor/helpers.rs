@@ -1,6 +1,7 @@
 //! What runs for a share besides its calls: connections that it keeps, and keys that are held for it. It ends with the
 //! share, proven as a call's end is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use policy::{Route, ShareId, TargetName};
 
 use super::services::Asking;
-use super::spawn::Running;
+use super::spawn::{Ended, Running};
 use super::ssh::Bell;
 
 /// One of them.
@@ -45,6 +46,8 @@ pub(super) struct Helper {
     pub(super) share: ShareId,
     pub(super) what: What,
     pub(super) running: Running,
+    /// Its end has begun.
+    is_ending: Cell<bool>,
 }
 
 /// All of them.
@@ -58,7 +61,12 @@ pub(super) struct Helpers {
 
 impl Helper {
     pub(super) fn new(share: ShareId, what: What, running: Running) -> Self {
-        Self { share, what, running }
+        Self { share, what, running, is_ending: Cell::new(false) }
+    }
+
+    /// Whether more may be asked of it.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.is_ending.get()
     }
 
     /// A process of it, to be named.
@@ -140,11 +148,14 @@ impl Helpers {
         self.all.values().filter(|helper| helper.share == share).for_each(kill);
     }
 
-    /// Looks at one whose processes have stirred. What is over is forgotten, and given back.
-    pub(super) fn reap(&mut self, id: HelperId) -> io::Result<Option<Helper>> {
+    /// Looks at one whose processes have stirred; how it ended, when it has. What is over is forgotten.
+    pub(super) fn reap(&mut self, id: HelperId) -> io::Result<Option<Ended>> {
         let Some(helper) = self.all.get_mut(&id) else { return Ok(None) };
-        let over = helper.running.try_reap()?.is_some();
-        Ok(if over { self.all.remove(&id) } else { None })
+        let ended = helper.running.try_reap()?;
+        if ended.is_some() {
+            self.all.remove(&id);
+        }
+        Ok(ended)
     }
 
     /// The line to one that asks a service.
@@ -183,6 +194,7 @@ impl Helpers {
 }
 
 fn kill(helper: &Helper) {
+    helper.is_ending.set(true);
     if let Err(fault) = helper.running.kill() {
         tracing::error!(share = %helper.share, %fault, "a share's helper cannot be killed");
     }

@@ -11,9 +11,10 @@ use policy::{
     Call, Confinement, HttpTarget, NetworkAccess, Policy, ProcessLimits, Run as How, ShareId,
     SystemCalls, TargetName, TcpTarget, Verb,
 };
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::call::Ending;
-use wire::privsep::{MAX_PACKET, receive, send};
+use wire::privsep::{receive, send};
 
 use super::Monitor;
 use super::calls::{Batch, Run};
@@ -27,6 +28,12 @@ use crate::run::{Account, Attached, Order};
 
 /// Services that one share asks at one time.
 const SERVICES_MAX: usize = 16;
+/// A caller's header fields are not longer.
+const HEAD_MAX: usize = 32 * 1024;
+/// As many orders as one turn gives lie in the line, with the longest header fields.
+const LINE: usize = 4 << 20;
+/// What is reported fits: its reasons are cut.
+const REPORT_MAX: usize = 4096;
 /// How long a process that asks a service may take to say that it has stopped; then it is ended.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -87,6 +94,9 @@ impl Monitor {
         (service, verb, call): (&Service, &Verb, &Call),
         (head, pipes): (Vec<u8>, &[BorrowedFd<'_>]),
     ) -> io::Result<Work> {
+        if head.len() > HEAD_MAX {
+            return Err(io::Error::other("its header fields are too long"));
+        }
         let helper = self.asking(share, account, service)?;
         let what = match &verb.run {
             How::Http(http) => {
@@ -111,7 +121,7 @@ impl Monitor {
         let of_share = self.helpers.iter().filter(|(_, helper)| helper.share == share);
         let asking: Vec<(HelperId, &Service)> = of_share
             .filter_map(|(id, helper)| match &helper.what {
-                What::Service(asking) if asking.line.is_some() => Some((id, &asking.service)),
+                What::Service(asking) if helper.is_wanted() => Some((id, &asking.service)),
                 What::Service(_) | What::Connection(_) | What::Keys { .. } => None,
             })
             .collect();
@@ -134,6 +144,8 @@ impl Monitor {
         let kind = SocketType::SEQPACKET;
         let (line, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         rustix::io::ioctl_fionbio(&line, true)?;
+        // Without root it stays as it is, and what does not fit is refused.
+        let _smaller = set_socket_send_buffer_size_force(&line, LINE);
         let sink = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
         let (stdout, stderr) = (sink()?, sink()?);
         let attached = Attached { stdin: Some(theirs), stdout, stderr, program: None };
@@ -176,7 +188,7 @@ impl Monitor {
         files.map(|file| file.map(OwnedFd::from).map_err(io::Error::other)).collect()
     }
 
-    /// Says something to a process that asks a service. One that does not listen is ended.
+    /// Says something to a process that asks a service. One that is gone is ended.
     pub(super) fn tell_asking(
         &self,
         helper: HelperId,
@@ -185,12 +197,22 @@ impl Monitor {
     ) -> io::Result<()> {
         let gone = || io::Error::other("the process that asks the service is gone");
         let line = self.helpers.line(helper).ok_or_else(gone)?;
-        send(line, order, descriptors).inspect_err(|_| self.helpers.end(helper))
+        // One that has much to do is not one that is gone: what does not fit is not done.
+        let gone = |fault: &io::Error| fault.kind() != io::ErrorKind::WouldBlock;
+        let heard = send(line, order, descriptors);
+        heard.inspect_err(|fault| {
+            if gone(fault) && fault.raw_os_error().is_some() {
+                self.helpers.end(helper);
+            }
+        })
     }
 
     /// Has an errand stopped; it says so itself, or its process is ended.
     pub(super) fn stop_errand(&self, run: Run, helper: HelperId) {
-        let _ended = self.tell_asking(helper, &ToReach::Stop { errand: run.number() }, &[]);
+        let stop = ToReach::Stop { errand: run.number() };
+        if self.tell_asking(helper, &stop, &[]).is_err() {
+            self.helpers.end(helper);
+        }
     }
 
     /// Ends processes that were told to stop an errand and do not say that they have.
@@ -205,7 +227,7 @@ impl Monitor {
 
     /// What a process that asks a service has to say.
     pub(super) fn hear_service(&mut self, helper: HelperId, batch: &mut Batch, now: Instants) {
-        let mut buffer = vec![0; MAX_PACKET];
+        let mut buffer = [0; REPORT_MAX];
         loop {
             let Some(line) = self.helpers.line(helper) else { return };
             match receive::<FromReach>(line, &mut buffer) {

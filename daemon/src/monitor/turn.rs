@@ -16,7 +16,7 @@ use super::calls::{Batch, Run, Written};
 use super::helpers::HelperId;
 use super::owner_socket::Caller;
 use super::seats::Visitor;
-use super::spawn::Pool;
+use super::spawn::{Ended, Pool};
 use super::start::chain;
 use crate::clock::Instants;
 use crate::keeper::BEAT_EVERY;
@@ -115,7 +115,15 @@ impl Monitor {
         for id in stirred {
             match self.helpers.reap(*id) {
                 Ok(None) => {}
-                Ok(Some(_)) => self.lose_service(*id, now),
+                Ok(Some(ended)) => {
+                    if let Ended::NotStarted(why) = ended {
+                        tracing::warn!(
+                            why,
+                            "what runs for a share besides its calls did not begin"
+                        );
+                    }
+                    self.lose_service(*id, now);
+                }
                 Err(fault) => tracing::error!(%fault, "a share's helper cannot be waited for"),
             }
         }

@@ -79,7 +79,10 @@ fn here(service: &HttpService, location: &HeaderValue) -> HeaderValue {
             (rest.is_empty() || rest.starts_with('/')).then_some(rest)
         });
         let path = beneath.or_else(|| Some(text).filter(|text| text.starts_with('/')))?;
-        let path = path.strip_prefix(&service.base).unwrap_or(path);
+        let beneath = path.strip_prefix(&service.base);
+        let path = beneath.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+        // Two slashes would begin another host's name.
+        let path = Some(path).filter(|path| !path.starts_with("//"))?;
         HeaderValue::from_str(if path.is_empty() { "/" } else { path }).ok()
     });
     shorter.unwrap_or_else(|| location.clone())

@@ -1,16 +1,21 @@
 //! A connection to a port, as it is.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::order::{Finish, PortService};
 use super::service::Attached;
 
 const PIECE: usize = 64 * 1024;
+/// How long what is on its way to a service that has hung up may take.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Connects.
 pub(super) async fn connect(
@@ -29,48 +34,96 @@ pub(super) async fn connect(
     }
 }
 
-/// Carries bytes both ways until the service hangs up, or neither side says anything for too long.
+/// Carries bytes both ways until both sides are done, or neither says anything for too long.
 pub(super) async fn carry(port: &PortService, attached: Attached) -> Finish {
     let stream = match connect((&port.host, port.port), port.connect_timeout).await {
         Ok(stream) => stream,
         Err(why) => return Finish::Lost(why),
     };
-    let Attached { mut stdout, mut stdin, .. } = attached;
-    let (mut from, mut to) = stream.into_split();
-    let (mut down, mut up) = (vec![0; PIECE], vec![0; PIECE]);
+    let Attached { stdout, stdin, .. } = attached;
+    let (from, to) = stream.into_split();
+    let seen = Cell::new(Instant::now());
+    // Each in its own time: a service may wait for its answer to be read before it reads on.
+    let (down, up) = (down(from, stdout, &seen), up(stdin, to, &seen));
+    tokio::pin!(down, up);
+    let both = async {
+        tokio::select! {
+            finish = &mut down => {
+                // It has hung up. What is on its way to it still goes there, while it goes.
+                let _ = timeout(LINGER, &mut up).await;
+                return finish;
+            }
+            gone = &mut up => if let Some(finish) = gone {
+                return finish;
+            },
+        }
+        down.await
+    };
+    tokio::select! {
+        finish = both => finish,
+        () = silence(&seen, port.idle) => Finish::Lost(silent(port.idle)),
+    }
+}
+
+/// What the service says.
+async fn down(mut from: OwnedReadHalf, mut stdout: pipe::Sender, seen: &Cell<Instant>) -> Finish {
+    let mut piece = vec![0; PIECE];
     loop {
-        let moved = tokio::select! {
-            read = from.read(&mut down) => match read {
-                Ok(0) => return Finish::Exited(0),
-                Ok(some) => {
-                    let piece = down.get(..some).unwrap_or_default();
-                    if stdout.write_all(piece).await.is_err() {
-                        return Finish::Stopped;
-                    }
-                    Ok(())
+        match from.read(&mut piece).await {
+            Ok(0) => return Finish::Exited(0),
+            Ok(some) => {
+                seen.set(Instant::now());
+                if stdout.write_all(piece.get(..some).unwrap_or_default()).await.is_err() {
+                    return Finish::Stopped;
                 }
-                Err(fault) => Err(fault),
-            },
-            read = next(stdin.as_mut(), &mut up) => match read {
-                Ok(0) => {
-                    stdin = None;
-                    to.shutdown().await
-                }
-                Ok(some) => to.write_all(up.get(..some).unwrap_or_default()).await,
-                Err(fault) => Err(fault),
-            },
-            () = tokio::time::sleep(port.idle) => return Finish::Lost(silent(port.idle)),
-        };
-        if let Err(fault) = moved {
-            return Finish::Lost(format!("the connection broke: {fault}"));
+            }
+            Err(fault) => return broke(&fault),
         }
     }
 }
 
-async fn next(
-    stdin: Option<&mut tokio::net::unix::pipe::Receiver>,
-    piece: &mut [u8],
-) -> io::Result<usize> {
+/// What is said to it. Some when that cannot go on.
+async fn up(
+    mut stdin: Option<pipe::Receiver>,
+    mut to: OwnedWriteHalf,
+    seen: &Cell<Instant>,
+) -> Option<Finish> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let written = match next(stdin.as_mut(), &mut piece).await {
+            Ok(0) => {
+                // One that has gone already needs no word.
+                let _ = to.shutdown().await;
+                return None;
+            }
+            Ok(some) => {
+                seen.set(Instant::now());
+                to.write_all(piece.get(..some).unwrap_or_default()).await
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = written {
+            return Some(broke(&fault));
+        }
+    }
+}
+
+/// Comes to its end once nothing was said for so long.
+async fn silence(seen: &Cell<Instant>, idle: Duration) {
+    loop {
+        let until = seen.get() + idle;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
+
+fn broke(fault: &io::Error) -> Finish {
+    Finish::Lost(format!("the connection broke: {fault}"))
+}
+
+async fn next(stdin: Option<&mut pipe::Receiver>, piece: &mut [u8]) -> io::Result<usize> {
     match stdin {
         Some(stdin) => stdin.read(piece).await,
         None => std::future::pending().await,

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
+use tokio::sync::Notify;
 use wire::privsep;
 
 use super::order::{FromReach, ToReach};
@@ -16,13 +17,15 @@ pub(super) struct Line {
     /// A socket of packets. It keeps their order as well, which its type here does not say: only its readiness is used.
     socket: UnixDatagram,
     waiting: RefCell<VecDeque<FromReach>>,
+    /// Something waits for room.
+    queued: Notify,
 }
 
 impl Line {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let socket = UnixDatagram::from_std(socket.into())?;
-        Ok(Self { socket, waiting: RefCell::default() })
+        Ok(Self { socket, waiting: RefCell::default(), queued: Notify::new() })
     }
 
     /// The next order; `None` when the monitor is gone.
@@ -31,7 +34,10 @@ impl Line {
         buffer: &mut [u8],
     ) -> io::Result<Option<(ToReach, Vec<OwnedFd>)>> {
         loop {
-            self.socket.ready(self.interest()).await?;
+            tokio::select! {
+                ready = self.socket.ready(self.interest()) => drop(ready?),
+                () = self.queued.notified() => continue,
+            }
             self.flush()?;
             let receive = || privsep::receive(&self.socket, buffer);
             match self.socket.try_io(Interest::READABLE, receive) {
@@ -56,6 +62,9 @@ impl Line {
         self.waiting.borrow_mut().push_back(message);
         // A monitor that is gone is heard of where it is listened to.
         let _ = self.flush();
+        if !self.waiting.borrow().is_empty() {
+            self.queued.notify_one();
+        }
     }
 
     fn flush(&self) -> io::Result<()> {

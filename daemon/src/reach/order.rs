@@ -126,6 +126,34 @@ pub(crate) enum Probed {
     Away(String),
 }
 
+/// The most characters of a reason.
+const REASON_MAX: usize = 512;
+
+fn shortened(why: &str) -> String {
+    why.chars().take(REASON_MAX).collect()
+}
+
+impl Finish {
+    /// With as much of its reason as is wanted.
+    pub(super) fn shortened(self) -> Self {
+        match self {
+            Self::Lost(why) => Self::Lost(shortened(&why)),
+            Self::Exited(_) | Self::Stopped => self,
+        }
+    }
+}
+
+impl Probed {
+    /// With as much of its reason as is wanted.
+    pub(super) fn shortened(self) -> Self {
+        match self {
+            Self::Unwell(why) => Self::Unwell(shortened(&why)),
+            Self::Away(why) => Self::Away(shortened(&why)),
+            Self::There => self,
+        }
+    }
+}
+
 impl From<&HttpTarget> for HttpService {
     fn from(target: &HttpTarget) -> Self {
         let credential = target.credential.as_ref();

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -69,7 +71,8 @@ impl Asker {
             body: Vec::new(),
             is_reflected: false,
         };
-        let Ok(request) = self.request(request, HeaderMap::new(), true, None) else {
+        let Ok(request) = self.request(request, &HeaderMap::new(), true, (None, &Arc::default()))
+        else {
             return Probed::Away("its address makes no request".to_owned());
         };
         match timeout(patience, self.client.request(request)).await {
@@ -95,7 +98,8 @@ impl Asker {
         let Some(fields) = fields(head) else {
             return Finish::Lost("the caller's header fields cannot be read".to_owned());
         };
-        let request = match self.request(request, fields, is_masked, stdin) {
+        let over = Over(Arc::default());
+        let request = match self.request(request, &fields, is_masked, (stdin, &over.0)) {
             Ok(request) => request,
             Err(fault) => return Finish::Lost(format!("this makes no request: {fault}")),
         };
@@ -117,9 +121,9 @@ impl Asker {
     fn request(
         &self,
         request: HttpRequest,
-        fields: HeaderMap,
+        fields: &HeaderMap,
         is_masked: bool,
-        stdin: Option<pipe::Receiver>,
+        (stdin, is_over): (Option<pipe::Receiver>, &Arc<AtomicBool>),
     ) -> Result<Request<Outgoing>, http::Error> {
         let scheme = if self.service.is_tls { "https" } else { "http" };
         let uri = Uri::builder()
@@ -128,20 +132,24 @@ impl Asker {
             .path_and_query(request.path)
             .build()?;
         let method = Method::from_bytes(request.method.as_bytes())?;
+        let takes_body = stdin.is_some();
         let body = match stdin {
-            Some(stdin) => Outgoing::new(Given(stdin)),
+            Some(stdin) => Outgoing::new(Given { stdin, is_over: Arc::clone(is_over) }),
             None => Outgoing::new(Full::from(request.body).map_err(never)),
         };
         let mut built = Request::builder().method(method).uri(uri).body(body)?;
         let headers = built.headers_mut();
         for (name, value) in fields {
-            let Some(name) = name else { continue };
-            if self.passes(&name, is_masked, request.is_reflected) {
-                headers.append(name, value);
+            if self.passes(name, is_masked, request.is_reflected) {
+                headers.append(name, value.clone());
             }
         }
         for (name, value) in request.headers {
             headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        }
+        // A length without a body behind it would make the next request on the connection that body.
+        if !takes_body || headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+            headers.remove(CONTENT_LENGTH);
         }
         self.own(headers, is_masked, scheme)?;
         Ok(built)
@@ -246,8 +254,20 @@ fn is_encoded(response: &Response<Incoming>) -> bool {
     said.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Says, when it is dropped, that an errand is over: whatever ends then has not come to its end.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The caller's body, as it comes.
-struct Given(pipe::Receiver);
+struct Given {
+    stdin: pipe::Receiver,
+    is_over: Arc<AtomicBool>,
+}
 
 impl Body for Given {
     type Data = Bytes;
@@ -259,14 +279,85 @@ impl Body for Given {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut piece = vec![0; PIECE];
         let mut read = ReadBuf::new(&mut piece);
-        match Pin::new(&mut self.0).poll_read(cx, &mut read) {
+        match Pin::new(&mut self.stdin).poll_read(cx, &mut read) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(fault)) => Poll::Ready(Some(Err(fault))),
             Poll::Ready(Ok(())) => {
                 let length = read.filled().len();
+                if length == 0 && self.is_over.load(Ordering::Relaxed) {
+                    let fault = io::Error::other("the caller is gone before the end of the body");
+                    return Poll::Ready(Some(Err(fault)));
+                }
                 piece.truncate(length);
                 Poll::Ready((length > 0).then(|| Ok(Frame::data(piece.into()))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn asker() -> Asker {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let service = HttpService {
+            is_tls: false,
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+            authority: "127.0.0.1:1".to_owned(),
+            host_header: "app.internal".to_owned(),
+            base: "/api".to_owned(),
+            request_headers: names(&["user-agent", "range"]),
+            response_headers: BTreeSet::new(),
+            credential: None,
+            has_ca: false,
+            connect_timeout: Duration::from_secs(1),
+        };
+        Asker::new(service, Vec::new()).unwrap()
+    }
+
+    fn request(head: &[u8], stdin: Option<pipe::Receiver>, is_masked: bool) -> HeaderMap {
+        let asked = HttpRequest {
+            method: "GET".to_owned(),
+            path: "/api/x".to_owned(),
+            headers: BTreeMap::new(),
+            body: Vec::new(),
+            is_reflected: true,
+        };
+        let given = (stdin, &Arc::default());
+        let built = asker().request(asked, &fields(head).unwrap(), is_masked, given).unwrap();
+        built.headers().clone()
+    }
+
+    #[tokio::test]
+    async fn a_length_without_a_body_is_never_asked_with() {
+        let head = b"content-length: 30\r\nuser-agent: DELETE /admin HTTP/1.1\r\n\r\n";
+        assert!(!request(head, None, false).contains_key(CONTENT_LENGTH));
+        let stdin = || pipe::pipe().unwrap().1;
+        assert_eq!(request(head, Some(stdin()), false)[CONTENT_LENGTH], "30");
+        let twice = b"content-length: 3\r\ncontent-length: 4\r\n\r\n";
+        assert!(!request(twice, Some(stdin()), false).contains_key(CONTENT_LENGTH));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_listed_goes_along_and_the_name_is_the_services_own() {
+        let head = b"host: evil\r\nx-other: 1\r\norigin: http://127.0.0.1:8080\r\ntransfer-encoding: chunked\r\nrange: bytes=1-\r\naccept-encoding: gzip\r\n\r\n";
+        let headers = request(head, None, false);
+        let names: BTreeSet<&str> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, BTreeSet::from(["accept-encoding", "host", "range"]));
+        assert_eq!(headers[HOST], "app.internal");
+        let masked = request(head, None, true);
+        assert_eq!(masked[ACCEPT_ENCODING], "identity");
+        assert!(!masked.contains_key("range"));
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused() {
+        for bad in [&b"a"[..], b"a: b", b"a: b\r\n\r\nrest", b"a\0: b\r\n\r\n", b": b\r\n\r\n"] {
+            assert!(fields(bad).is_none(), "{bad:?}");
+        }
+        assert!(fields(b"").unwrap().is_empty() && fields(b"\r\n").unwrap().is_empty());
     }
 }

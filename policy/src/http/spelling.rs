@@ -35,7 +35,8 @@ fn is_segment(text: &str) -> bool {
     // Some servers cut a segment at its first `;` before they look for dots.
     let head = text.split(';').next().unwrap_or_default();
     let Some(decoded) = decoded(text, b"!$&'()*+,;=:@") else { return false };
-    let is_clean = !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\%".contains(byte));
+    let is_clean = !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\%".contains(byte))
+        && !text.contains("%3B");
     is_clean && !matches!(head, "" | "." | "..") && std::str::from_utf8(&decoded).is_ok()
 }
 
@@ -136,6 +137,10 @@ mod tests {
             "/a\n",
             "/\"",
             "/a%3B/..",
+            "/..%3B/x",
+            "/.%3Bv/x",
+            "/%3B/x",
+            "/a%3Bb",
             "/%3B/x%2F",
         ] {
             assert!(!is_path(bad), "{bad}");

@@ -9,7 +9,7 @@ use crate::pattern::Anchored;
 use crate::target::FileName;
 use crate::value::{Text, Value};
 
-use super::spelling::field_names;
+use super::spelling::{encoded, field_names};
 
 /// An HTTP service, and what may be asked of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -141,6 +141,23 @@ fn escape(path: &str) -> String {
 }
 
 impl Queries {
+    /// The same as a constraint, as far as one can say it.
+    pub(crate) fn constraint(&self) -> Constraint {
+        let Self::These(names) = self else { return Constraint::Any };
+        if names.is_empty() {
+            return Text::new("")
+                .map_or(Constraint::Any, |none| Constraint::exact(Value::Text(none)));
+        }
+        // A name that has to be escaped can be in more than one way.
+        if names.iter().any(|name| encoded(name) != *name) {
+            return Constraint::Any;
+        }
+        let names = names.iter().map(|name| escape(name)).collect::<Vec<_>>().join("|");
+        let field = format!("(?:{names})(?:=[^&;]*)?");
+        let whole = format!("(?:{field}(?:&{field})*)?");
+        whole.parse::<Anchored>().map_or(Constraint::Any, Constraint::Pattern)
+    }
+
     /// Whether a query has only such fields.
     #[must_use]
     pub fn hold(&self, query: &str) -> bool {

@@ -25,7 +25,18 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
 
 fn in_the_clear(verb: &Verb, http: &Http, site: &RuleSite) -> Option<Finding> {
     let target = &http.target;
-    let shown = target.credential.is_some() && !target.is_tls && !is_here(target);
+    let shown = target.credential.is_some() && !target.is_tls;
+    if shown && is_here(target) {
+        let sentence = format!(
+            "`{}` sends the credential of `{}` to whoever listens at {} first",
+            verb.name,
+            target.name,
+            target.authority()
+        );
+        let advice =
+            "ask it at `https://`, or see that nobody else of this machine can take its port";
+        return Some(Finding::note("first-listener", site, sentence, advice));
+    }
     let sentence = format!(
         "`{}` sends the credential of `{}` over the network in the clear",
         verb.name, target.name

@@ -87,7 +87,7 @@ pub(super) fn parameters(run: &Run) -> BTreeMap<ParameterName, Parameter> {
     let declared = [
         (METHOD, one(Constraint::OneOf(methods), Some("GET"), "what to do")),
         (PATH, one(paths, None, "with what, as in a URL")),
-        (QUERY, one(Constraint::Any, Some(""), "what follows `?` in the URL")),
+        (QUERY, one(target.queries.constraint(), Some(""), "what follows `?` in the URL")),
     ];
     declared.into_iter().filter_map(|(name, one)| Some((name.parse().ok()?, one))).collect()
 }

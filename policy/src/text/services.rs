@@ -36,7 +36,7 @@ const USUAL_ASKED: [&str; 12] = [
     "user-agent",
 ];
 /// Passed back always: what says how an answer is to be read, kept and shown.
-const USUAL_ANSWERED: [&str; 19] = [
+const USUAL_ANSWERED: [&str; 22] = [
     "accept-ranges",
     "age",
     "allow",
@@ -46,6 +46,8 @@ const USUAL_ANSWERED: [&str; 19] = [
     "content-range",
     "content-security-policy",
     "content-type",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
     "date",
     "etag",
     "expires",
@@ -56,6 +58,7 @@ const USUAL_ANSWERED: [&str; 19] = [
     "retry-after",
     "vary",
     "x-content-type-options",
+    "x-frame-options",
 ];
 /// What belongs to one connection, and never to both sides of this.
 const OF_CONNECTIONS: [&str; 13] = [
