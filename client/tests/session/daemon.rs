@@ -363,6 +363,8 @@ impl Call {
                 self.say(Frame::Started).await;
                 let reason = Some("done\u{1b}]0;x\u{7} for today".to_owned());
                 self.script.end.send_replace(Some(ShareEnd::Revoked { reason }));
+                // A call's stream that ended before the share would be a lost call, and asked for again.
+                self.connection.closed().await;
             }
             "deny.all" => {
                 self.say(Frame::Refused(Refusal::Denied(PublicRefusal::NotPermitted))).await;
