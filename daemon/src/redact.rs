@@ -11,6 +11,7 @@ mod rules;
 mod secret;
 mod set;
 mod verdict;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use regex::bytes::Regex;
 
 use super::SECRET_MAX;
 use super::secret::{LONG, Secret, token_end};
 use super::verdict::{self, Kind};
+use super::words::Words;
 
 /// The label of a private key.
 const KEY: &str = "private-key";
@@ -22,13 +22,13 @@ struct Rule {
 
 /// The built-in rules.
 pub(super) struct BuiltIn {
-    words: AhoCorasick,
+    words: Words,
     /// For each word its rule.
     of_words: Vec<usize>,
     forms: Vec<Rule>,
 }
 
-/// Words, label, kind, and how it goes on.
+/// Words, label, kind, and how it goes on: as far as it is looked at, where no length is known.
 type Declared = (&'static [&'static str], &'static str, Kind, &'static str);
 
 const DECLARED: &[Declared] = &[
@@ -54,7 +54,7 @@ const DECLARED: &[Declared] = &[
         "hooks\\.slack\\.com/services/([0-9A-Za-z/_-]{20,255})",
     ),
     (&["aiza"], "google-api-key", Kind::Token, "(?-i:AIza)[0-9A-Za-z_-]{35}"),
-    (&["ya29."], "google-token", Kind::Token, "ya29\\.[0-9A-Za-z_-]{20,2048}"),
+    (&["ya29."], "google-token", Kind::Token, "ya29\\.[0-9A-Za-z_-]{20,}"),
     (&["gocspx-"], "google-secret", Kind::Token, "(?-i:GOCSPX)-[0-9A-Za-z_-]{20,64}"),
     (
         &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
@@ -64,7 +64,7 @@ const DECLARED: &[Declared] = &[
     ),
     (&["sk-"], "api-key", Kind::Token, "(?-i:sk)-(?:[a-z]{2,8}[0-9]{0,2}-)*[0-9A-Za-z_-]{24,255}"),
     (&["npm_"], "npm-token", Kind::Token, "npm_[0-9A-Za-z]{36}"),
-    (&["pypi-ag"], "pypi-token", Kind::Token, "(?-i:pypi-Ag)[0-9A-Za-z_-]{40,1024}"),
+    (&["pypi-ag"], "pypi-token", Kind::Token, "(?-i:pypi-Ag)[0-9A-Za-z_-]{40,}"),
     (&["dop_v1_", "doo_v1_"], "digitalocean-token", Kind::Token, "do[op]_v1_[0-9a-f]{64}"),
     (&["hf_"], "huggingface-token", Kind::Token, "hf_[0-9A-Za-z]{30,255}"),
     (&["sg."], "sendgrid-key", Kind::Token, "(?-i:SG)\\.[0-9A-Za-z_-]{22}\\.[0-9A-Za-z_-]{43}"),
@@ -77,12 +77,12 @@ const DECLARED: &[Declared] = &[
     (&["hvs.", "hvb."], "vault-token", Kind::Token, "hv[sb]\\.[0-9A-Za-z_-]{24,512}"),
     (&["dapi"], "databricks-token", Kind::Token, "dapi[0-9a-f]{32}"),
     (&["age-secret-key-1"], "age-key", Kind::Token, "AGE-SECRET-KEY-1[0-9A-Z]{58}"),
-    (&["osp1_"], "openscope-handle", Kind::Token, "osp1_[0-9A-Za-z_-]{200,4000}"),
+    (&["osp1_"], "openscope-handle", Kind::Token, "osp1_[0-9A-Za-z_-]{200,}"),
     (
         &["eyj"],
         "jwt",
         Kind::Token,
-        "(?-i:eyJ)[0-9A-Za-z_-]{8,2048}\\.[0-9A-Za-z_-]{2,2048}(?:\\.[0-9A-Za-z_-]{0,2048}){1,3}",
+        "(?-i:eyJ)[0-9A-Za-z_-]{8,}\\.[0-9A-Za-z_-]{2,}(?:\\.[0-9A-Za-z_-]{0,}){1,3}",
     ),
     (
         &["-----begin"],
@@ -95,25 +95,20 @@ const DECLARED: &[Declared] = &[
         &["authorization"],
         "authorization",
         Kind::Within,
-        "authorization[\"'\\\\]{0,4}[ \\t]{0,8}[:=][ \\t]{0,8}[\"'\\\\]{0,4}(?:(?:basic|bearer|token|negotiate|digest|apikey|aws4-hmac-sha256)[ \\t]{1,4})?([^\\s\"'\\\\][^\\r\\n\"'\\\\]{3,4000})",
+        "authorization[\"'\\\\]{0,4}[ \\t]{0,8}[:=][ \\t]{0,8}[\"'\\\\]{0,4}(?:(?:basic|bearer|token|negotiate|digest|apikey|aws4-hmac-sha256)[ \\t]{1,4})?([^\\s\"'\\\\][^\\r\\n\"'\\\\]{3,})",
     ),
-    (
-        &["bearer"],
-        "bearer-token",
-        Kind::Named,
-        "bearer[ \\t]{1,4}([0-9A-Za-z._~+/-]{16,2048}={0,2})",
-    ),
+    (&["bearer"], "bearer-token", Kind::Named, "bearer[ \\t]{1,4}([0-9A-Za-z._~+/-]{16,}={0,2})"),
     (
         &["cookie"],
         "cookie",
         Kind::Within,
-        "cookie2?[\"']?[ \\t]{0,4}:[ \\t]{0,4}[\"']?([^\\s\"'=;]{1,128}=[^\\r\\n\"']{3,4000})",
+        "cookie2?[\"']?[ \\t]{0,4}:[ \\t]{0,4}[\"']?([^\\s\"'=;]{1,128}=[^\\r\\n\"']{3,})",
     ),
     (
         &["--password", "--passwd", "--passphrase", "--token", "--secret", "--api-key"],
         "password",
         Kind::Password,
-        "--(?:password|passwd|passphrase|token|secret|api-key)(?:=|[ \\t]{1,4})(?:\"([^\"\\n]{1,1024})\"|'([^'\\n]{1,1024})'|([^\\s\"'-][^\\s\"']{3,1024}))",
+        "--(?:password|passwd|passphrase|token|secret|api-key)(?:=|[ \\t]{1,4})(?:\"([^\"\\n]+)\"|'([^'\\n]+)'|([^\\s\"'-][^\\s\"']{3,}))",
     ),
     (&["password", "passwd", "passphrase", "pwd"], "password", Kind::Password, NAMED_PASSWORD),
     (
@@ -143,9 +138,9 @@ const DECLARED: &[Declared] = &[
     ),
 ];
 
-const NAMED_PASSWORD: &str = "(?:password|passwd|passphrase|pwd)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]{1,1024}?)\\\\{0,3}\"|'([^'\\n]{1,1024})'|([^\\s\"',;&)}\\]<>|\\\\]{4,1024}))";
+const NAMED_PASSWORD: &str = "(?:password|passwd|passphrase|pwd)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"',;&)}\\]<>|\\\\]{4,}))";
 
-const NAMED_SECRET: &str = "(?:secret|token|api[_-]?key|access[_-]?key|private_?key|credential|auth_key|account_?key|sharedaccesskey|(?:encryption|signing|session)_key)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]{1,1024}?)\\\\{0,3}\"|'([^'\\n]{1,1024})'|([^\\s\"',;&)}\\]<>|\\\\]{8,1024}))";
+const NAMED_SECRET: &str = "(?:secret|token|api[_-]?key|access[_-]?key|private_?key|credential|auth_key|account_?key|sharedaccesskey|(?:encryption|signing|session)_key)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"',;&)}\\]<>|\\\\]{8,}))";
 
 impl BuiltIn {
     /// Compiles them. One that is none is a defect.
@@ -157,12 +152,7 @@ impl BuiltIn {
             let form = Regex::new(&format!("^(?i-u)(?:{form})"))?;
             forms.push(Rule { label: Arc::from(*label), kind: *kind, form });
         }
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words)?;
-        Ok(Self { words, of_words: rules, forms })
+        Ok(Self { words: Words::new(&words)?, of_words: rules, forms })
     }
 
     /// Adds the secrets from `at` on, in order and apart. How much of a private key they end with that goes on, if
@@ -173,7 +163,8 @@ impl BuiltIn {
         mut at: usize,
         secrets: &mut Vec<Secret>,
     ) -> Option<usize> {
-        while let Some(hit) = self.words.find(Input::new(bytes).range(at..)) {
+        let words = self.words.search(bytes);
+        while let Some(hit) = words.next(at) {
             let rule = self.rule(hit.pattern().as_usize())?;
             at = hit.end();
             let Some((from, to)) = rule.at(bytes, hit.start()) else { continue };
@@ -193,7 +184,7 @@ impl BuiltIn {
     pub(super) fn unfinished(&self, bytes: &[u8], from: usize) -> Option<Secret> {
         let tail = bytes.iter().rposition(|byte| !verdict::is_of_token(*byte));
         let begin = tail.map_or(0, |before| before.saturating_add(1)).max(from);
-        let hit = self.words.find(Input::new(bytes).range(begin..))?;
+        let hit = self.words.search(bytes).next(begin)?;
         let rule = self.rule(hit.pattern().as_usize())?;
         let is_one = rule.kind == Kind::Token && hit.start() == begin && hit.end() < bytes.len();
         let (word, to) = (begin, bytes.len());
