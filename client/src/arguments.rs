@@ -203,6 +203,7 @@ pub(crate) mod tests {
             summary: "Last lines of a log".to_owned(),
             effect: Effect::Read,
             reflects: None,
+            transfers: None,
             input: policy::Input::Nothing,
             parameters: BTreeMap::from([
                 ("service".parse().unwrap(), parameter(Kind::Text, true, services)),

@@ -66,6 +66,10 @@ pub(crate) enum Command {
     List,
     /// Call a verb: its output is passed through, and so is its exit status
     Call(CallArguments),
+    /// Fetch a file: it is here once all of it is, and is what the owner's side has read
+    Get(GetArguments),
+    /// Hand the owner a file: it is there once all of it is, and is what was meant
+    Put(PutArguments),
     /// Have a service of the owner's at an address of this machine, until the share is over
     Forward(ForwardArguments),
     /// Show what the handle holds, without talking to anybody
@@ -110,6 +114,51 @@ pub(crate) struct CallArguments {
     #[arg(long)]
     pub(crate) raw: bool,
 }
+
+/// A file to fetch.
+#[derive(Args, Debug)]
+#[command(after_help = GET_EXAMPLES)]
+pub(crate) struct GetArguments {
+    /// The verb that fetches files
+    pub(crate) verb: String,
+    /// Its arguments
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) arguments: Vec<OsString>,
+    /// Where it goes: a file, a directory, or `-` for standard output [default: the same name, here]
+    #[arg(long, short, value_name = "FILE|-")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+const GET_EXAMPLES: &str = "\
+Until all of it has come it is in FILE.part. If it is cut, the same command goes on from there.
+
+Examples:
+  openscope-reflect-client --passport @handle get files.get path=/srv/reports/may.csv
+  openscope-reflect-client --passport @handle get files.get path=/srv/dump.gz --output /tmp/dump.gz
+  openscope-reflect-client --passport @handle get files.get path=/srv/dump.gz --output - | zcat";
+
+/// A file to hand over.
+#[derive(Args, Debug)]
+#[command(after_help = PUT_EXAMPLES)]
+pub(crate) struct PutArguments {
+    /// The verb that takes files
+    pub(crate) verb: String,
+    /// The file, or `-` for standard input
+    pub(crate) file: PathBuf,
+    /// The verb's arguments, but for `sha256`
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+const PUT_EXAMPLES: &str = "\
+The file's SHA-256 goes before it: what arrives otherwise, or only in part, is not kept.
+
+Examples:
+  openscope-reflect-client --passport @handle put files.put fix.sql path=/srv/inbox/fix.sql
+  tar c etc | openscope-reflect-client --passport @handle put files.put - path=/srv/inbox/etc.tar";
 
 /// A service at an address of this machine.
 #[derive(Args, Debug)]

@@ -12,6 +12,8 @@ pub(crate) struct Exit(pub(crate) u8);
 impl Exit {
     /// All is well.
     pub(crate) const DONE: Self = Self(0);
+    /// It was done, and not as it should be.
+    pub(crate) const FAILED: Self = Self(1);
     /// The command line, or what it names, is wrong; nothing was sent.
     pub(crate) const USAGE: Self = Self(2);
     /// The verb ran longer than it may.

@@ -36,6 +36,7 @@ mod session;
 mod source;
 mod start;
 mod told;
+mod transfer;
 mod tty;
 mod typed;
 mod upload;

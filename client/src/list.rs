@@ -1,6 +1,8 @@
 //! `list`: what may be called.
 
-use policy::{Approve, Input, MenuEntry, MenuParameter, ParameterName, Reflects, Timestamp};
+use policy::{
+    Approve, Input, MenuEntry, MenuParameter, ParameterName, Reflects, Timestamp, Transfer,
+};
 use serde_json::{Value, json};
 
 use crate::arguments::accepted;
@@ -58,6 +60,10 @@ pub(crate) fn entry_text(entry: &MenuEntry) -> String {
     };
     let summary = one_line(&entry.summary, SUMMARY);
     let takes = match (entry.reflects, entry.input) {
+        _ if entry.transfers == Some(Transfer::Get) => ", get: a file".to_owned(),
+        (None, Input::Stdin(stdin)) if entry.transfers == Some(Transfer::Put) => {
+            format!(", put: a file of {stdin}")
+        }
         (Some(Reflects::Http), _) => ", forward: a web service".to_owned(),
         (Some(Reflects::Tcp), _) => ", forward: a port".to_owned(),
         (None, Input::Nothing) => String::new(),

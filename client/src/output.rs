@@ -56,18 +56,39 @@ pub(crate) struct Closed;
 impl Output {
     /// Starts to write.
     pub(crate) fn start(style: Style) -> io::Result<Self> {
+        let mut writer = Writer::new(style);
+        Self::begin(move |piece| match piece {
+            Some(piece) => writer.write(piece),
+            None => {
+                writer.leave();
+                Ok(())
+            }
+        })
+    }
+
+    /// Has each piece taken this way, and none after one that was not.
+    pub(crate) fn with(
+        mut take: impl FnMut(Piece) -> Result<(), Errno> + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::begin(move |piece| piece.map_or(Ok(()), &mut take))
+    }
+
+    fn begin(
+        mut take: impl FnMut(Option<Piece>) -> Result<(), Errno> + Send + 'static,
+    ) -> io::Result<Self> {
         let (pieces, mut waiting) = mpsc::channel::<Piece>(WAITING);
         let fault = Arc::new(Mutex::new(None));
         let found = Arc::clone(&fault);
-        let mut writer = Writer::new(style);
-        let work = move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                if let Err(errno) = writer.write(piece) {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(errno);
-                    return;
-                }
+        let work = move || loop {
+            let piece = waiting.blocking_recv();
+            let is_last = piece.is_none();
+            let taken = take(piece);
+            if let Err(errno) = taken {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(errno);
             }
-            writer.leave();
+            if is_last || taken.is_err() {
+                return;
+            }
         };
         let thread = thread::Builder::new().name("output".to_owned()).spawn(work)?;
         Ok(Self { pieces, thread, fault })
@@ -177,7 +198,8 @@ fn line(stream: &str, bytes: &[u8]) -> String {
     format!("{event}\n")
 }
 
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+/// Writes all of it, however little goes at once.
+pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match write(to, bytes) {
             Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),

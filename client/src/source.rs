@@ -1,12 +1,14 @@
 //! Where a call's standard input comes from.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use bytes::Bytes;
 use policy::Input;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, read};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use wire::frame::MAX_DATA;
 use wire::terminal::WindowSize;
@@ -61,6 +63,11 @@ impl Source {
         }
     }
 
+    /// All of a file.
+    pub(crate) fn of_file(file: File) -> Result<Self, Errno> {
+        start(file.into()).map(Self::Reading)
+    }
+
     /// What is to be said before what a person types is read for the first time.
     pub(crate) fn begins_with(&self) -> Option<Notice> {
         match self {
@@ -75,7 +82,8 @@ impl Source {
         match self {
             Self::Nothing => Ok(Given::Bytes(Bytes::new())),
             Self::Stdin => {
-                *self = Self::Reading(start().map_err(Break::Unreadable)?);
+                let own = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
+                *self = Self::Reading(own.and_then(start).map_err(Break::Unreadable)?);
                 Box::pin(self.next()).await
             }
             Self::Terminal => {
@@ -96,17 +104,17 @@ fn unreadable(fault: &io::Error) -> Break {
     Break::Unreadable(Errno::from_io_error(fault).unwrap_or(Errno::IO))
 }
 
-fn start() -> Result<Receiver<Result<Bytes, Errno>>, Errno> {
+fn start(from: OwnedFd) -> Result<Receiver<Result<Bytes, Errno>>, Errno> {
     let (pieces, waiting) = mpsc::channel(WAITING);
-    let work = move || read_all(&pieces);
+    let work = move || read_all(&from, &pieces);
     let thread = thread::Builder::new().name("input".to_owned()).spawn(work);
     thread.map(|_| waiting).map_err(|fault| Errno::from_io_error(&fault).unwrap_or(Errno::AGAIN))
 }
 
-fn read_all(pieces: &Sender<Result<Bytes, Errno>>) {
+fn read_all(from: &OwnedFd, pieces: &Sender<Result<Bytes, Errno>>) {
     let mut buffer = vec![0; MAX_DATA];
     loop {
-        let piece = read_piece(&mut buffer);
+        let piece = read_piece(from, &mut buffer);
         let ended = piece.as_ref().map_or(true, Bytes::is_empty);
         if pieces.blocking_send(piece).is_err() || ended {
             return;
@@ -114,15 +122,14 @@ fn read_all(pieces: &Sender<Result<Bytes, Errno>>) {
     }
 }
 
-fn read_piece(buffer: &mut [u8]) -> Result<Bytes, Errno> {
-    let stdin = rustix::stdio::stdin();
+fn read_piece(from: &OwnedFd, buffer: &mut [u8]) -> Result<Bytes, Errno> {
     loop {
-        match read(stdin, &mut *buffer) {
+        match read(from, &mut *buffer) {
             Ok(length) => {
                 return Ok(Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default()));
             }
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?),
+            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(from, PollFlags::IN)], None)?),
             Err(errno) => return Err(errno),
         }
     }

@@ -36,7 +36,7 @@ use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::source::Source;
 use crate::tty::{Person, Tty};
-use crate::{forward, inspect, list, narrow, prompt};
+use crate::{forward, inspect, list, narrow, prompt, transfer};
 
 /// A lost channel is made again for so long under a single call.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
@@ -108,6 +108,16 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             let id = what.id.as_deref().map(call_id).transpose()?;
             with_session(options, environment, CALL_PATIENCE, async |session| {
                 call(session, (options, environment), what, id).await
+            })
+        }
+        Some(Command::Get(what)) => {
+            with_session(options, environment, CALL_PATIENCE, async |session| {
+                transfer::get(session, what, options).await
+            })
+        }
+        Some(Command::Put(what)) => {
+            with_session(options, environment, CALL_PATIENCE, async |session| {
+                transfer::put(session, what, options).await
             })
         }
         Some(Command::Forward(what)) => {

@@ -6,6 +6,7 @@
 mod contain;
 mod descendants;
 mod exec;
+mod file;
 mod limits;
 mod network;
 mod opened;
@@ -26,7 +27,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
 #[cfg(test)]
 pub(crate) use order::Opened;
-pub(crate) use order::{Account, Argument, Attached, Known, Order, Report, Status};
+pub(crate) use order::{Account, Argument, Attached, FileOrder, Known, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;
 pub(crate) use packet::{PacketFault, reports, send_order};
@@ -98,8 +99,8 @@ fn told(then: Then) -> ExitCode {
 
 fn serve(place: Place, socket: &OwnedFd, then: Then) -> ExitCode {
     let report = match ordered(place, socket, then) {
-        Ok(None) => return ExitCode::SUCCESS,
-        Ok(Some(report)) => report,
+        Ok(Done::Itself(status)) => return ExitCode::from(status),
+        Ok(Done::Watching(report)) => report,
         Err(fault) => Report::NotStarted(with_causes(&fault)),
     };
     let code = match &report {
@@ -111,17 +112,30 @@ fn serve(place: Place, socket: &OwnedFd, then: Then) -> ExitCode {
     code
 }
 
-/// None when there was no order.
-fn ordered(place: Place, socket: &OwnedFd, then: Then) -> Result<Option<Report>, NotStarted> {
+/// What a runner has done that executed nothing.
+enum Done {
+    /// It was the verb, or had no order: its status.
+    Itself(u8),
+    /// It watched over the verb.
+    Watching(Report),
+}
+
+fn ordered(place: Place, socket: &OwnedFd, then: Then) -> Result<Done, NotStarted> {
     exec::prepare(place)?;
-    let Some(received) = packet::receive(socket)? else { return Ok(None) };
-    match (place, then) {
-        (Place::Subreaper, _) => contain::watch(socket, received).map(Some),
-        (Place::Cgroup | Place::Inner, Then::Execute) => match exec::start(socket, received)? {},
-        (Place::Cgroup | Place::Inner, Then::Do(verb)) => {
+    let Some(mut received) = packet::receive(socket)? else { return Ok(Done::Itself(0)) };
+    if place == Place::Subreaper {
+        return contain::watch(socket, received).map(Done::Watching);
+    }
+    match (then, received.order.file.take()) {
+        (Then::Execute, None) => match exec::start(socket, received)? {},
+        (Then::Execute, Some(file)) => {
+            exec::stay(socket, received)?;
+            Ok(Done::Itself(file::carry_out(&file)))
+        }
+        (Then::Do(verb), _) => {
             exec::stay(socket, received)?;
             exec::step("go on", verb())?;
-            Ok(None)
+            Ok(Done::Itself(0))
         }
     }
 }

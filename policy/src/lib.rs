@@ -15,6 +15,7 @@ mod delegation;
 mod diff;
 mod expectation;
 mod explain;
+mod file;
 mod glob;
 mod http;
 mod index;
@@ -62,6 +63,7 @@ pub use delegation::{DelegateFault, Delegation, Live, Proposal};
 pub use diff::{Change, Direction, diff};
 pub use expectation::{Expectation, Expected, Trial};
 pub use explain::{Check, Explanation, Step, StepKind};
+pub use file::{File, FileAct, FileAsk, FileAt, Transfer, Which};
 pub use http::{
     Asks, Credential, Fixed, Http, HttpRequest, HttpTarget, Paths, Queries, Reflects, encoded,
     is_path, is_query,

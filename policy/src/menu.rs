@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::authorize::Standing;
 use crate::consent::Approve;
 use crate::constraint::Constraint;
+use crate::file::Transfer;
 use crate::http::Reflects;
 use crate::index::Ruled;
 use crate::input::Input;
@@ -45,6 +46,9 @@ pub struct MenuEntry {
     /// What it opens on the recipient's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reflects: Option<Reflects>,
+    /// How a file is carried by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfers: Option<Transfer>,
     /// What it takes as arguments.
     pub parameters: BTreeMap<ParameterName, MenuParameter>,
 }
@@ -181,6 +185,7 @@ fn entry(verb: &Verb, left: &[Capability], approve: Approve) -> Option<MenuEntry
         approve,
         input: verb.input(),
         reflects: verb.run.reflects(),
+        transfers: verb.run.transfers(),
         parameters: parameters.collect(),
     })
 }

@@ -126,14 +126,14 @@ impl Policy {
 fn service(verb: &Verb) -> Option<&HttpTarget> {
     match &verb.run {
         Run::Http(http) => Some(&http.target),
-        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) => None,
+        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) => None,
     }
 }
 
 fn routes(verb: &Verb) -> impl Iterator<Item = &Route> {
     let ssh = match &verb.run {
         Run::Ssh(ssh) => Some(ssh),
-        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) => None,
+        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
     };
     ssh.into_iter().flat_map(Ssh::routes)
 }

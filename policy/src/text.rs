@@ -5,6 +5,7 @@ mod delegates;
 mod document;
 mod environment;
 mod expectations;
+mod files;
 mod input;
 mod limits;
 mod network;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::constraint::Constraint;
+use crate::file::{File, FileAt, Transfer};
 use crate::http::{Asks, Http, Reflects};
 use crate::input::Input;
 use crate::kind::Kind;
@@ -77,7 +78,7 @@ impl Parameter {
     }
 
     /// What a path here is opened beneath: the catalog's subtree, or `/` where it lists the paths.
-    fn beneath(&self, name: &ParameterName, path: &Value) -> Beneath {
+    pub(crate) fn beneath(&self, name: &ParameterName, path: &Value) -> Beneath {
         let path = path.to_string();
         let opened = self.constraint.item_parts().into_iter().find_map(|part| {
             let Constraint::Subtree(root) = part else { return None };
@@ -102,9 +103,8 @@ impl fmt::Display for Element {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => out.write_str(text),
-            Self::Opened(Beneath { root, rest, .. }) if rest.is_empty() => out.write_str(root),
             Self::Opened(Beneath { root, rest, .. }) => {
-                write!(out, "{}/{rest}", root.trim_end_matches('/'))
+                FileAt { root: root.clone(), rest: rest.clone() }.fmt(out)
             }
         }
     }
@@ -165,6 +165,8 @@ pub enum Run {
     Http(Box<Http>),
     /// By whatever listens at a port.
     Tcp(Port),
+    /// With a file of this machine, by the daemon's own runner.
+    File(Box<File>),
 }
 
 impl Run {
@@ -174,7 +176,7 @@ impl Run {
         match self {
             Self::Exec(exec) => &exec.argv,
             Self::Ssh(ssh) => &ssh.argv,
-            Self::Http(_) | Self::Tcp(_) => &[],
+            Self::Http(_) | Self::Tcp(_) | Self::File(_) => &[],
         }
     }
 
@@ -184,7 +186,16 @@ impl Run {
         match self {
             Self::Http(http) if http.asks == Asks::Any => Some(Reflects::Http),
             Self::Tcp(_) => Some(Reflects::Tcp),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) => None,
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::File(_) => None,
+        }
+    }
+
+    /// How the recipient's program carries a file by it, if it is for that.
+    #[must_use]
+    pub fn transfers(&self) -> Option<Transfer> {
+        match self {
+            Self::File(file) => file.transfers(),
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) => None,
         }
     }
 
@@ -198,7 +209,7 @@ impl Run {
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
             Self::Exec(exec) => Some(&**exec),
-            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) => None,
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::File(_) => None,
         };
         exec.into_iter().flat_map(|exec| &exec.env)
     }
@@ -212,6 +223,7 @@ impl Run {
             Self::Ssh(ssh) => ssh.parameters().collect(),
             Self::Http(http) => http.parameters().into_iter().collect(),
             Self::Tcp(_) => BTreeSet::new(),
+            Self::File(file) => file.parameter().into_iter().collect(),
         }
     }
 
@@ -255,6 +267,7 @@ impl Run {
             Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
             Self::Http(http) => format!("{:?}", (&http.target, http.request(arguments))),
             Self::Tcp(port) => format!("{port:?}"),
+            Self::File(file) => format!("{:?}", (file.act, file.ask(arguments))),
         }
     }
 }
@@ -289,6 +302,7 @@ impl Verb {
             Run::Ssh(_) => Input::Nothing,
             Run::Http(http) => http.input(None),
             Run::Tcp(port) => port.input(),
+            Run::File(file) => file.input(),
         }
     }
 
@@ -297,7 +311,7 @@ impl Verb {
     pub fn input_for(&self, arguments: &Arguments) -> Input {
         match &self.run {
             Run::Http(http) => http.input(Some(arguments)),
-            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) => self.input(),
+            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) => self.input(),
         }
     }
 
@@ -316,6 +330,12 @@ impl Verb {
             }
             Run::Http(http) => http.words(arguments).into_iter().map(Element::Text).collect(),
             Run::Tcp(port) => vec![Element::Text(port.uri())],
+            Run::File(file) => {
+                let at = file.at(&self.parameters, arguments).map(|at| at.to_string());
+                let words = ["file".to_owned(), file.act.name().to_owned()];
+                let asked = file.ask(arguments).words();
+                words.into_iter().chain(at).chain(asked).map(Element::Text).collect()
+            }
         }
     }
 

@@ -4,6 +4,8 @@ mod boundary;
 mod catalog;
 mod consent;
 mod contained;
+mod files;
+#[cfg(test)]
 mod forward;
 mod groups;
 mod handing;

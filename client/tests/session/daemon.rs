@@ -110,6 +110,7 @@ fn menu() -> Vec<MenuEntry> {
             _ => Input::Nothing,
         },
         reflects: None,
+        transfers: None,
         parameters: BTreeMap::from([("text".parse().unwrap(), text.clone())]),
     };
     VERBS.iter().map(entry).collect()

@@ -183,7 +183,7 @@ impl Reading {
             let program = match &verb.run {
                 Run::Exec(exec) => exec.program(),
                 Run::Ssh(_) => SSH,
-                Run::Http(_) | Run::Tcp(_) => continue,
+                Run::Http(_) | Run::Tcp(_) | Run::File(_) => continue,
             };
             match self.judge.program(Path::new(program)) {
                 Err(fault) if fault.is_missing() => warnings.push(format!(
@@ -283,7 +283,7 @@ impl Reading {
 pub(super) fn without_network(policy: &Policy) -> Vec<String> {
     let wants = |verb: &&Arc<Verb>| match &verb.run {
         Run::Exec(exec) => exec.confinement.network == NetworkAccess::None,
-        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => false,
+        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => false,
     };
     let warning = |verb: &Arc<Verb>| {
         format!(

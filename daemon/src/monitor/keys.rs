@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use policy::{Confinement, NetworkAccess, ProcessLimits, Route, ShareId, SshTarget, SystemCalls};
+use policy::{Route, ShareId, SshTarget};
 use rustix::fs::{Mode as Bits, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::privsep::send;
@@ -84,18 +84,10 @@ impl Monitor {
 
     fn keys_order(&self) -> io::Result<Order> {
         let KeysUser { uid, name } = self.keys_user.clone().ok_or_else(no_account)?;
+        let program = std::env::current_exe()?.display().to_string();
         Ok(Order {
-            account: Account::Become { uid, name },
-            program: std::env::current_exe()?.display().to_string(),
             arguments: ["openscoped", AS_KEYS].map(|word| Argument::Text(word.to_owned())).to_vec(),
-            environment: std::collections::BTreeMap::new(),
-            directory: Some("/".to_owned()),
-            confinement: Confinement {
-                limits: ProcessLimits::default(),
-                reach: None,
-                system_calls: SystemCalls::Read,
-                network: NetworkAccess::default(),
-            },
+            ..Order::of_our_own(Account::Become { uid, name }, &program)
         })
     }
 }

@@ -7,10 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{
-    Call, Confinement, HttpTarget, NetworkAccess, Policy, ProcessLimits, Run as How, ShareId,
-    SystemCalls, TargetName, TcpTarget, Verb,
-};
+use policy::{Call, HttpTarget, Policy, Run as How, ShareId, TargetName, TcpTarget, Verb};
 use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::call::Ending;
@@ -57,7 +54,7 @@ impl Service {
         match &verb.run {
             How::Http(http) => Some(Self::Http(Arc::clone(&http.target))),
             How::Tcp(port) => Some(Self::Port(Arc::clone(&port.target))),
-            How::Exec(_) | How::Ssh(_) => None,
+            How::Exec(_) | How::Ssh(_) | How::File(_) => None,
         }
     }
 
@@ -104,7 +101,7 @@ impl Monitor {
                 let head = if request.is_reflected { head } else { Vec::new() };
                 Asked::Request { request, head, is_masked: !verb.redact.is_empty() }
             }
-            How::Tcp(_) | How::Exec(_) | How::Ssh(_) => Asked::Connection,
+            How::Tcp(_) | How::Exec(_) | How::Ssh(_) | How::File(_) => Asked::Connection,
         };
         let order = ToReach::Do { errand: run.number(), what: Box::new(what) };
         self.tell_asking(helper, &order, pipes)?;
@@ -149,7 +146,9 @@ impl Monitor {
         let sink = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
         let (stdout, stderr) = (sink()?, sink()?);
         let attached = Attached { stdin: Some(theirs), stdout, stderr, program: None };
-        let running = self.runners.start_reach(&order(account.clone()), attached);
+        let running = self
+            .runners
+            .start_reach(&Order::of_our_own(account.clone(), "openscope-reach"), attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         let served = ToReach::Serve(service.served());
         let descriptors: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
@@ -298,21 +297,5 @@ fn ended(finish: Finish) -> Ended {
         Finish::Lost(why) => Ended::Lost(why),
         // Nobody took what it had: what ended the call has said why.
         Finish::Stopped => Ended::Lost("nobody took what the service had to say".to_owned()),
-    }
-}
-
-fn order(account: Account) -> Order {
-    Order {
-        account,
-        program: "openscope-reach".to_owned(),
-        arguments: Vec::new(),
-        environment: std::collections::BTreeMap::new(),
-        directory: Some("/".to_owned()),
-        confinement: Confinement {
-            limits: ProcessLimits::default(),
-            reach: None,
-            system_calls: SystemCalls::Read,
-            network: NetworkAccess::default(),
-        },
     }
 }

@@ -160,6 +160,7 @@ fn ssh_order(
             system_calls,
             network: NetworkAccess::default(),
         },
+        file: None,
     }
 }
 

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Admitted, Call, Consent, Exec, Input, Passport, Permit, Run as How, Timestamp, Verb};
+use policy::{
+    Admitted, Call, Consent, Exec, File, Input, Passport, Permit, Run as How, Timestamp, Verb,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
 use wire::privsep::{CallRef, ChannelId, RedactBy, ToBroker};
@@ -22,7 +24,7 @@ use super::terminal::{self, Pair};
 use super::work::Work;
 use crate::clock::Instants;
 use crate::config::Mode;
-use crate::run::{Account, Argument, Attached, Order};
+use crate::run::{Account, Argument, Attached, FileOrder, Order};
 
 /// A permit and where its output goes, while its record is written.
 pub(super) struct Start {
@@ -85,7 +87,7 @@ impl Monitor {
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
         let account = self.account(&share.lease.owner);
-        let goes_with = (head, terminal.unwrap_or_default());
+        let goes_with = (head, terminal.unwrap_or_default(), output_max);
         match self.spawn((at, run), account, &admitted, goes_with) {
             Ok((work, remote, ends)) => {
                 let redact = admitted.verb.redact.iter().map(RedactBy::from).collect();
@@ -122,7 +124,7 @@ impl Monitor {
         (at, run): (At, Run),
         account: Account,
         Admitted { verb, call, .. }: &Admitted,
-        (head, terminal): (Vec<u8>, Terminal),
+        (head, terminal, output_max): (Vec<u8>, Terminal, u64),
     ) -> io::Result<(Work, Option<Remote>, Ends)> {
         let ssh = match &verb.run {
             How::Exec(exec) => {
@@ -133,6 +135,12 @@ impl Monitor {
                     return Ok((Work::Processes(running), None, ends));
                 }
                 let (input, given) = stdin(exec.input)?.unzip();
+                let (running, ends) = self.start(&order, input)?;
+                return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
+            }
+            How::File(file) => {
+                let order = file_order(account, file, (verb, call), output_max)?;
+                let (input, given) = stdin(verb.input())?.unzip();
                 let (running, ends) = self.start(&order, input)?;
                 return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
             }
@@ -189,8 +197,11 @@ impl Monitor {
         order: &Order,
         (stdin, stdout, stderr): (Option<OwnedFd>, OwnedFd, OwnedFd),
     ) -> io::Result<Running> {
-        let descriptor = self.judge.program(Path::new(&order.program)).map_err(io::Error::other)?;
-        let attached = Attached { stdin, stdout, stderr, program: Some(descriptor) };
+        // What the runner does itself has no program.
+        let executed = order.file.is_none().then(|| Path::new(&order.program));
+        let program = executed.map(|program| self.judge.program(program)).transpose();
+        let program = program.map_err(io::Error::other)?;
+        let attached = Attached { stdin, stdout, stderr, program };
         let running = self.runners.start(order, attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         self.pool = Pool::Short;
@@ -230,7 +241,20 @@ fn exec_order(account: Account, exec: &Exec, verb: &Verb, call: &Call) -> Order 
         environment: exec.environment(&call.arguments),
         directory: exec.dir.clone(),
         confinement: exec.confinement.clone(),
+        file: None,
     }
+}
+
+fn file_order(
+    account: Account,
+    file: &File,
+    (verb, call): (&Verb, &Call),
+    max: u64,
+) -> io::Result<Order> {
+    let at = file.at(&verb.parameters, &call.arguments);
+    let at = at.ok_or_else(|| io::Error::other("no file is named"))?;
+    let order = FileOrder { at, ask: file.ask(&call.arguments), max };
+    Ok(Order { file: Some(order), ..Order::of_our_own(account, "openscope-run") })
 }
 
 /// The two ends of a standard input, for a verb that takes one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use policy::Confinement;
+use policy::{Confinement, FileAsk, FileAt, NetworkAccess, ProcessLimits, SystemCalls};
 use serde::{Deserialize, Serialize};
 
 /// One verb to execute.
@@ -20,6 +20,38 @@ pub(crate) struct Order {
     /// Where it runs: this directory, which must be there, or else home, or where that is missing `/`.
     pub(crate) directory: Option<String>,
     pub(crate) confinement: Confinement,
+    /// What the runner does itself, in place of executing a program.
+    pub(crate) file: Option<FileOrder>,
+}
+
+impl Order {
+    /// For what the runner does itself: as the owner, with nothing of theirs, and no more system calls than looking takes.
+    pub(crate) fn of_our_own(account: Account, program: &str) -> Self {
+        Self {
+            account,
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            directory: Some("/".to_owned()),
+            confinement: Confinement {
+                limits: ProcessLimits::default(),
+                reach: None,
+                system_calls: SystemCalls::Read,
+                network: NetworkAccess::default(),
+            },
+            file: None,
+        }
+    }
+}
+
+/// A file, and what is asked of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileOrder {
+    pub(crate) at: FileAt,
+    pub(crate) ask: FileAsk,
+    /// How many bytes may be written in the call.
+    pub(crate) max: u64,
 }
 
 /// One argument of the verb.

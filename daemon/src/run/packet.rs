@@ -214,6 +214,7 @@ mod tests {
                 system_calls: SystemCalls::Read,
                 network: policy::NetworkAccess::None,
             },
+            file: None,
         }
     }
 

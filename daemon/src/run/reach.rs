@@ -58,7 +58,18 @@ pub(super) fn restrict(reach: &Reach, given: &Given<'_>) -> Result<(), ReachFaul
     };
     let rules = present(rules, given.opened.iter().map(Path::new), read)?;
     let rules = named(rules, &reach.read, read)?;
-    let rules = named(rules, &reach.write, AccessFs::from_all(KNOWN))?;
+    enforce(named(rules, &reach.write, AccessFs::from_all(KNOWN))?)
+}
+
+/// From here on, nothing is opened but what lies beneath this; it is written to only where that is said.
+pub(super) fn only(root: &str, is_written: bool) -> Result<(), ReachFault> {
+    let access = if is_written { AccessFs::from_all(KNOWN) } else { AccessFs::from_read(KNOWN) };
+    let opened = PathFd::new(root);
+    let opened = opened.map_err(|fault| ReachFault::Path(root.to_owned(), why(fault)))?;
+    enforce(allow(ruleset()?, opened, access)?)
+}
+
+fn enforce(rules: RulesetCreated) -> Result<(), ReachFault> {
     match rules.restrict_self()?.ruleset {
         RulesetStatus::NotEnforced => Err(ReachFault::Kernel),
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),

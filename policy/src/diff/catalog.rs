@@ -101,10 +101,15 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
             (before.asks != after.asks, "makes another request"),
         ],
         (Run::Tcp(before), Run::Tcp(after)) => vec![(before != after, "opens another port")],
+        (Run::File(before), Run::File(after)) => vec![
+            (before.which != after.which, "is about another file"),
+            (before.act != after.act, "does something else with the file"),
+        ],
         (_, Run::Exec(_)) => vec![(true, "runs on this machine")],
         (_, Run::Ssh(_)) => vec![(true, "runs on another host")],
         (_, Run::Http(_)) => vec![(true, "asks a service")],
         (_, Run::Tcp(_)) => vec![(true, "opens a port")],
+        (_, Run::File(_)) => vec![(true, "is about a file")],
     };
     told.into_iter().filter_map(|(differs, words)| differs.then_some(words)).collect()
 }

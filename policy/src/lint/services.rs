@@ -19,7 +19,7 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
             .flatten()
             .collect(),
         Run::Tcp(_) => vec![unread(verb, site)],
-        Run::Exec(_) | Run::Ssh(_) => Vec::new(),
+        Run::Exec(_) | Run::Ssh(_) | Run::File(_) => Vec::new(),
     }
 }
 

@@ -7,7 +7,8 @@ use super::document::{Entry, Node, Page, Table};
 use super::redact::{self, Redacts};
 use super::targets::{self, Targets};
 use super::{
-    Source, TextFault, confinement, environment, input, limits, network, requests, ssh, units,
+    Source, TextFault, confinement, environment, files, input, limits, network, requests, ssh,
+    units,
 };
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
@@ -20,7 +21,7 @@ use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// The ways in which a verb can be done.
-const EXECUTORS: [&str; 4] = ["exec", "ssh", "http", "forward"];
+const EXECUTORS: [&str; 5] = ["exec", "ssh", "http", "forward", "file"];
 
 /// What verbs refer to.
 type Known<'k> = (&'k Targets, &'k Redacts);
@@ -102,7 +103,11 @@ fn verb(
     let declared = parameters(table)?;
     let run = run(table, &declared, targets)?;
     check_use(table, &declared, &run)?;
-    let parameters = if run.reflects().is_some() { requests::parameters(&run) } else { declared };
+    let parameters = match &run {
+        Run::File(file) => declared.into_iter().chain(file.act.parameters()).collect(),
+        other if other.reflects().is_some() => requests::parameters(other),
+        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => declared,
+    };
     Ok(Verb {
         name,
         summary: summary(table.need("summary")?)?,
@@ -217,6 +222,9 @@ fn run(
     match key {
         "ssh" => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
         "http" => requests::fixed(node.table()?, parameters, targets).map(Box::new).map(Run::Http),
+        "file" => {
+            files::read(node.table()?, parameters, said_effect(verb)?).map(Box::new).map(Run::File)
+        }
         "forward" => requests::reflected(node.table()?, parameters, targets),
         _ => exec(node.table()?, verb).map(Box::new).map(Run::Exec),
     }
@@ -247,8 +255,11 @@ fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
 
 /// What the verb's effect means where nothing else is said. One without an effect is refused, but not here.
 fn usual_calls(verb: Table<'_>) -> Result<SystemCalls, TextFault> {
-    let effect = verb.get("effect").map(effect).transpose()?;
-    Ok(effect.map_or(SystemCalls::Read, SystemCalls::from))
+    Ok(said_effect(verb)?.map_or(SystemCalls::Read, SystemCalls::from))
+}
+
+fn said_effect(verb: Table<'_>) -> Result<Option<Effect>, TextFault> {
+    verb.get("effect").map(effect).transpose()
 }
 
 fn directory(node: Node<'_>) -> Result<String, TextFault> {

@@ -109,6 +109,7 @@ fn order(arguments: &[&str]) -> Order {
             system_calls: SystemCalls::Read,
             network: policy::NetworkAccess::default(),
         },
+        file: None,
     }
 }
 
