@@ -57,12 +57,12 @@ impl Output {
     /// Starts to write.
     pub(crate) fn start(style: Style) -> io::Result<Self> {
         let mut writer = Writer::new(style);
-        Self::begin(move |piece| match piece {
-            Some(piece) => writer.write(piece),
-            None => {
+        Self::begin(move |piece| {
+            let Some(piece) = piece else {
                 writer.leave();
-                Ok(())
-            }
+                return Ok(());
+            };
+            writer.write(piece)
         })
     }
 

@@ -128,6 +128,7 @@ mod docs {
                 ),
             ),
             ("### What `forward` takes", format!("{VERB}run = {{ forward = {{ {STRAY} }} }}\n")),
+            ("### What `file` takes", format!("{VERB}run = {{ file = {{ {STRAY} }} }}\n")),
             ("### `[redact.NAME]`", format!("[redact.a]\n{STRAY}\n")),
             ("### `limits`", format!("{VERB}{LIMITING}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),

@@ -71,9 +71,9 @@ mod examples {
             said.lines().filter(|line| line.contains("hands the path")).collect();
         assert_eq!(notes.len(), 2, "those that take paths of other hosts: {said}");
         let bare = said.lines().filter(|line| line.contains("[unmasked]"));
-        assert_eq!(bare.count(), 2, "what is reflected comes as it is: {said}");
+        assert_eq!(bare.count(), 3, "what is reflected, or fetched, comes as it is: {said}");
         assert!(said.contains("`staging.connect` carries bytes that nobody here reads"), "{said}");
-        assert!(said.contains("no warnings, 5 notes"), "{said}");
+        assert!(said.contains("no warnings, 6 notes"), "{said}");
     }
 
     #[test]

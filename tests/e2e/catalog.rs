@@ -150,3 +150,28 @@ fn each_verb_of_the_service_catalog_does_what_it_says() {
     }
     assert_eq!(world.alice().revoke(&share).status, 0);
 }
+
+#[test]
+fn each_verb_of_the_file_catalog_does_what_it_says() {
+    let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
+    let verbs = ["/srv/reports", "/srv/inbox", "/var/log/syslog"]
+        .iter()
+        .zip(["@HOME@/drop", "@HOME@/drop", "@HOME@/log/web"])
+        .fold(example("verbs.d/files.toml"), |text, (usual, here)| text.replace(usual, here));
+    let world = Setup { verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&["reports.list", "reports.get", "inbox.put", "syslog.tail"]);
+    let there = format!("path={}", world.drop_file("note").display());
+    let local = world.vendor().home().join("note");
+    fs::write(&local, "for you").expect("write a file");
+    let run = |words: &[&str]| {
+        let said = world.vendor().run(&share, words);
+        assert_eq!(said.status, 0, "{said:?}");
+        said.stdout
+    };
+    let sent = run(&["put", "inbox.put", &local.display().to_string(), &there, "--json"]);
+    assert!(sent.contains("\"replaced\":false"), "{sent}");
+    assert!(run(&["call", "reports.list"]).contains("\"name\":\"note\""));
+    assert_eq!(run(&["get", "reports.get", &there, "--output", "-"]), "for you");
+    assert!(run(&["call", "syslog.tail", "lines=1"]).starts_with("web line"));
+}

@@ -5,7 +5,6 @@ mod catalog;
 mod consent;
 mod contained;
 mod files;
-#[cfg(test)]
 mod forward;
 mod groups;
 mod handing;

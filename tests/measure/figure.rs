@@ -1,7 +1,7 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, decision, far, idle, rate, redaction, revoke, warm, web};
+use crate::{bulk, cold, decision, far, files, idle, rate, redaction, revoke, warm, web};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 20] = [
+pub const ALL: [Figure; 21] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -50,6 +50,12 @@ pub const ALL: [Figure; 20] = [
         unit: "req/s",
         limit: Limit::AtLeast(1500.0),
         measure: web::measure,
+    },
+    Figure {
+        name: "file_get_mib_s",
+        unit: "MiB/s",
+        limit: Limit::AtLeast(150.0),
+        measure: files::measure,
     },
     Figure {
         name: "relay_kib_per_idle_seat",

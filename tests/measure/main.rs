@@ -8,6 +8,7 @@ mod cold;
 mod decision;
 mod far;
 mod figure;
+mod files;
 mod idle;
 mod machine;
 mod overseer;

@@ -85,9 +85,8 @@ struct Heard {
 impl Heard {
     fn take(&mut self, piece: &Piece) {
         let (Piece::Stdout(bytes) | Piece::Stderr(bytes)) = piece;
-        let heard = self.notes.hear(bytes).into_iter();
-        self.kept =
-            heard.filter(|note| matches!(note, Note::Kept { .. })).next_back().or(self.kept.take());
+        let mut heard = self.notes.hear(bytes).into_iter();
+        self.kept = heard.rfind(|note| matches!(note, Note::Kept { .. })).or(self.kept.take());
     }
 }
 
@@ -112,16 +111,12 @@ impl Whole {
         }
         let whole = Self::hashed(file).map_err(fault)?;
         if whole.size > most || (is_stdin && whole.size > KEPT) {
-            let told = match is_stdin {
-                true if most > KEPT => format!("standard input is longer than {KEPT} bytes"),
-                _ => format!("{most} bytes are the most that `{}` takes", entry.verb),
-            };
+            let told = format!("{most} bytes are the most that `{}` takes", entry.verb);
             let failure = Failure::new(Exit::USAGE, "too_large", told);
-            return Err(if most > KEPT {
-                failure.hint("write it to a file first")
-            } else {
-                failure
-            });
+            let kept =
+                Failure::new(Exit::USAGE, "too_large", "standard input is too long to be kept")
+                    .hint(format!("it is kept up to {KEPT} bytes: write it to a file first"));
+            return Err(if is_stdin && most > KEPT { kept } else { failure });
         }
         Ok(whole)
     }

@@ -17,6 +17,8 @@ mod expectations;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod handing;
 #[cfg(test)]
 mod input;

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Stat, fstat};
 
 use super::{Fault, PIECE, Place, length, stdout, step};
+use crate::clock::Instants;
 
 /// How often somebody who follows looks for more.
 const LOOK: Duration = Duration::from_millis(100);
@@ -74,7 +75,7 @@ fn go_on(
     (mut file, mut state): (File, Stat),
     out: &mut File,
 ) -> Result<(), Fault> {
-    let mut looked = Instant::now();
+    let mut looked = Instants::now().boot;
     while is_read(out)? {
         pass(&mut file, out)?;
         let at = step("read it", file.stream_position())?;
@@ -82,10 +83,11 @@ fn go_on(
             note("it was cut short: from its beginning");
             step("read it", file.rewind())?;
         }
-        if looked.elapsed() < LOOK_FOR_ANOTHER {
+        let now = Instants::now().boot;
+        if now.saturating_sub(looked) < LOOK_FOR_ANOTHER {
             continue;
         }
-        looked = Instant::now();
+        looked = now;
         // Between two files nothing may have the name.
         if let Ok((other, there)) = place.regular()
             && (there.st_dev, there.st_ino) != (state.st_dev, state.st_ino)
