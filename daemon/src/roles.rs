@@ -38,7 +38,8 @@ fn keep_or_tell(arguments: Vec<OsString>) -> ExitCode {
         };
     }
     let networks = if asked.isolate_networks { Networks::Isolated } else { Networks::Shared };
-    keeper::main(arguments.into_iter(), asked.runner_fd.as_slice(), networks)
+    let handed_down: Vec<i32> = [asked.runner_fd, asked.reach_fd].into_iter().flatten().collect();
+    keeper::main(arguments.into_iter(), &handed_down, networks)
 }
 
 fn tell(text: &str, exit: Exit) -> ExitCode {

@@ -29,7 +29,14 @@ fn nothing_is_left(told: &str) {
 }
 
 fn tells_the_story(told: &str) {
-    for part in ["disk.usage", "revoked", "that is enough", "records, in order and unchanged"] {
+    for part in [
+        "disk.usage",
+        "you asked GET for /hello/vendor",
+        "may.csv: 28 bytes, SHA-256",
+        "revoked",
+        "that is enough",
+        "records, in order and unchanged",
+    ] {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
 }

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 
 mod account;
 mod home;
+mod page;
 mod prompt;
 mod setting;
 mod siblings;

@@ -30,6 +30,9 @@ pub struct Arguments {
     /// An inherited descriptor of openscope-run, used instead of the file beside this program.
     #[arg(long, hide = true, value_name = "N")]
     pub runner_fd: Option<i32>,
+    /// The same of openscope-reach.
+    #[arg(long, hide = true, value_name = "N", requires = "runner_fd")]
+    pub reach_fd: Option<i32>,
 }
 
 impl Arguments {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -101,9 +101,8 @@ fn start() -> Result<Monitor, StartFault> {
     let Earlier { audit, leases, containment, resumed } =
         go_on(&config, &identity, &keeper, &boot, now)?;
     let Resumed { shares, over, .. } = resumed;
-    let runner = runner(&arguments, &judge)?;
-    let runners = Runners::new(runner, containment, config.limits.parked_runners)
-        .with_reach(reach(&arguments, &judge)?);
+    let (run, reach) = runners(&arguments, &judge)?;
+    let runners = Runners::new(run, containment, config.limits.parked_runners).with_reach(reach);
     if let Some(parent) = config.socket.parent() {
         make_directory(parent, 0o755)?;
     }
@@ -291,27 +290,31 @@ fn containment(config: &Config, keeper: &KeeperLine) -> Result<(Containment, Und
     }
 }
 
-/// `openscope-run`: the file beside this program, or a descriptor that was handed down.
-fn runner(arguments: &Arguments, judge: &Judge) -> Result<RunnerProgram, StartFault> {
-    if let Some(number) = arguments.runner_fd {
-        let inherited = PathBuf::from(format!("/proc/self/fd/{number}"));
-        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-        let program = rustix::fs::open(inherited, flags, Bits::empty()).map_err(io::Error::from)?;
-        // The number itself came over an exec, and must not go over another.
+/// `openscope-run` and `openscope-reach`: the files beside this program, or descriptors that were handed down. A verb
+/// that needs the latter says so where there is none.
+fn runners(
+    arguments: &Arguments,
+    judge: &Judge,
+) -> Result<(RunnerProgram, Option<RunnerProgram>), StartFault> {
+    if let Some(run) = arguments.runner_fd {
+        let run = inherited(run)?;
+        let reach = arguments.reach_fd.map(inherited).transpose()?;
+        // The numbers themselves came over an exec, and must not go over another.
         close_fds::set_fds_cloexec(3, &[]);
-        return Ok(RunnerProgram::new(program));
+        return Ok((run, reach));
     }
-    let beside = std::env::current_exe()?.with_file_name("openscope-run");
-    Ok(RunnerProgram::new(judge.program(&beside)?))
+    let own = std::env::current_exe()?;
+    let reach = own.with_file_name("openscope-reach");
+    let reach = reach.exists().then(|| judge.program(&reach)).transpose()?;
+    let run = judge.program(&own.with_file_name("openscope-run"))?;
+    Ok((RunnerProgram::new(run), reach.map(RunnerProgram::new)))
 }
 
-/// `openscope-reach`, beside this program. A verb that needs it says so where there is none.
-fn reach(arguments: &Arguments, judge: &Judge) -> Result<Option<RunnerProgram>, StartFault> {
-    let beside = std::env::current_exe()?.with_file_name("openscope-reach");
-    if arguments.runner_fd.is_some() || !beside.exists() {
-        return Ok(None);
-    }
-    Ok(Some(RunnerProgram::new(judge.program(&beside)?)))
+fn inherited(number: i32) -> Result<RunnerProgram, StartFault> {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    let path = format!("/proc/self/fd/{number}");
+    let program = rustix::fs::open(path, flags, Bits::empty()).map_err(io::Error::from)?;
+    Ok(RunnerProgram::new(program))
 }
 
 fn broker_user(config: &Config) -> Result<BrokerUser, StartFault> {

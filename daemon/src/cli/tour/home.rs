@@ -16,6 +16,7 @@ pub(super) const CONFIG: &str = "owner/.config/openscope";
 pub(super) const STATE: &str = "owner/.local/state/openscope";
 const VERBS: &str = "owner/.config/openscope/verbs.d";
 const POLICIES: &str = "owner/.config/openscope/policy.d";
+const TARGETS: &str = "owner/.config/openscope/targets.d";
 
 /// Logs that a fresh machine may have; the first that the tour's account can read is shown.
 const LOGS: [&str; 7] = [
@@ -63,7 +64,7 @@ impl Home {
     }
 
     fn fill(&self) -> io::Result<()> {
-        for below in ["vendor", "relay", VERBS, POLICIES, "run", "log", "bin"] {
+        for below in ["vendor", "relay", VERBS, POLICIES, TARGETS, "run", "log", "bin"] {
             DirBuilder::new().recursive(true).mode(0o700).create(self.at(below))?;
         }
         for (below, text) in SCRIPTS {
@@ -72,6 +73,7 @@ impl Home {
         for service in ["web", "db"] {
             self.put(&format!("log/{service}.log"), "")?;
         }
+        self.put("owner/may.csv", "day,orders\n1,118\n2,97\n3,131\n")?;
         self.put(&format!("{VERBS}/tour.toml"), &self.verbs())?;
         self.put(&format!("{POLICIES}/tour.toml"), POLICY)
     }
@@ -119,6 +121,18 @@ run = {{ exec = {{ argv = ["{df}", "-h", "/"] }} }}
 summary = "How long this machine is up"
 effect = "read"
 run = {{ exec = {{ argv = ["{uptime}"] }} }}
+
+[verb."page.ask"]
+summary = "Ask a web service of this machine"
+effect = "read"
+run = {{ http = {{ target = "page", path = "/hello/{{name}}" }} }}
+[verb."page.ask".params]
+name = {{ type = "string", required = true }}
+
+[verb."report.get"]
+summary = "Fetch the report"
+effect = "read"
+run = {{ file = {{ get = "{home}/owner/may.csv" }} }}
 "#
         )
     }
@@ -130,11 +144,11 @@ run = {{ exec = {{ argv = ["{uptime}"] }} }}
 
 const POLICY: &str = r#"[[allow]]
 user = "*"
-verbs = ["log.*", "service.restart", "disk.usage", "host.uptime"]
+verbs = ["log.*", "service.restart", "disk.usage", "host.uptime", "page.ask", "report.get"]
 
 [[delegate]]
 user = "*"
-verbs = ["log.*", "service.restart", "disk.usage"]
+verbs = ["log.*", "service.restart", "disk.usage", "page.ask", "report.get"]
 to = ["own/*"]
 max_ttl = "30m"
 "#;

@@ -18,11 +18,18 @@ pub(super) async fn raise(stage: &mut Stage<'_>) -> Result<(), Fault> {
     for service in ["web", "db"] {
         serve(stage, service)?;
     }
+    let port = stage.serve_page().await?;
+    stage.home.write(&format!("{CONFIG}/targets.d/tour.toml"), &target(port))?;
     let address = relay(stage).await?;
     token(stage, &address).await?;
     daemon(stage).await?;
     stage.run(Who::Owner, &["status"], 0).await?;
     stage.run(Who::Owner, &["capabilities"], 0).await.map(drop)
+}
+
+/// The page, as root or the owner would name it for verbs to ask.
+fn target(port: u16) -> String {
+    format!("[http.page]\nurl = \"http://127.0.0.1:{port}/\"\npaths = [\"/hello/*\"]\n")
 }
 
 /// A service with its supervisor, so that there is something to restart and a log to follow.
@@ -84,7 +91,8 @@ async fn daemon(stage: &mut Stage<'_>) -> Result<(), Fault> {
     let mut command = background(stage, daemon, Who::Owner, &["--rootless"])?;
     let siblings = Rc::clone(&stage.siblings);
     command.arg("--runner-fd").arg(siblings.runner.number().to_string());
-    let inherited = siblings.runner.inherited()?;
+    command.arg("--reach-fd").arg(siblings.reach.number().to_string());
+    let inherited = (siblings.runner.inherited()?, siblings.reach.inherited()?);
     let started = stage.stay("openscoped", command);
     drop(inherited);
     started?;

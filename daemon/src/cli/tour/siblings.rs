@@ -18,6 +18,7 @@ pub(super) struct Siblings {
     pub(super) daemon: Rc<Program>,
     pub(super) relay: Rc<Program>,
     pub(super) runner: Rc<Program>,
+    pub(super) reach: Rc<Program>,
 }
 
 /// A program, by its open file.
@@ -41,6 +42,7 @@ impl Siblings {
             daemon: beside("openscoped")?,
             relay: beside("openscope-relay")?,
             runner: beside("openscope-run")?,
+            reach: beside("openscope-reach")?,
         })
     }
 }

@@ -12,9 +12,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::home::Home;
+use super::page;
 use super::siblings::{Program, Siblings};
 use super::tale::Tale;
 use crate::cli::fault::Fault;
@@ -34,6 +36,8 @@ pub(super) struct Stage<'o> {
     pub(super) siblings: Rc<Siblings>,
     pub(super) tale: Tale<'o>,
     staying: Vec<Staying>,
+    /// What the tour serves itself.
+    serving: JoinSet<()>,
 }
 
 /// A program that runs until the tour is over, in a process group of its own so that Ctrl+C is not for it.
@@ -94,7 +98,14 @@ pub(super) struct Running {
 
 impl<'o> Stage<'o> {
     pub(super) fn new(home: Home, siblings: Siblings, tale: Tale<'o>) -> Self {
-        Self { home, siblings: Rc::new(siblings), tale, staying: Vec::new() }
+        let (staying, serving) = (Vec::new(), JoinSet::new());
+        Self { home, siblings: Rc::new(siblings), tale, staying, serving }
+    }
+
+    /// Serves a page until the tour is over; on which port.
+    pub(super) async fn serve_page(&mut self) -> Result<u16, Fault> {
+        let served = page::serve(&mut self.serving).await;
+        served.map_err(|error| Fault::failed(format!("no page can be served: {error}")))
     }
 
     /// Starts a program that stays. What it says goes to a log.

@@ -7,8 +7,14 @@ use super::setting;
 use super::stage::{Stage, Who};
 use crate::cli::fault::Fault;
 
-const SCOPE: [&str; 4] =
-    ["disk.usage", "log.tail:lines<=20", "log.follow:service=web", "service.restart:service=web"];
+const SCOPE: [&str; 6] = [
+    "disk.usage",
+    "log.tail:lines<=20",
+    "log.follow:service=web",
+    "service.restart:service=web",
+    "page.ask:name=vendor",
+    "report.get",
+];
 
 /// A share of the tour, as its recipient knows it.
 pub(super) struct Opened {
@@ -32,7 +38,7 @@ pub(super) async fn tell(stage: &mut Stage<'_>, account: &Account) -> Result<(),
     befriend(stage).await?;
     stage
         .tale
-        .chapter("3  The owner shares four verbs, three of them pinned, for five minutes")
+        .chapter("3  The owner shares six verbs, four of them pinned, for five minutes")
         .await?;
     let share = open(stage, "5m").await?;
     stage
@@ -40,14 +46,16 @@ pub(super) async fn tell(stage: &mut Stage<'_>, account: &Account) -> Result<(),
         .chapter("4  The vendor sees these verbs and calls them; they run here, as you")
         .await?;
     call(stage, &share).await?;
-    stage.tale.chapter("5  Everything else is refused").await?;
+    stage.tale.chapter("5  Not only programs: a web service is asked, and a file fetched").await?;
+    reach(stage, &share).await?;
+    stage.tale.chapter("6  Everything else is refused").await?;
     be_refused(stage, &share).await?;
     stage
         .tale
-        .chapter("6  The vendor follows a log; the owner revokes in the middle of it")
+        .chapter("7  The vendor follows a log; the owner revokes in the middle of it")
         .await?;
     revoke(stage, &share).await?;
-    stage.tale.chapter("7  All of it is on record, and the record proves itself").await?;
+    stage.tale.chapter("8  All of it is on record, and the record proves itself").await?;
     verify(stage).await
 }
 
@@ -88,6 +96,11 @@ async fn call(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
     vendor(stage, share, &["call", "disk.usage"], 0).await?;
     vendor(stage, share, &["call", "log.tail", "lines=4"], 0).await?;
     vendor(stage, share, &["call", "service.restart", "service=web"], 0).await
+}
+
+async fn reach(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
+    vendor(stage, share, &["call", "page.ask", "name=vendor"], 0).await?;
+    vendor(stage, share, &["get", "report.get", "--output", "may.csv"], 0).await
 }
 
 async fn be_refused(stage: &mut Stage<'_>, share: &Opened) -> Result<(), Fault> {
