@@ -11,6 +11,7 @@ mod capabilities;
 mod completions;
 mod consent;
 mod contact;
+mod doctor;
 mod fault;
 mod man;
 mod output;
@@ -104,6 +105,9 @@ enum Command {
     /// How the daemon does: its fingerprint, its relays, what does not hold here
     #[command(help_template = HELP)]
     Status,
+    /// Look at all that your verbs take: what would fail, and why
+    #[command(help_template = HELP, before_help = doctor::EXAMPLES)]
+    Doctor(doctor::Doctor),
     /// Let the daemon read its configuration again (admins); a bad file changes nothing
     #[command(help_template = HELP)]
     Reload,
@@ -159,6 +163,7 @@ fn dispatch(command: Command, chosen: &socket::Chosen, out: &mut Output) -> Resu
         Command::Contact(contact) => contact.run(&daemon(), out),
         Command::Capabilities(capabilities) => capabilities.run(&daemon(), out),
         Command::Status => status::run(&daemon(), out),
+        Command::Doctor(doctor) => doctor.run(&daemon(), out),
         Command::Reload => reload::run(&daemon(), out),
         Command::Policy(policy) => policy.run(chosen, out),
         Command::Audit(audit) => audit.run(chosen, out),

@@ -16,6 +16,7 @@ mod keys;
 mod kick;
 mod leases;
 mod meter;
+mod needs;
 mod open;
 mod over;
 mod owner_socket;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::confinement::Confinement;
 use crate::constraint::Constraint;
-use crate::file::{File, FileAt, Transfer};
+use crate::file::{File, FileAct, FileAt, Transfer};
 use crate::http::{Asks, Http, Reflects};
 use crate::input::Input;
 use crate::kind::Kind;
@@ -75,6 +75,19 @@ impl Parameter {
     /// Whether the catalog takes anything that is within the limit. The empty list alone is nothing.
     pub(crate) fn may_be(&self, limit: &Constraint) -> bool {
         self.constraint.intersect(limit).is_some_and(|met| !met.only_empty())
+    }
+
+    /// What paths here are opened beneath, or, where they are listed, themselves.
+    fn roots(&self) -> Vec<String> {
+        let (mut roots, mut listed) = (Vec::new(), Vec::new());
+        for part in self.constraint.item_parts() {
+            if let Constraint::Subtree(root) = part {
+                roots.push(root.path().to_owned());
+            } else if let Constraint::OneOf(values) = part {
+                listed.extend(values.iter().map(Value::to_string));
+            }
+        }
+        if roots.is_empty() { listed } else { roots }
     }
 
     /// What a path here is opened beneath: the catalog's subtree, or `/` where it lists the paths.
@@ -337,6 +350,23 @@ impl Verb {
                 words.into_iter().chain(at).chain(asked).map(Element::Text).collect()
             }
         }
+    }
+
+    /// The files and directories that its paths are opened beneath, each with whether files are made there.
+    #[must_use]
+    pub fn roots(&self) -> BTreeSet<(String, bool)> {
+        let file = match &self.run {
+            Run::File(file) => Some(file),
+            Run::Exec(_) => None,
+            // Theirs are on other hosts.
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => return BTreeSet::new(),
+        };
+        let is_written = file.is_some_and(|file| matches!(file.act, FileAct::Put { .. }));
+        let fixed = file.and_then(|file| file.at(&self.parameters, &Arguments::default()));
+        let fixed = fixed.map(|at| if is_written { at.root } else { at.to_string() });
+        let paths = self.parameters.values().filter(|one| one.kind.each() == Kind::Path);
+        let named = paths.flat_map(Parameter::roots);
+        named.chain(fixed).map(|path| (path, is_written)).collect()
     }
 
     fn elements(&self, template: &Template, arguments: &Arguments) -> Vec<Element> {

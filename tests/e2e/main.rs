@@ -4,6 +4,7 @@ mod boundary;
 mod catalog;
 mod consent;
 mod contained;
+mod doctor;
 mod files;
 mod forward;
 mod groups;

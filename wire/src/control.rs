@@ -3,6 +3,7 @@
 //! Each message is a 32-bit big-endian length and canonical CBOR. Who asks is never in a message:
 //! the monitor reads it from the socket.
 
+mod needs;
 mod view;
 
 use std::io::{self, Read, Write};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cbor::{from_canonical, to_canonical};
 
+pub use self::needs::{Need, NeedView, VerbNeeds};
 pub use self::view::{
     Asked, CapabilitiesView, CapabilityView, ContactView, OfferView, PlanVerb, PlanView, RelayView,
     RequestView, RevokedShare, RunningView, SeatView, ShareView, StatusView, SubHolderView, Told,
@@ -96,6 +98,11 @@ pub enum Request {
     },
     /// What the caller's agent could share.
     Capabilities {
+        /// The agent; the caller's own name when absent.
+        agent: Option<AgentName>,
+    },
+    /// What the verbs of the caller's agent take to be called, and whether the daemon can have it.
+    Needs {
         /// The agent; the caller's own name when absent.
         agent: Option<AgentName>,
     },
@@ -194,6 +201,8 @@ pub enum Reply {
     Done(String),
     /// What could be shared.
     Capabilities(Box<CapabilitiesView>),
+    /// What verbs take to be called.
+    Needs(Vec<VerbNeeds>),
     /// How the daemon does.
     Status(Box<StatusView>),
     /// It was not done.

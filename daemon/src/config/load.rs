@@ -180,6 +180,10 @@ impl Reading {
     fn programs(&mut self, policy: &Policy) -> Vec<String> {
         let mut warnings = Vec::new();
         for verb in policy.catalog().verbs() {
+            let missing = verb.roots().into_iter().filter(|(path, _)| !Path::new(path).exists());
+            warnings.extend(missing.map(|(path, _)| {
+                format!("`{}` cannot be called: there is no `{path}`", verb.name)
+            }));
             let program = match &verb.run {
                 Run::Exec(exec) => exec.program(),
                 Run::Ssh(_) => SSH,

@@ -82,6 +82,7 @@ impl Monitor {
             | Request::ContactList
             | Request::ContactRemove { .. }
             | Request::Capabilities { .. }
+            | Request::Needs { .. }
             | Request::Status
             | Request::Reload => None,
         };
@@ -190,6 +191,7 @@ impl Monitor {
             Request::Capabilities { agent } => {
                 self.capabilities(person, agent.as_ref(), now).map(Answer::Now)
             }
+            Request::Needs { agent } => self.needs(person, agent.as_ref(), now).map(Answer::Now),
             Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),
             Request::Reload => self.reload_for(person, now).map(Answer::Now),
         }

@@ -109,6 +109,11 @@ impl Runners {
         Self { reach, ..self }
     }
 
+    /// Whether there is a program that asks services.
+    pub(crate) fn has_reach(&self) -> bool {
+        self.reach.is_some()
+    }
+
     /// Starts one runner more, if there are too few.
     ///
     /// # Errors

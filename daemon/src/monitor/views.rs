@@ -56,12 +56,7 @@ impl Monitor {
         agent: Option<&AgentName>,
         now: Instants,
     ) -> Result<Reply, Failure> {
-        let principal = self
-            .policy
-            .principal(&person.user, agent)
-            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
-        let groups = Groups::Known(person.groups.clone());
-        let subject = Subject { principal, groups, now: now.wall };
+        let subject = self.asking_as(person, agent, now)?;
         let contacts = self.known_to(person.uid);
         let surface = self.policy.surface(&subject);
         let scope = surface.scope();
@@ -71,6 +66,21 @@ impl Monitor {
             agent: subject.principal.agent,
             verbs,
         })))
+    }
+
+    /// The caller, as the agent whose verbs they ask about.
+    pub(super) fn asking_as(
+        &self,
+        person: &Person,
+        agent: Option<&AgentName>,
+        now: Instants,
+    ) -> Result<Subject, Failure> {
+        let principal = self
+            .policy
+            .principal(&person.user, agent)
+            .map_err(|fault| refused(&fault.to_string(), "ask whoever writes policy.d"))?;
+        let groups = Groups::Known(person.groups.clone());
+        Ok(Subject { principal, groups, now: now.wall })
     }
 
     fn capability(

@@ -1,0 +1,105 @@
+//! What the verbs of an owner take to be called: what the daemon can see of it, it looks at; the rest is for the owner to
+//! try, as who they are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use policy::{AgentName, HttpTarget, Route, Run, Verb};
+use wire::control::{Failure, Need, NeedView, Reply, VerbNeeds};
+
+use super::Monitor;
+use super::resolver::Person;
+use crate::clock::Instants;
+use crate::config::{SSH, held_key};
+
+impl Monitor {
+    /// What the verbs take that the caller's agent holds.
+    pub(super) fn needs(
+        &self,
+        person: &Person,
+        agent: Option<&AgentName>,
+        now: Instants,
+    ) -> Result<Reply, Failure> {
+        let subject = self.asking_as(person, agent, now)?;
+        let surface = self.policy.surface(&subject);
+        let scope = surface.scope();
+        let held: BTreeSet<_> = scope.capabilities().iter().map(policy::Capability::verb).collect();
+        let verbs = held.into_iter().filter_map(|name| self.policy.catalog().verb(name));
+        let needs = |verb: &Verb| VerbNeeds { verb: verb.name.clone(), needs: self.needs_of(verb) };
+        Ok(Reply::Needs(verbs.map(|verb| needs(verb)).collect()))
+    }
+
+    fn needs_of(&self, verb: &Verb) -> Vec<NeedView> {
+        let mut needs = match &verb.run {
+            Run::Exec(exec) => vec![self.program(exec.program())],
+            Run::Ssh(ssh) => {
+                let routes = ssh.routes().flat_map(|route| self.route(route));
+                std::iter::once(self.program(SSH)).chain(routes).collect()
+            }
+            Run::Http(http) => self.service(&http.target),
+            Run::Tcp(tcp) => {
+                vec![self.reach(), port(tcp.target.host.as_str(), tcp.target.port)]
+            }
+            Run::File(_) => Vec::new(),
+        };
+        let roots = verb.roots().into_iter();
+        let roots = roots.map(|(path, is_written)| Need::Path { path, is_written });
+        needs.extend(roots.map(|need| NeedView { need, fault: None }));
+        needs
+    }
+
+    fn program(&self, path: &str) -> NeedView {
+        let judged = self.judge.program(Path::new(path));
+        let fault = judged.err().map(|fault| fault.to_string());
+        NeedView { need: Need::Program { path: path.to_owned() }, fault }
+    }
+
+    fn route(&self, route: &Route) -> Vec<NeedView> {
+        // What lies behind another host only that host reaches.
+        let nearest = route.jumps.first().unwrap_or(&route.target);
+        let hops = route.jumps.iter().chain([&route.target]);
+        let held = hops.filter_map(|target| held_key(self.beside(), target)).map(|path| {
+            let judged = self.judge.secret_file(&path);
+            let what = format!("the key {}, held for owners", path.display());
+            daemons(what, judged.err().map(|fault| fault.to_string()))
+        });
+        std::iter::once(port(nearest.host.as_str(), nearest.port)).chain(held).collect()
+    }
+
+    fn service(&self, target: &HttpTarget) -> Vec<NeedView> {
+        let own = |file: &policy::FileName| self.beside().join(file.as_str());
+        let ca = target.ca.as_ref().map(|file| {
+            let path = own(file);
+            let fault = self.judge.file(&path).err().map(|fault| fault.to_string());
+            daemons(format!("the authorities in {}", path.display()), fault)
+        });
+        let credential = target.credential.as_ref().map(|credential| {
+            let path = own(&credential.file);
+            let fault = self.judge.secret_file(&path).err().map(|fault| fault.to_string());
+            daemons(format!("the credential in {}", path.display()), fault)
+        });
+        let here = [self.reach(), port(&target.host, target.port)];
+        here.into_iter().chain(ca).chain(credential).collect()
+    }
+
+    fn reach(&self) -> NeedView {
+        let missing = "it does not lie beside `openscoped`";
+        let fault = (!self.runners.has_reach()).then(|| missing.to_owned());
+        daemons("the program openscope-reach".to_owned(), fault)
+    }
+
+    /// Where the files lie that targets name.
+    fn beside(&self) -> &Path {
+        self.config_path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+fn port(host: &str, port: u16) -> NeedView {
+    // A URL has an address of IPv6 in brackets.
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    NeedView { need: Need::Port { host, port }, fault: None }
+}
+
+fn daemons(what: String, fault: Option<String>) -> NeedView {
+    NeedView { need: Need::Daemon { what }, fault }
+}
