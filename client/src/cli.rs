@@ -133,7 +133,7 @@ pub(crate) struct GetArguments {
 }
 
 const GET_EXAMPLES: &str = "\
-Until all of it has come it is in FILE.part. If it is cut, the same command goes on from there.
+Until all of it has come it is in FILE.openscope-part. If it is cut, the same command goes on from there.
 
 Examples:
   openscope-reflect-client --passport @handle get files.get path=/srv/reports/may.csv

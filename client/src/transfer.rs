@@ -7,6 +7,7 @@ mod part;
 mod put;
 
 use std::io;
+use std::path::Path;
 
 use policy::{Kind, MenuEntry, ParameterName, Transfer};
 
@@ -15,6 +16,7 @@ use crate::cli::Options;
 use crate::conduct::{Notice, Stops, Went, conduct};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::neutral::one_line;
 use crate::output::Output;
 use crate::report::{self, Report};
 use crate::session::Session;
@@ -57,6 +59,20 @@ fn path_parameter(entry: &MenuEntry) -> Option<&ParameterName> {
 
 fn machine(fault: &io::Error) -> Failure {
     Failure::of(Exit::NOT_RUN, "machine", fault)
+}
+
+/// Done on a thread of its own: the channel is kept meanwhile.
+async fn apart<I: Send + 'static, T: Send + 'static>(
+    input: I,
+    work: impl FnOnce(I) -> io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(move || work(input)).await;
+    done.unwrap_or_else(|fault| Err(io::Error::other(fault))).map_err(|fault| machine(&fault))
+}
+
+/// A path for a person, whatever is in it.
+fn shown(path: &Path) -> String {
+    one_line(&path.display().to_string(), 400)
 }
 
 /// Runs the call to its end.

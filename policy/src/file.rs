@@ -45,7 +45,11 @@ pub enum Which {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FileAct {
     /// It is read, whole or from some byte on.
-    Get,
+    Get {
+        /// Whether secrets in it are masked. Then it is read whole, and nothing is told by which they could be guessed:
+        /// what masks them has to see what stands before.
+        is_masked: bool,
+    },
     /// It is made.
     Put {
         /// Whether one that is there is replaced.
@@ -87,6 +91,8 @@ pub enum FileAsk {
     Get {
         /// From which on.
         offset: u64,
+        /// Whether secrets in it are masked on the way.
+        is_masked: bool,
     },
     /// To be made.
     Put {
@@ -113,7 +119,7 @@ impl FileAct {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Get => "get",
+            Self::Get { .. } => "get",
             Self::Put { .. } => "put",
             Self::List => "list",
             Self::Tail => "tail",
@@ -124,7 +130,8 @@ impl FileAct {
     pub(crate) fn parameters(self) -> BTreeMap<ParameterName, Parameter> {
         let from = |min, max| Constraint::Range { min, max };
         let declared = match self {
-            Self::Get => {
+            Self::Get { is_masked: true } | Self::List => Vec::new(),
+            Self::Get { is_masked: false } => {
                 let offset = (Kind::Int, from(0, i64::MAX), Some(Value::Int(0)));
                 vec![(OFFSET, offset, "from which byte on, to go on with what was cut")]
             }
@@ -133,7 +140,6 @@ impl FileAct {
                     Anchored::new("[0-9a-f]{64}").map_or(Constraint::Any, Constraint::Pattern);
                 vec![(SHA256, (Kind::Text, digits, None), "the SHA-256 of what is given")]
             }
-            Self::List => Vec::new(),
             Self::Tail => {
                 let lines = (Kind::Int, from(0, LINES_MAX), Some(Value::Int(LINES_USUAL)));
                 let follow = (Kind::Bool, Constraint::Any, Some(Value::Bool(false)));
@@ -168,14 +174,14 @@ impl File {
     pub(crate) fn input(&self) -> Input {
         match self.act {
             FileAct::Put { max, .. } => Input::Stdin(Stdin { content: Content::Bytes, max }),
-            FileAct::Get | FileAct::List | FileAct::Tail => Input::Nothing,
+            FileAct::Get { .. } | FileAct::List | FileAct::Tail => Input::Nothing,
         }
     }
 
     /// How a recipient's program carries it, if it is carried.
     pub(crate) fn transfers(&self) -> Option<Transfer> {
         match self.act {
-            FileAct::Get => Some(Transfer::Get),
+            FileAct::Get { .. } => Some(Transfer::Get),
             FileAct::Put { .. } => Some(Transfer::Put),
             FileAct::List | FileAct::Tail => None,
         }
@@ -190,7 +196,10 @@ impl File {
             _ => 0,
         };
         match self.act {
-            FileAct::Get => FileAsk::Get { offset: number(OFFSET) },
+            FileAct::Get { is_masked } => {
+                let offset = if is_masked { 0 } else { number(OFFSET) };
+                FileAsk::Get { offset, is_masked }
+            }
             FileAct::Put { overwrite, max } => {
                 let sha256 = value(SHA256).map(Value::to_string).unwrap_or_default();
                 FileAsk::Put { sha256, max, overwrite }
@@ -237,8 +246,8 @@ impl FileAsk {
     /// What is asked besides the file, in words.
     pub(crate) fn words(&self) -> Vec<String> {
         match self {
-            Self::Get { offset: 0 } | Self::List => Vec::new(),
-            Self::Get { offset } => vec![format!("{OFFSET}={offset}")],
+            Self::Get { offset: 0, .. } | Self::List => Vec::new(),
+            Self::Get { offset, .. } => vec![format!("{OFFSET}={offset}")],
             Self::Put { sha256, .. } => vec![format!("{SHA256}={sha256}")],
             Self::Tail { lines, follow } => {
                 vec![format!("{LINES}={lines}"), format!("{FOLLOW}={follow}")]

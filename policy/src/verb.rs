@@ -77,14 +77,19 @@ impl Parameter {
         self.constraint.intersect(limit).is_some_and(|met| !met.only_empty())
     }
 
-    /// What paths here are opened beneath, or, where they are listed, themselves.
-    fn roots(&self) -> Vec<String> {
+    /// What paths here are opened beneath, or, where they are listed, themselves, or what those lie in that are made.
+    fn roots(&self, are_made: bool) -> Vec<String> {
+        let above = |path: &str| {
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            if above.is_empty() { "/".to_owned() } else { above.to_owned() }
+        };
         let (mut roots, mut listed) = (Vec::new(), Vec::new());
         for part in self.constraint.item_parts() {
             if let Constraint::Subtree(root) = part {
                 roots.push(root.path().to_owned());
             } else if let Constraint::OneOf(values) = part {
-                listed.extend(values.iter().map(Value::to_string));
+                let paths = values.iter().map(Value::to_string);
+                listed.extend(paths.map(|path| if are_made { above(&path) } else { path }));
             }
         }
         if roots.is_empty() { listed } else { roots }
@@ -160,6 +165,16 @@ impl Exec {
     #[must_use]
     pub fn program(&self) -> &str {
         program(&self.argv)
+    }
+
+    /// Where it starts, and what it is kept to: all of that must be there.
+    fn roots(&self) -> impl Iterator<Item = (String, bool)> {
+        let reach = self.confinement.reach.as_ref();
+        let read = reach.into_iter().flat_map(|reach| &reach.read);
+        let written = reach.into_iter().flat_map(|reach| &reach.write);
+        let listed = read.map(|root| (root, false)).chain(written.map(|root| (root, true)));
+        let listed = listed.map(|(root, is_written)| (root.path().to_owned(), is_written));
+        self.dir.iter().map(|dir| (dir.clone(), false)).chain(listed)
     }
 }
 
@@ -365,8 +380,14 @@ impl Verb {
         let fixed = file.and_then(|file| file.at(&self.parameters, &Arguments::default()));
         let fixed = fixed.map(|at| if is_written { at.root } else { at.to_string() });
         let paths = self.parameters.values().filter(|one| one.kind.each() == Kind::Path);
-        let named = paths.flat_map(Parameter::roots);
-        named.chain(fixed).map(|path| (path, is_written)).collect()
+        let named = paths.flat_map(|one| one.roots(is_written));
+        let named = named.chain(fixed).map(|path| (path, is_written));
+        let exec = match &self.run {
+            Run::Exec(exec) => Some(exec),
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
+        };
+        let own = exec.into_iter().flat_map(|exec| exec.roots());
+        named.chain(own).collect()
     }
 
     fn elements(&self, template: &Template, arguments: &Arguments) -> Vec<Element> {

@@ -164,7 +164,7 @@ fn a_file_is_fetched_as_it_is_and_takes_nobody_s_place() {
     let got = scene.local("got");
     assert!(fs::read(&got).expect("it is there") == whole);
     assert_eq!(mode(&got), 0o600);
-    assert!(!scene.local("got.part").exists());
+    assert!(!scene.local("got.openscope-part").exists());
 
     let again = scene.get("files.get", &file, &[]);
     assert_eq!(again.status, 125, "{again:?}");
@@ -182,8 +182,8 @@ fn a_file_is_fetched_as_it_is_and_takes_nobody_s_place() {
     // What is too long is refused before a byte of it has come.
     let long = scene.write("long", &bytes(1 << 20));
     let said = scene.get("files.safe", &long, &["--force"]);
-    assert!(said.stderr.contains("more than the 1048576 that this call may write"), "{said:?}");
-    assert_eq!((said.status, scene.local("got.part").exists()), (1, false));
+    assert!(said.stderr.contains("more than the 1047552 that this call may write"), "{said:?}");
+    assert_eq!((said.status, scene.local("got.openscope-part").exists()), (1, false));
     let ends = scene.world.events("call_ended");
     assert_eq!(ends.last().expect("its end is on record")["stdout"], 0);
 }
@@ -194,7 +194,7 @@ fn what_was_cut_goes_on_where_it_was_and_begins_again_where_the_file_is_another(
     let whole = bytes(48 << 20);
     let file = scene.write("dump.bin", &whole);
     let (path, to) = (format!("path={}", file.display()), scene.local("got").display().to_string());
-    let part = scene.local("got.part");
+    let part = scene.local("got.openscope-part");
     let vendor = scene.world.vendor();
     let mut child = vendor
         .command(&scene.share, &["get", "files.get", &path, "--output", &to])
@@ -457,14 +457,40 @@ fn the_end_of_a_file_is_shown_and_followed_through_rotation_until_nobody_looks()
 }
 
 #[test]
-fn a_file_that_is_masked_is_said_not_to_be_the_original() {
+fn p04_a_file_that_is_masked_gives_nothing_by_which_a_secret_could_be_had() {
     let scene = scene();
     let file = scene.write("app.env", b"DB_PASSWORD=correct-horse-9\nDB_HOST=db\n");
     let said = scene.get("files.safe", &file, &["--json"]);
     assert_eq!(said.status, 0, "{said:?}");
-    assert!(said.stderr.contains("1 secret was masked"), "{said:?}");
+    assert!(said.stderr.contains("1 secret was masked in it"), "{said:?}");
     let told = json(&said);
     assert_eq!((&told["verified"], &told["redactions"]), (&false.into(), &1.into()), "{told}");
     let got = fs::read_to_string(scene.local("got")).expect("it is there");
     assert_eq!(got, "DB_PASSWORD=[redacted:password]\nDB_HOST=db\n");
+    let whole = scene.call("files.safe", &file, &[]);
+    let digest = sha256(&fs::read(&file).expect("it is there"));
+    assert!(
+        !whole.stderr.contains(&digest) && whole.stderr.contains("\"sha256\":null"),
+        "{whole:?}"
+    );
+    // From within a secret on, nothing would say that it is one.
+    let within = scene.call("files.safe", &file, &["offset=12"]);
+    assert!(within.status == 2 && !within.stdout.contains("horse"), "{within:?}");
+    let unlisted = scene.call("files.safe", &file, &["--unlisted", "offset=12"]);
+    assert!(unlisted.status == 126 && !unlisted.stdout.contains("horse"), "{unlisted:?}");
+}
+
+#[test]
+fn what_has_come_is_kept_when_the_rest_cannot_be_had() {
+    let scene = scene();
+    let file = scene.write("dump.bin", &bytes(1 << 20));
+    let part = scene.local("got.openscope-part");
+    fs::write(&part, bytes(1000)).expect("leave a part");
+    chown(&part, Some(scene.world.accounts.vendor.uid), None).expect("give it away");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("close it");
+    let said = scene.get("files.get", &file, &[]);
+    assert!(said.status == 1 && said.stderr.contains("Permission denied"), "{said:?}");
+    assert_eq!(fs::read(&part).expect("it is there"), bytes(1000));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("open it");
+    assert_eq!(json(&scene.get("files.get", &file, &["--json"]))["resumed_from"], 1000);
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::notes::{Note, Notes};
 use super::part::Part;
-use super::{carry, carrying, done, failed, machine, path_parameter};
+use super::{apart, carry, carrying, done, failed, machine, path_parameter, shown};
 use crate::arguments::read;
 use crate::call::Call;
 use crate::cli::{GetArguments, Options};
@@ -54,19 +54,19 @@ pub(crate) async fn get(
         && target.symlink_metadata().is_ok()
         && !what.force
     {
-        let told = format!("{} is there already", target.display());
+        let told = format!("{} is there already", shown(target));
         return Err(Failure::new(Exit::NOT_RUN, "exists", told)
             .hint("say `--force` to replace it, or `--output` with another name"));
     }
     let mut sink = match &target {
-        Some(target) => Sink::Part(Part::open(target).map_err(|fault| machine(&fault))?),
-        None => Sink::Stdout(Sha256::new()),
+        Some(target) => Sink::Part(apart(target.clone(), |target| Part::open(&target)).await?),
+        None => Sink::Stdout(Sha256::new(), 0),
     };
     if with_offset(entry, &arguments, sink.length()).is_none() {
-        sink.begin_again().map_err(|fault| machine(&fault))?;
+        sink.begin_again();
     }
     let got = Arc::new(Mutex::new(Got::new(sink)));
-    loop {
+    for is_last in [false, true] {
         let offset = lock(&got).begin();
         let asked = with_offset(entry, &arguments, offset).unwrap_or_else(|| arguments.clone());
         let mut call = session
@@ -77,14 +77,11 @@ pub(crate) async fn get(
         let output = output.map_err(|fault| machine(&fault))?;
         let (went, _) = carry(&mut call, Source::Nothing, output, options).await?;
         let mut state = lock(&got);
-        let is_other = matches!(state.fault, Some(Fault::Other));
-        // It has become shorter than what there is of it, or is another file by now.
-        let is_gone = offset > 0 && exited(&went) && !state.has_begun;
-        if is_other || is_gone {
+        if matches!(state.fault, Some(Fault::Other)) && !is_last && !is_left(&went) {
             if !options.quiet {
                 say("the file has changed since its first part was fetched: from its beginning");
             }
-            state.sink.begin_again().map_err(|fault| machine(&fault))?;
+            state.sink.begin_again();
             continue;
         }
         drop(state);
@@ -94,14 +91,16 @@ pub(crate) async fn get(
         let to = target.as_deref().map(|target| (target, what.force));
         return got.finish((went, &call, session), to, options);
     }
+    Err(machine(&io::Error::other("the file changes whenever it is asked for")))
 }
 
 fn lock(got: &Mutex<Got>) -> std::sync::MutexGuard<'_, Got> {
     got.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn exited(went: &Went) -> bool {
-    matches!(went, Went::Ended(receipt) if matches!(receipt.outcome.ending, wire::call::Ending::Exited(1)))
+/// Whether somebody here has had enough.
+fn is_left(went: &Went) -> bool {
+    matches!(went, Went::Stopped(exit, _) if *exit != Exit::PIPE)
 }
 
 /// Where it goes; nowhere for standard output.
@@ -118,8 +117,10 @@ fn target(
         return Ok(Some(path.to_owned()));
     }
     let name = path_parameter(entry).and_then(|name| {
-        let value = arguments.value(name).or(entry.parameters.get(name)?.default.as_ref())?;
-        Path::new(&value.to_string()).file_name().map(ToOwned::to_owned)
+        // Never by what the other side says.
+        let path = arguments.value(name)?.to_string();
+        let name = Path::new(&path).file_name().map(ToOwned::to_owned);
+        name.filter(|_| !path.contains(char::is_control))
     });
     let name = name.ok_or_else(|| {
         Failure::new(Exit::USAGE, "usage", "the file has no name here")
@@ -149,20 +150,22 @@ struct Got {
     notes: Notes,
     /// The owner's side has found the file.
     has_begun: bool,
-    /// What all of it has, as the owner's side says.
-    end: Option<(u64, String)>,
+    /// What all of it has, as the owner's side says; nothing of one that is masked.
+    end: Option<(u64, Option<String>)>,
     fault: Option<Fault>,
 }
 
 enum Sink {
     Part(Part),
-    Stdout(Sha256),
+    Stdout(Sha256, u64),
 }
 
 /// Why no more of it is taken.
 enum Fault {
     /// What there is, is not this file's.
     Other,
+    /// The other side says what was not asked.
+    Confused,
     /// It cannot be written.
     Written(io::Error),
 }
@@ -171,34 +174,32 @@ impl Sink {
     fn length(&self) -> u64 {
         match self {
             Self::Part(part) => part.length(),
-            Self::Stdout(_) => 0,
+            Self::Stdout(_, length) => *length,
         }
     }
 
     fn digest(&self) -> String {
         match self {
             Self::Part(part) => part.digest(),
-            Self::Stdout(hash) => format!("{:x}", hash.clone().finalize()),
+            Self::Stdout(hash, _) => format!("{:x}", hash.clone().finalize()),
         }
     }
 
     fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Part(part) => part.add(bytes),
-            Self::Stdout(hash) => {
+            Self::Stdout(hash, length) => {
                 hash.update(bytes);
+                *length = length.saturating_add(bytes.len() as u64);
                 Ok(write_all(rustix::stdio::stdout(), bytes)?)
             }
         }
     }
 
-    fn begin_again(&mut self) -> io::Result<()> {
+    fn begin_again(&mut self) {
         match self {
             Self::Part(part) => part.begin_again(),
-            Self::Stdout(hash) => {
-                *hash = Sha256::new();
-                Ok(())
-            }
+            Self::Stdout(hash, length) => (*hash, *length) = (Sha256::new(), 0),
         }
     }
 
@@ -206,7 +207,7 @@ impl Sink {
     fn keep(self) -> Option<PathBuf> {
         match self {
             Self::Part(part) => part.keep(),
-            Self::Stdout(_) => None,
+            Self::Stdout(..) => None,
         }
     }
 }
@@ -240,20 +241,28 @@ impl Got {
     fn hear(&mut self, note: Note) -> Result<(), Errno> {
         match note {
             Note::Begin { offset, sha256_before, .. } => {
-                self.has_begun = true;
                 let (before, digest) = &self.before;
-                if offset == *before && (offset == 0 || sha256_before.as_ref() == Some(digest)) {
-                    return Ok(());
+                let is_same = offset == 0 || sha256_before.as_ref() == Some(digest);
+                let is_asked = offset == *before && !self.has_begun;
+                self.has_begun = true;
+                match (is_asked, is_same) {
+                    (true, true) => Ok(()),
+                    (true, false) => self.stop(Fault::Other),
+                    (false, _) => self.stop(Fault::Confused),
                 }
-                self.fault = Some(Fault::Other);
-                Err(Errno::STALE)
             }
+            Note::Shorter { .. } if self.before.0 > 0 && !self.has_begun => self.stop(Fault::Other),
             Note::End { size, sha256 } => {
                 self.end = Some((size, sha256));
                 Ok(())
             }
-            Note::Kept { .. } => Ok(()),
+            Note::Shorter { .. } | Note::Kept { .. } => self.stop(Fault::Confused),
         }
+    }
+
+    fn stop(&mut self, fault: Fault) -> Result<(), Errno> {
+        self.fault = Some(fault);
+        Err(Errno::STALE)
     }
 
     fn finish(
@@ -262,22 +271,30 @@ impl Got {
         to: Option<(&Path, bool)>,
         options: &Options,
     ) -> Result<Exit, Failure> {
-        let digest = self.sink.digest();
-        if let Some(Fault::Written(fault)) = self.fault {
-            self.sink.keep();
-            return Err(machine(&fault));
+        let (digest, length) = (self.sink.digest(), self.sink.length());
+        match self.fault {
+            Some(Fault::Written(fault)) => {
+                self.sink.keep();
+                return Err(machine(&fault));
+            }
+            Some(Fault::Other | Fault::Confused) => {
+                self.sink.keep();
+                let told = "the owner's side tells of another file than was asked for";
+                return Err(Failure::new(Exit::FAILED, "damaged", told).hint("tell the owner"));
+            }
+            None => {}
         }
         let (Some(receipt), Some((size, sha256))) = (done(&went), self.end) else {
             let exit = failed(went, call, session, (&self.notes.words, options));
             if let Some(path) = self.sink.keep() {
-                let path = path.display();
+                let path = shown(&path);
                 say(&format!("what came is in {path}: the same command goes on from there"));
             }
             return Ok(exit);
         };
         let redactions = receipt.outcome.redactions;
-        let is_same = digest == sha256;
-        if !is_same && redactions == 0 {
+        let is_same = sha256.as_ref().map(|sha256| *sha256 == digest && size == length);
+        if is_same == Some(false) {
             if let Sink::Part(part) = self.sink {
                 part.remove();
             }
@@ -288,33 +305,31 @@ impl Got {
         if let (Sink::Part(part), Some((target, force))) = (self.sink, to) {
             part.finish(target, force).map_err(|fault| machine(&fault))?;
         }
-        let file = to.map(|(target, _)| target.display().to_string());
+        let file = to.map(|(target, _)| shown(target));
         if options.json {
             let document = json!({
                 "schema": "openscope.get/1",
                 "event": "got",
                 "id": call.id().to_string(),
                 "file": file,
-                "size": size,
+                "size": length,
                 "sha256": digest,
-                "verified": is_same,
+                "verified": is_same == Some(true),
                 "resumed_from": self.before.0,
                 "redactions": redactions,
             });
             print(&document.to_string());
         } else if !options.quiet {
             let file = file.unwrap_or_else(|| "standard output".to_owned());
-            say(&format!("{file}: {size} bytes, SHA-256 {digest}"));
+            say(&format!("{file}: {length} bytes, SHA-256 {digest}"));
         }
-        if !is_same {
-            let secrets = if redactions == 1 {
-                "1 secret was"
-            } else {
-                &format!("{redactions} secrets were")
+        if is_same.is_none() && !options.quiet {
+            let secrets = match redactions {
+                0 => "no secret was masked in it".to_owned(),
+                1 => "1 secret was masked in it".to_owned(),
+                many => format!("{many} secrets were masked in it"),
             };
-            say(&format!(
-                "{secrets} masked on the owner's side: this copy is not the original byte for byte"
-            ));
+            say(&format!("{secrets}; of what is masked no SHA-256 is told to compare it with"));
         }
         Ok(Exit::DONE)
     }

@@ -21,9 +21,24 @@ pub(super) struct Notes {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Note {
-    Begin { size: u64, offset: u64, sha256_before: Option<String> },
-    End { size: u64, sha256: String },
-    Kept { size: u64, sha256: String, replaced: bool },
+    Begin {
+        size: u64,
+        offset: u64,
+        sha256_before: Option<String>,
+    },
+    /// It ends before what is asked for.
+    Shorter {
+        size: u64,
+    },
+    End {
+        size: u64,
+        sha256: Option<String>,
+    },
+    Kept {
+        size: u64,
+        sha256: String,
+        replaced: bool,
+    },
 }
 
 impl Notes {
@@ -62,7 +77,7 @@ mod tests {
             let mut notes = Notes::default();
             let (first, rest) = text.split_at(cut);
             let heard = [notes.hear(first), notes.hear(rest)].concat();
-            assert_eq!(heard, [Note::End { size: 3, sha256: "ab".to_owned() }]);
+            assert_eq!(heard, [Note::End { size: 3, sha256: Some("ab".to_owned()) }]);
             assert_eq!(notes.words, ["the owner's side: no room"]);
         }
     }

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat, renameat_with,
+    AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, fchmod, flock, linkat, openat,
+    renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
@@ -19,13 +21,15 @@ pub(super) struct Part {
     file: File,
     hash: Sha256,
     length: u64,
+    /// What the file has is of another, and goes when something else comes.
+    is_stale: bool,
 }
 
 impl Part {
     /// Where the file that is to be here is put together.
     pub(super) fn path_of(target: &Path) -> PathBuf {
         let mut name = target.file_name().map_or_else(OsString::new, ToOwned::to_owned);
-        name.push(".part");
+        name.push(".openscope-part");
         target.with_file_name(name)
     }
 
@@ -35,9 +39,6 @@ impl Part {
         let how =
             OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = File::from(openat(CWD, &path, how, Mode::RUSR | Mode::WUSR)?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other(format!("{} is no file", path.display())));
-        }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {
                 let told = format!("another program is fetching {}", path.display());
@@ -45,7 +46,9 @@ impl Part {
             }
             locked => locked?,
         }
-        let mut part = Self { path, file, hash: Sha256::new(), length: 0 };
+        check(&file, &path)?;
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        let mut part = Self { path, file, hash: Sha256::new(), length: 0, is_stale: false };
         part.read()?;
         Ok(part)
     }
@@ -73,27 +76,41 @@ impl Part {
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.clear()?;
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
         self.length = self.length.saturating_add(bytes.len() as u64);
         Ok(())
     }
 
-    /// Forgets what there is.
-    pub(super) fn begin_again(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        (self.hash, self.length) = (Sha256::new(), 0);
+    /// From the beginning. What there is stays until something else has come.
+    pub(super) fn begin_again(&mut self) {
+        (self.hash, self.length, self.is_stale) = (Sha256::new(), 0, true);
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_stale) {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+        }
         Ok(())
     }
 
     /// Gives it its name. One that another file has is taken only where that is wanted.
-    pub(super) fn finish(self, target: &Path, overwrite: bool) -> io::Result<()> {
+    pub(super) fn finish(mut self, target: &Path, overwrite: bool) -> io::Result<()> {
+        self.clear()?;
         self.file.sync_all()?;
         if overwrite {
             renameat(CWD, &self.path, CWD, target)?;
         } else {
-            renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE)?;
+            match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
+                // Not every file system can.
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    linkat(CWD, &self.path, CWD, target, AtFlags::empty())?;
+                    unlinkat(CWD, &self.path, AtFlags::empty())?;
+                }
+                named => named?,
+            }
         }
         let above = target.parent().filter(|above| !above.as_os_str().is_empty());
         File::open(above.unwrap_or(Path::new(".")))?.sync_all()
@@ -101,7 +118,7 @@ impl Part {
 
     /// Keeps what there is for another time. Where it is, if there is any.
     pub(super) fn keep(self) -> Option<PathBuf> {
-        if self.length == 0 {
+        if self.length == 0 && !self.is_stale {
             self.remove();
             return None;
         }
@@ -112,6 +129,18 @@ impl Part {
         // What stays is found and gone on with, or not, by the next.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whether what was opened is ours alone, and still has its name: a program that was fetching has given it another.
+fn check(file: &File, path: &Path) -> io::Result<()> {
+    let (state, named) = (file.metadata()?, path.symlink_metadata()?);
+    let is_there = (state.dev(), state.ino()) == (named.dev(), named.ino());
+    let is_ours = state.uid() == rustix::process::geteuid().as_raw() && state.nlink() == 1;
+    if state.is_file() && is_there && is_ours {
+        return Ok(());
+    }
+    let told = format!("{} is not a file that was being fetched: move it away", path.display());
+    Err(io::Error::other(told))
 }
 
 #[cfg(test)]
@@ -126,7 +155,7 @@ mod tests {
         let mut part = Part::open(&target).unwrap();
         part.add(b"one ").unwrap();
         assert!(Part::open(&target).is_err(), "one at a time");
-        assert_eq!(part.keep().unwrap(), home.path().join("a.bin.part"));
+        assert_eq!(part.keep().unwrap(), home.path().join("a.bin.openscope-part"));
         let mut part = Part::open(&target).unwrap();
         assert_eq!(part.length(), 4);
         part.add(b"two").unwrap();
@@ -148,11 +177,16 @@ mod tests {
         assert_eq!(Part::open(&target).unwrap().keep(), None);
         let mut part = Part::open(&target).unwrap();
         part.add(b"stale").unwrap();
-        part.begin_again().unwrap();
+        part.begin_again();
+        assert_eq!(std::fs::read(Part::path_of(&target)).unwrap(), b"stale");
         part.add(b"new").unwrap();
         part.finish(&target, false).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         std::os::unix::fs::symlink("elsewhere", Part::path_of(&target)).unwrap();
         assert!(Part::open(&target).is_err());
+        std::fs::remove_file(Part::path_of(&target)).unwrap();
+        std::fs::hard_link(&target, Part::path_of(&target)).unwrap();
+        assert!(Part::open(&target).is_err());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
     }
 }

@@ -6,12 +6,13 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use policy::{MenuEntry, Transfer};
+use policy::Transfer;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::notes::{Note, Notes};
-use super::{PIECE, carry, carrying, done, failed, machine};
+use super::{PIECE, apart, carry, carrying, done, failed, machine, shown};
 use crate::arguments::read;
 use crate::cli::{Options, PutArguments};
 use crate::exit::Exit;
@@ -34,7 +35,8 @@ pub(crate) async fn put(
 ) -> Result<Exit, Failure> {
     let view = session.view();
     let entry = carrying(&what.verb, Transfer::Put, &view.standing.menu)?;
-    let whole = Whole::of(&what.file, entry)?;
+    let most = entry.input.stdin().map_or(0, |stdin| stdin.max);
+    let whole = apart(what.file.clone(), move |file| Ok(Whole::of(&file, most))).await??;
     let mut given = what.arguments.clone();
     given.push(OsString::from(format!("{SHA256}={}", whole.sha256)));
     let arguments = read(entry, &given).map_err(|fault| bad_argument(&fault))?;
@@ -98,27 +100,28 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(path: &Path, entry: &MenuEntry) -> Result<Self, Failure> {
-        let most = entry.input.stdin().map_or(0, |stdin| stdin.max);
+    fn of(path: &Path, most: u64) -> Result<Self, Failure> {
         let is_stdin = path == Path::new("-");
         let fault = |fault: io::Error| {
-            let told = format!("{}: {fault}", path.display());
+            let told = format!("{}: {fault}", shown(path));
             Failure::new(Exit::NOT_RUN, "file", told)
         };
-        let file = if is_stdin { kept(most.min(KEPT)) } else { File::open(path) }.map_err(fault)?;
-        if !file.metadata().map_err(fault)?.is_file() {
+        let file = if is_stdin { kept(most.min(KEPT)) } else { opened(path) }.map_err(fault)?;
+        let state = file.metadata().map_err(fault)?;
+        if !state.is_file() {
             return Err(fault(io::Error::other("it is no file")).hint("say `-` for standard input"));
         }
-        let whole = Self::hashed(file).map_err(fault)?;
-        if whole.size > most || (is_stdin && whole.size > KEPT) {
-            let told = format!("{most} bytes are the most that `{}` takes", entry.verb);
+        // What is too long is not read to its end to find that out.
+        let length = state.len();
+        if length > most || (is_stdin && length > KEPT) {
+            let told = format!("{most} bytes are the most that the verb takes");
             let failure = Failure::new(Exit::USAGE, "too_large", told);
             let kept =
                 Failure::new(Exit::USAGE, "too_large", "standard input is too long to be kept")
                     .hint(format!("it is kept up to {KEPT} bytes: write it to a file first"));
             return Err(if is_stdin && most > KEPT { kept } else { failure });
         }
-        Ok(whole)
+        Self::hashed(file).map_err(fault)
     }
 
     fn hashed(mut file: File) -> io::Result<Self> {
@@ -135,6 +138,12 @@ impl Whole {
         file.rewind()?;
         Ok(Self { file, size, sha256: format!("{:x}", hash.finalize()) })
     }
+}
+
+/// A pipe would make us wait for whoever writes to it.
+fn opened(path: &Path) -> io::Result<File> {
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, how, Mode::empty())?.into())
 }
 
 /// All of standard input, and a byte more than may be: in memory, so that nothing of it is left anywhere.

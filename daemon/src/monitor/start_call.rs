@@ -139,7 +139,9 @@ impl Monitor {
                 return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
             }
             How::File(file) => {
-                let order = file_order(account, file, (verb, call), output_max)?;
+                let usual = self.config.limits.output_max;
+                let bounds = (output_max, verb.output_max.unwrap_or(usual));
+                let order = file_order(account, file, (verb, call), bounds)?;
                 let (input, given) = stdin(verb.input())?.unzip();
                 let (running, ends) = self.start(&order, input)?;
                 return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
@@ -249,11 +251,11 @@ fn file_order(
     account: Account,
     file: &File,
     (verb, call): (&Verb, &Call),
-    max: u64,
+    (max, length_max): (u64, u64),
 ) -> io::Result<Order> {
     let at = file.at(&verb.parameters, &call.arguments);
     let at = at.ok_or_else(|| io::Error::other("no file is named"))?;
-    let order = FileOrder { at, ask: file.ask(&call.arguments), max };
+    let order = FileOrder { at, ask: file.ask(&call.arguments), max, length_max };
     Ok(Order { file: Some(order), ..Order::of_our_own(account, "openscope-run") })
 }
 

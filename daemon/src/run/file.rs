@@ -44,6 +44,8 @@ enum Fault {
     TooLong { length: u64, most: u64 },
     #[error("it became shorter while it was read")]
     Cut,
+    #[error("it says that it is empty and is not: how long it is cannot be known")]
+    Endless,
     #[error("it is there already")]
     There,
     #[error("{0} bytes are the most that it may have: nothing is kept")]
@@ -72,18 +74,34 @@ pub(super) fn carry_out(order: &FileOrder) -> u8 {
 }
 
 fn done(order: &FileOrder) -> Result<(), Fault> {
-    let FileOrder { at, ask, max } = order;
+    let FileOrder { at, ask, max, length_max } = order;
+    let at = &split(at);
     match reach::only(&at.root, matches!(ask, FileAsk::Put { .. })) {
         // How it is opened keeps it beneath its root; the kernel would have been asked besides.
         Ok(()) | Err(ReachFault::Kernel) => {}
+        // Where the root is, is not for whoever asks.
+        Err(ReachFault::Path(_, fault)) => return Err(Fault::Open(fault.to_string())),
         Err(fault) => return Err(fault.into()),
     }
     let place = Place::new(at)?;
     match ask {
-        FileAsk::Get { offset } => get::get(&place, *offset, *max),
+        FileAsk::Get { offset, is_masked } => {
+            get::get(&place, (*offset, *is_masked), (*max, *length_max))
+        }
         FileAsk::Put { sha256, max, overwrite } => put::put(&place, (sha256, *max), *overwrite),
         FileAsk::List => list::list(&place),
         FileAsk::Tail { lines, follow } => tail::tail(&place, *lines, *follow, *max),
+    }
+}
+
+/// A root that is a file itself, as that in its directory: another may have its name later.
+fn split(at: &FileAt) -> FileAt {
+    let is_file = at.rest.is_empty()
+        && std::fs::symlink_metadata(&at.root).is_ok_and(|state| state.is_file());
+    match at.root.rsplit_once('/').filter(|_| is_file) {
+        Some(("", name)) => FileAt { root: "/".to_owned(), rest: name.to_owned() },
+        Some((above, name)) => FileAt { root: above.to_owned(), rest: name.to_owned() },
+        None => at.clone(),
     }
 }
 

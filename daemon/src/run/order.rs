@@ -52,6 +52,8 @@ pub(crate) struct FileOrder {
     pub(crate) ask: FileAsk,
     /// How many bytes may be written in the call.
     pub(crate) max: u64,
+    /// How long a file may be that is read whole.
+    pub(crate) length_max: u64,
 }
 
 /// One argument of the verb.

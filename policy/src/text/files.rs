@@ -20,7 +20,7 @@ const MOST: u64 = 1 << 40;
 pub(super) fn read(
     table: Table<'_>,
     parameters: &BTreeMap<ParameterName, Parameter>,
-    effect: Option<Effect>,
+    (effect, is_masked): (Option<Effect>, bool),
 ) -> Result<File, TextFault> {
     table.only(&["get", "put", "list", "tail", "overwrite", "max"])?;
     let mut said = ACTS.iter().filter_map(|act| Some((*act, table.get(act)?)));
@@ -29,12 +29,12 @@ pub(super) fn read(
         return Err(table.place.fault(message));
     };
     let act = match act {
-        "get" => FileAct::Get,
+        "get" => FileAct::Get { is_masked },
         "list" => FileAct::List,
         "tail" => FileAct::Tail,
         _ => put(table, effect)?,
     };
-    if let (FileAct::Get | FileAct::List | FileAct::Tail, Some(key)) =
+    if let (FileAct::Get { .. } | FileAct::List | FileAct::Tail, Some(key)) =
         (act, ["overwrite", "max"].into_iter().find(|key| table.get(key).is_some()))
     {
         let message = format!("`{key}` is for `put`: what is read is bounded by `output.max`");

@@ -101,7 +101,8 @@ fn verb(
 ) -> Result<Verb, TextFault> {
     table.only(&["summary", "effect", "run", "timeout", "output", "params"])?;
     let declared = parameters(table)?;
-    let run = run(table, &declared, targets)?;
+    let redact = redacts.chosen(table)?;
+    let run = run(table, &declared, (targets, !redact.is_empty()))?;
     check_use(table, &declared, &run)?;
     let parameters = match &run {
         Run::File(file) => declared.into_iter().chain(file.act.parameters()).collect(),
@@ -116,7 +117,7 @@ fn verb(
         run,
         timeout: table.get("timeout").map(units::duration).transpose()?,
         output_max: output_max(table)?,
-        redact: redacts.chosen(table)?,
+        redact,
     })
 }
 
@@ -206,7 +207,7 @@ fn kind(node: Node<'_>) -> Result<Kind, TextFault> {
 fn run(
     verb: Table<'_>,
     parameters: &BTreeMap<ParameterName, Parameter>,
-    targets: &Targets,
+    (targets, is_masked): (&Targets, bool),
 ) -> Result<Run, TextFault> {
     let table = verb.need("run")?.table()?;
     if let Some(stray) = table.entries().find(|entry| !EXECUTORS.contains(&entry.key)) {
@@ -222,9 +223,9 @@ fn run(
     match key {
         "ssh" => ssh::read(node.table()?, parameters, targets).map(Run::Ssh),
         "http" => requests::fixed(node.table()?, parameters, targets).map(Box::new).map(Run::Http),
-        "file" => {
-            files::read(node.table()?, parameters, said_effect(verb)?).map(Box::new).map(Run::File)
-        }
+        "file" => files::read(node.table()?, parameters, (said_effect(verb)?, is_masked))
+            .map(Box::new)
+            .map(Run::File),
         "forward" => requests::reflected(node.table()?, parameters, targets),
         _ => exec(node.table()?, verb).map(Box::new).map(Run::Exec),
     }

@@ -46,7 +46,7 @@ fn at(root: &str, rest: &str) -> FileAt {
 fn a_file_is_beneath_its_root_and_asked_as_its_arguments_say() {
     let path = ("path", text("/srv/in/a/b"));
     let (there, get) = asked("get = \"{path}\"", PATH, &[path.clone(), ("offset", Value::Int(7))]);
-    assert_eq!((there, get), (at("/srv/in", "a/b"), FileAsk::Get { offset: 7 }));
+    assert_eq!((there, get), (at("/srv/in", "a/b"), FileAsk::Get { offset: 7, is_masked: false }));
     let (there, list) = asked("list = \"{path}\"", PATH, &[("path", text("/srv/in"))]);
     assert_eq!((there, list), (at("/srv/in", ""), FileAsk::List));
     let follow = [("lines", Value::Int(3)), ("follow", Value::Bool(true))];
@@ -75,6 +75,8 @@ fn a_verb_has_what_its_act_takes() {
     assert_eq!(of("put = \"/a/b\"", ""), ("sha256".to_owned(), Some(Transfer::Put), true));
     assert_eq!(of("tail = \"/a/b\"", ""), ("follow lines".to_owned(), None, false));
     assert_eq!(of("list = \"/a/b\"", ""), (String::new(), None, false));
+    let masked = load(&verb("get = \"{path}\"", PATH).replace("redact = []", "")).unwrap();
+    assert!(!the_verb(&masked).parameters.contains_key(&"offset".parse().unwrap()));
     let policy = load(&verb("put = \"/a/b\"", "")).unwrap();
     let digest = &the_verb(&policy).parameters[&"sha256".parse().unwrap()];
     assert!(digest.required && digest.accepts(&text(&"a1".repeat(32))));

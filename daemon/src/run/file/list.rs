@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, statat};
+use rustix::io::Errno;
 use serde_json::json;
 
 use super::{Fault, Place, length, modified, opening, stdout, step};
@@ -29,17 +30,21 @@ pub(super) fn list(place: &Place<'_>) -> Result<(), Fault> {
     names.sort_unstable();
     let mut out = std::io::BufWriter::new(stdout()?);
     for name in names {
-        // One that has gone meanwhile is not there.
-        let Ok(state) = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let state = match statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(state) => Some(state),
+            // It has gone meanwhile.
+            Err(Errno::NOENT) => continue,
+            Err(_) => None,
+        };
         let text = name.to_string_lossy();
         let line = json!({
             "name": text,
             // Only of a name that is no text: by it the entry is told from others that look alike.
             "name_hex": name.to_str().is_err().then(|| hex(name.to_bytes())),
-            "kind": kind(FileType::from_raw_mode(state.st_mode)),
-            "size": length(&state),
-            "modified": modified(&state),
-            "mode": format!("{:04o}", state.st_mode & 0o7777),
+            "kind": state.map_or("unknown", |state| kind(FileType::from_raw_mode(state.st_mode))),
+            "size": state.as_ref().map(length),
+            "modified": state.as_ref().map(modified),
+            "mode": state.map(|state| format!("{:04o}", state.st_mode & 0o7777)),
         });
         step("write", writeln!(out, "{line}"))?;
     }

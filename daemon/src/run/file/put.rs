@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, fchmod, fstat, fsync, linkat, openat, renameat, statat, unlinkat,
+    AtFlags, CWD, Mode, OFlags, fchmod, fsync, linkat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use serde_json::json;
@@ -41,7 +41,10 @@ pub(super) fn put(
     step("keep it to its owner", fchmod(&draft, MODE))?;
     step("write it", fsync(&draft))?;
     let replaced = name_it(&draft, &directory, name, overwrite)?;
-    step("write its name", fsync(&directory))?;
+    // It is there: what fails from here on is told, and is no failure.
+    if let Err(errno) = fsync(&directory) {
+        let _ = writeln!(io::stderr(), "its name may not outlive a crash of the machine: {errno}");
+    }
     let kept = json!({
         "schema": SCHEMA,
         "event": "kept",
@@ -49,7 +52,8 @@ pub(super) fn put(
         "sha256": digest,
         "replaced": replaced,
     });
-    step("write", writeln!(stdout()?, "{kept}"))
+    let _ = writeln!(stdout()?, "{kept}");
+    Ok(())
 }
 
 /// Whether a file has the name. What is none is not replaced.
@@ -97,7 +101,10 @@ fn name_it(draft: &File, directory: &OwnedFd, name: &str, overwrite: bool) -> Re
         Err(errno) => return Err(naming(errno)),
     }
     // A name can be taken over only by what has one.
-    let own = format!(".openscope-{}", step("look at it", fstat(draft))?.st_ino);
+    let mut random = [0; 8];
+    let drawn = getrandom::fill(&mut random);
+    step("draw a name", drawn.map_err(|fault| io::Error::other(fault.to_string())))?;
+    let own = format!(".openscope-{:016x}", u64::from_be_bytes(random));
     link(draft, directory, &own).map_err(naming)?;
     let replaced = is_there(directory, name)
         .and_then(|_| renameat(directory, &own, directory, name).map_err(naming));
