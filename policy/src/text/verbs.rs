@@ -102,6 +102,8 @@ fn verb(
     let declared = parameters(table)?;
     let run = run(table, &declared, targets)?;
     check_use(table, &declared, &run)?;
+    let redact = redacts.chosen(table)?;
+    requests::check_unmasked(table, &run, &redact)?;
     let parameters = if run.reflects().is_some() { requests::parameters(&run) } else { declared };
     Ok(Verb {
         name,
@@ -111,7 +113,7 @@ fn verb(
         run,
         timeout: table.get("timeout").map(units::duration).transpose()?,
         output_max: output_max(table)?,
-        redact: redacts.chosen(table)?,
+        redact,
     })
 }
 
