@@ -1,5 +1,7 @@
 //! A request to an HTTP service.
 
+mod socket;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
@@ -19,7 +21,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use policy::HttpRequest;
+use policy::{HttpRequest, WEBSOCKET};
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
@@ -98,6 +100,9 @@ impl Asker {
         let Some(fields) = fields(head) else {
             return Finish::Lost("the caller's header fields cannot be read".to_owned());
         };
+        if is_reflected && request.method == WEBSOCKET {
+            return self.open_socket(request, &fields, (stdout, stdin)).await;
+        }
         let over = Over(Arc::default());
         let request = match self.request(request, &fields, is_masked, (stdin, &over.0)) {
             Ok(request) => request,
@@ -107,6 +112,9 @@ impl Asker {
             Ok(response) => response,
             Err(fault) => return Finish::Lost(self.why(&fault)),
         };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Finish::Lost("it changes protocols, which nobody asked for".to_owned());
+        }
         if is_masked && is_encoded(&response) {
             let why = "it answered in an encoding in which no secret can be found";
             return Finish::Lost(why.to_owned());
@@ -314,6 +322,7 @@ mod tests {
             credential: None,
             has_ca: false,
             connect_timeout: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
         };
         Asker::new(service, Vec::new()).unwrap()
     }

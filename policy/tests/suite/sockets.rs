@@ -100,5 +100,8 @@ fn lint_says_that_nobody_reads_what_is_said_in_one() {
     };
     let policy = load(&verb("forward = { http = \"live\" }", OPENED)).unwrap();
     assert_eq!(found(&policy), [(Level::Note, "unmasked"), (Level::Note, "unread")]);
-    assert_eq!(found(&load(&verb("forward = { http = \"plain\" }", OPENED)).unwrap()), [(Level::Note, "unmasked")]);
+    assert_eq!(
+        found(&load(&verb("forward = { http = \"plain\" }", OPENED)).unwrap()),
+        [(Level::Note, "unmasked")]
+    );
 }
