@@ -2,6 +2,7 @@
 
 mod boundary;
 mod catalog;
+mod confusion;
 mod consent;
 mod contained;
 mod forward;
@@ -9,7 +10,9 @@ mod groups;
 mod handing;
 mod input;
 mod paths;
+mod reached;
 mod record;
+mod replay;
 mod running;
 mod secrets;
 mod session;
@@ -20,3 +23,4 @@ mod terminal;
 mod terms;
 mod together;
 mod tour;
+mod websocket;
