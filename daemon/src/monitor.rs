@@ -17,6 +17,7 @@ mod kick;
 mod leases;
 mod meter;
 mod open;
+mod order_line;
 mod over;
 mod owner_socket;
 mod permit;

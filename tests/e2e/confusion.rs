@@ -133,7 +133,8 @@ const METHODS: [&str; 10] =
     ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "GETT", "WEBSOCKET", "PROPFIND"];
 
 fn is_listed(noted: &Noted) -> bool {
-    let is_path = noted.path == "/" || noted.path.starts_with("/docs/");
+    let is_path =
+        noted.path == "/" || noted.path == "/index.html" || noted.path.starts_with("/docs/");
     let line = noted.line.as_str();
     let as_written = line.starts_with("GET /docs/") || line.starts_with("GET / ");
     let probe = line.starts_with("HEAD / ");

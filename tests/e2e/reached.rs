@@ -74,7 +74,8 @@ fn only_a_service_that_the_right_authority_vouches_for_is_believed() {
         ("elsewhere", "invalid peer certificate: certificate not valid for name \"localhost\""),
         ("unread2", "invalid peer certificate: UnknownIssuer"),
     ] {
-        let refused = world.alice().try_open(&[&format!("{app}.open")], &[]).unwrap_err();
+        let refused =
+            world.alice().try_open(&[&format!("{app}.open")], &["--to", "vendor-b"]).unwrap_err();
         let told = &refused.stderr;
         assert!(
             told.contains(&format!("`{app}` is not there")) && told.contains(why),

@@ -54,7 +54,7 @@ fn a_request_is_asked_again_as_a_new_call() {
     here.client.stderr.line_with("(#3 again)");
     assert_eq!(app.asked().matches("POST /b").count(), 3, "{}", app.asked());
     let ids: std::collections::BTreeSet<String> =
-        world.events("call_started").iter().map(|one| one["id"].to_string()).collect();
+        world.events("call_started").iter().map(|one| one["call"].to_string()).collect();
     assert_eq!(ids.len(), 4, "{}", record(&world));
 }
 
@@ -83,7 +83,10 @@ fn what_cannot_be_asked_again_is_said_and_the_end_of_input_ends_nothing() {
 #[test]
 fn a_replay_is_decided_anew_and_may_be_refused() {
     let (world, app) = scene();
-    let share = world.alice().try_open(&["app.open"], &["--max-calls", "2"]).expect("it opens");
+    let share = world
+        .alice()
+        .try_open(&["app.open"], &["--to", "vendor-b", "--max-calls", "2"])
+        .expect("it opens");
     let mut here = forward_with(&world, &share, &["forward", "app", "--inspect"]);
     assert_eq!(get(here.at, "/a").status, 200);
     here.client.stderr.line_with("#1 GET /a 200");
