@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tests::account::Accounts;
 use tests::reflect::{forward, record, verb, world, world_with};
 use tests::socket::Raw;
@@ -19,9 +19,10 @@ struct Authority {
 }
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("it signs").pem();
         Self { pem, issuer: Issuer::new(params, key) }
@@ -39,7 +40,7 @@ impl Authority {
 
 #[test]
 fn only_a_service_that_the_right_authority_vouches_for_is_believed() {
-    let (ours, other) = (Authority::new(), Authority::new());
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let server = |(certificate, key): (String, String)| Web::nginx_tls((&certificate, &key));
     let good = server(ours.vouch("localhost", 4000));
     let late = server(ours.vouch("localhost", 2001));
