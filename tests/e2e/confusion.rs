@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tests::reflect::{forward, verb, world};
+use tests::wait;
 use tests::web::{Noted, Web, get};
 
 /// Ways to write a path that leads out, or that could be read as one that does.
@@ -146,7 +147,6 @@ fn send(to: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(to).expect("connect");
     stream.set_read_timeout(Some(Duration::from_millis(1500))).expect("set a limit");
     let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all);
     String::from_utf8_lossy(&all).into_owned()
@@ -189,14 +189,17 @@ fn no_spelling_makes_a_service_answer_for_what_is_not_listed() {
             .collect()
     });
     assert_eq!((all.len(), shown.len()), (118, 118));
+    // What is asked after all of them is noted after all of them.
+    assert_eq!(get(here.at, "/docs/a.txt?q=last").status, 200);
+    let noted = wait::until("the last is noted", || {
+        let noted = files.noted();
+        noted.iter().any(|one| one.line.contains("q=last")).then_some(noted)
+    });
+    let outside: Vec<&Noted> = noted.iter().filter(|one| !is_listed(one)).collect();
+    assert!(outside.is_empty(), "{outside:#?}");
     for (request, answer) in all.iter().zip(&shown) {
         assert!(!answer.contains("not listed"), "{request:?}: {answer}");
     }
-    // What is written after the last of them is the last that is noted.
-    assert_eq!(get(here.at, "/docs/a.txt").status, 200);
-    let noted = files.noted();
-    let outside: Vec<&Noted> = noted.iter().filter(|one| !is_listed(one)).collect();
-    assert!(outside.is_empty(), "{outside:#?}");
     let asked = noted.len() - before - 1;
     println!("{} spellings, {asked} of them asked, 0 outside what is listed", all.len());
     assert!(asked < 20, "{noted:#?}");

@@ -126,7 +126,8 @@ impl Web {
 
     /// What [`Self::nginx_that_notes`] has noted.
     pub fn noted(&self) -> Vec<Noted> {
-        let text = fs::read_to_string(self.scratch.path().join("access.log")).unwrap_or_default();
+        let bytes = fs::read(self.scratch.path().join("access.log")).expect("it notes");
+        let text = String::from_utf8_lossy(&bytes);
         let noted = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         text.lines().map(noted).collect()
     }
