@@ -169,7 +169,7 @@ pub(crate) struct ForwardArguments {
     /// Where local programs find it; port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// Tell of each request on standard error
+    /// Tell of each request on standard error, or with `--json` on standard output; `r 12` typed asks #12 again
     #[arg(long)]
     pub(crate) inspect: bool,
 }

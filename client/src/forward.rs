@@ -1,10 +1,15 @@
 //! A service of the owner's at a local address: each request, or connection, is a call of its own.
 
 mod answer;
+mod carried;
+mod command;
 mod gate;
 mod head;
 mod http;
+mod inspect;
 mod port;
+mod replay;
+mod websocket;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,10 +29,14 @@ use crate::session::{Over, Session};
 use crate::start::{listed, print, say};
 use crate::told;
 
+use command::Command;
 use gate::Gate;
+use inspect::{Inspect, Style};
 
 /// Calls that are made at one time: the daemon, by default, takes 32 of a seat.
 const CALLS_MAX: usize = 24;
+/// What `--json` writes.
+const SCHEMA: &str = "openscope.forward/1";
 /// Connections of local programs at one time.
 const CONNECTIONS_MAX: usize = 256;
 
@@ -58,8 +67,13 @@ pub(crate) async fn run(
         gate: Gate::at(here),
         calls: Semaphore::new(CALLS_MAX),
         tasks: TaskTracker::new(),
-        log: !quiet && what.inspect,
+        inspect: Inspect::new(style(what.inspect, json, quiet)),
     });
+    let mut lines = match server.inspect.style() {
+        Style::Silent => None,
+        Style::Lines | Style::Json => Some(command::lines().map_err(machine)?),
+    };
+    let replays = Arc::new(Semaphore::new(replay::REPLAYS_MAX));
     let mut views = session.views();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -74,6 +88,11 @@ pub(crate) async fn run(
                     return Err(is_over(&Over::Closed));
                 }
             }
+            line = command::next(&mut lines) => match command::said(&line) {
+                Some(Command::Replay(number)) => server.replay(number, &replays),
+                Some(Command::Help) => say(command::HELP),
+                None => {}
+            },
             accepted = accept(&listener, &places) => {
                 let (stream, place) = accepted.map_err(machine)?;
                 let server = Arc::clone(&server);
@@ -93,8 +112,7 @@ struct Server {
     gate: Gate,
     calls: Semaphore,
     tasks: TaskTracker,
-    /// Whether each request is told of.
-    log: bool,
+    inspect: Inspect,
 }
 
 impl Server {
@@ -106,12 +124,13 @@ impl Server {
             Reflects::Tcp => port::serve(self, stream).await,
         }
     }
+}
 
-    /// Tells of one request, where that is wanted.
-    fn tell(&self, line: impl FnOnce() -> String) {
-        if self.log {
-            say(&line());
-        }
+fn style(inspect: bool, json: bool, quiet: bool) -> Style {
+    match (inspect, json, quiet) {
+        (true, true, _) => Style::Json,
+        (true, false, false) => Style::Lines,
+        (true, false, true) | (false, ..) => Style::Silent,
     }
 }
 
@@ -158,7 +177,7 @@ fn announce(entry: &MenuEntry, reflects: Reflects, here: SocketAddr, json: bool)
     };
     if json {
         let document = json!({
-            "schema": "openscope.forward/1",
+            "schema": SCHEMA,
             "event": "listening",
             "verb": entry.verb,
             "address": address,

@@ -18,6 +18,7 @@ mod leases;
 mod meter;
 mod needs;
 mod open;
+mod order_line;
 mod over;
 mod owner_socket;
 mod permit;

@@ -19,12 +19,15 @@ use crate::value::{Arguments, Value};
 pub(crate) use json::Json;
 pub(crate) use spelling::not_path;
 pub use spelling::{encoded, is_path, is_query};
-pub use target::{Credential, HttpTarget, Paths, Queries};
+pub use target::{Credential, HttpTarget, Paths, Queries, Sockets};
 
 /// The parameters of a verb that reflects a service.
 pub(crate) const METHOD: &str = "method";
 pub(crate) const PATH: &str = "path";
 pub(crate) const QUERY: &str = "query";
+
+/// What stands for a method where a WebSocket is asked for: a GET alone never becomes one.
+pub const WEBSOCKET: &str = "WEBSOCKET";
 
 /// A request to a service.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,7 +70,7 @@ pub(crate) enum Body {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRequest {
-    /// In capitals.
+    /// In capitals; [`WEBSOCKET`] for one of those.
     pub method: String,
     /// With the profile's own beginning, and the query.
     pub path: String,
@@ -111,13 +114,17 @@ impl Http {
 
     /// What it takes with it from whoever calls it.
     pub(crate) fn input(&self, arguments: Option<&Arguments>) -> Input {
-        let has_body = |arguments| !matches!(said(arguments, METHOD).as_str(), "GET" | "HEAD");
+        let of = |arguments| self.target.takes(&said(arguments, METHOD));
         let takes = match &self.asks {
-            Asks::This(_) => false,
-            Asks::Any => arguments.map_or(self.target.takes_bodies(), has_body),
+            Asks::This(_) => None,
+            Asks::Any => arguments.map_or_else(|| self.target.takes_at_most(), of),
         };
-        let stdin = Stdin { content: Content::Bytes, max: self.target.body_max };
-        if takes { Input::Stdin(stdin) } else { Input::Nothing }
+        takes.map_or(Input::Nothing, |max| Input::Stdin(Stdin { content: Content::Bytes, max }))
+    }
+
+    /// Whether it can be asked for a WebSocket.
+    pub(crate) fn opens_sockets(&self) -> bool {
+        matches!(self.asks, Asks::Any) && self.target.has_sockets()
     }
 
     pub(crate) fn parameters(&self) -> Vec<&ParameterName> {

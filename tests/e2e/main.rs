@@ -2,6 +2,7 @@
 
 mod boundary;
 mod catalog;
+mod confusion;
 mod consent;
 mod contained;
 mod doctor;
@@ -11,7 +12,9 @@ mod groups;
 mod handing;
 mod input;
 mod paths;
+mod reached;
 mod record;
+mod replay;
 mod running;
 mod secrets;
 mod session;
@@ -22,3 +25,4 @@ mod terminal;
 mod terms;
 mod together;
 mod tour;
+mod websocket;

@@ -30,7 +30,32 @@ impl Web {
     /// # Panics
     /// When there is no nginx.
     pub fn nginx() -> Self {
-        let mut web = Self::new();
+        Self::nginx_with(Self::new(), "", "access_log off;")
+    }
+
+    /// The same, which writes down each request as it came: its line, its method, and the path that nginx makes of it.
+    pub fn nginx_that_notes() -> Self {
+        let web = Self::new();
+        let file = web.scratch.path().join("access.log");
+        let form = r#"log_format whole escape=json '{"line":"$request","method":"$request_method","path":"$uri"}';"#;
+        let log = format!("{form} access_log {} whole;", file.display());
+        Self::nginx_with(web, "", &log)
+    }
+
+    /// The same over TLS, as who shows this certificate.
+    pub fn nginx_tls((certificate, key): (&str, &str)) -> Self {
+        let web = Self::new();
+        let here = web.scratch.path();
+        fs::write(here.join("certificate"), certificate).expect("write the certificate");
+        fs::write(here.join("key"), key).expect("write the key");
+        let here = here.display();
+        let tls = format!(
+            "access_log off; ssl_certificate {here}/certificate; ssl_certificate_key {here}/key;"
+        );
+        Self::nginx_with(web, " ssl", &tls)
+    }
+
+    fn nginx_with(mut web: Self, tls: &str, more: &str) -> Self {
         fs::create_dir_all(web.root().join("docs")).expect("make its directories");
         fs::create_dir_all(web.scratch.path().join("tmp")).expect("make its directories");
         fs::write(web.root().join("index.html"), "<p>home</p>\n").expect("write a page");
@@ -41,10 +66,10 @@ impl Web {
             "daemon off; worker_processes 1; pid {here}/pid; error_log {here}/error.log;\n\
              user root;\n\
              events {{ worker_connections 512; }}\n\
-             http {{ access_log off; keepalive_requests 1000000; default_type text/plain;\n\
+             http {{ {more} keepalive_requests 1000000; default_type text/plain;\n\
              client_body_temp_path {here}/tmp; proxy_temp_path {here}/tmp; fastcgi_temp_path {here}/tmp;\n\
              uwsgi_temp_path {here}/tmp; scgi_temp_path {here}/tmp;\n\
-             sendfile on; server {{ listen 127.0.0.1:{}; root {here}/root; }} }}\n",
+             sendfile on; server {{ listen 127.0.0.1:{}{tls}; root {here}/root; }} }}\n",
             web.port
         );
         let file = web.scratch.path().join("nginx.conf");
@@ -99,6 +124,14 @@ impl Web {
         self.scratch.path().join("root")
     }
 
+    /// What [`Self::nginx_that_notes`] has noted.
+    pub fn noted(&self) -> Vec<Noted> {
+        let bytes = fs::read(self.scratch.path().join("access.log")).expect("it notes");
+        let text = String::from_utf8_lossy(&bytes);
+        let noted = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        text.lines().map(noted).collect()
+    }
+
     /// What it has been asked so far, one line each.
     pub fn asked(&self) -> String {
         self.server.as_ref().map(|server| server.stderr.text()).unwrap_or_default()
@@ -109,6 +142,14 @@ impl Drop for Web {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A request, as nginx got it.
+#[derive(Debug, serde::Deserialize)]
+pub struct Noted {
+    pub line: String,
+    pub method: String,
+    pub path: String,
 }
 
 /// What a server answered.

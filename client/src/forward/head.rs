@@ -21,13 +21,23 @@ const OF_CONNECTION: [&str; 8] = [
     "upgrade",
 ];
 
+/// What is told to whoever asked for what cannot be.
+pub(super) type Denied = (StatusCode, &'static str);
+
 /// A request, as it is called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) arguments: Arguments,
     pub(super) head: Vec<u8>,
     /// For whoever looks on.
     pub(super) line: String,
+}
+
+impl Asked {
+    /// The bytes that it takes to keep it.
+    pub(super) fn weight(&self) -> usize {
+        self.head.len() + 2 * self.line.len()
+    }
 }
 
 /// The call that a request is.
@@ -39,7 +49,7 @@ pub(super) fn asked(
     method: &Method,
     (path, query): (&str, Option<&str>),
     headers: &HeaderMap,
-) -> Result<Asked, (StatusCode, &'static str)> {
+) -> Result<Asked, Denied> {
     let two_ways = (StatusCode::BAD_REQUEST, "this path can be read in more than one way");
     let path = spelled(path, b"!$&'()*+,;=:@/").filter(|path| is_path(path)).ok_or(two_ways)?;
     let query = spelled(query.unwrap_or_default(), b"!$&'()*+,;=:@/?[]");

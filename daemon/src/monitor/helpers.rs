@@ -4,12 +4,13 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use policy::{Route, ShareId, TargetName};
 
+use super::order_line::OrderLine;
 use super::services::Asking;
 use super::spawn::{Ended, Running};
 use super::ssh::Bell;
@@ -159,9 +160,9 @@ impl Helpers {
     }
 
     /// The line to one that asks a service.
-    pub(super) fn line(&self, id: HelperId) -> Option<BorrowedFd<'_>> {
+    pub(super) fn line(&self, id: HelperId) -> Option<&OrderLine> {
         match &self.all.get(&id)?.what {
-            What::Service(asking) => asking.line.as_ref().map(OwnedFd::as_fd),
+            What::Service(asking) => asking.line.as_ref(),
             What::Connection(_) | What::Keys { .. } => None,
         }
     }

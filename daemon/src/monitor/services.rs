@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Call, HttpTarget, Policy, Run as How, ShareId, TargetName, TcpTarget, Verb};
-use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::call::Ending;
-use wire::privsep::{receive, send};
+use wire::privsep::receive;
 
 use super::Monitor;
 use super::calls::{Batch, Run};
 use super::helpers::{Helper, HelperId, What};
+use super::order_line::OrderLine;
 use super::spawn::Ended;
 use super::start::chain;
 use super::work::{Errand, Work};
@@ -27,8 +27,6 @@ use crate::run::{Account, Attached, Order};
 const SERVICES_MAX: usize = 16;
 /// A caller's header fields are not longer.
 const HEAD_MAX: usize = 32 * 1024;
-/// As many orders as one turn gives lie in the line, with the longest header fields.
-const LINE: usize = 4 << 20;
 /// What is reported fits: its reasons are cut.
 const REPORT_MAX: usize = 4096;
 /// How long a process that asks a service may take to say that it has stopped; then it is ended.
@@ -45,7 +43,7 @@ pub(super) enum Service {
 pub(super) struct Asking {
     pub(super) service: Service,
     /// Nothing once it has hung up.
-    pub(super) line: Option<OwnedFd>,
+    pub(super) line: Option<OrderLine>,
 }
 
 impl Service {
@@ -141,8 +139,7 @@ impl Monitor {
         let kind = SocketType::SEQPACKET;
         let (line, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         rustix::io::ioctl_fionbio(&line, true)?;
-        // Without root it stays as it is, and what does not fit is refused.
-        let _smaller = set_socket_send_buffer_size_force(&line, LINE);
+        let line = OrderLine::new(line);
         let sink = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
         let (stdout, stderr) = (sink()?, sink()?);
         let attached = Attached { stdin: Some(theirs), stdout, stderr, program: None };
@@ -152,7 +149,7 @@ impl Monitor {
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
         let served = ToReach::Serve(service.served());
         let descriptors: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
-        let sent = send(&line, &served, &descriptors);
+        let sent = line.say(&served, &descriptors);
         let what = What::Service(Box::new(Asking { service, line: Some(line) }));
         let id = self.helpers.add(Helper::new(share, what, running), Instants::now().boot);
         sent.inspect_err(|_| self.helpers.end(id))?;
@@ -198,7 +195,7 @@ impl Monitor {
         let line = self.helpers.line(helper).ok_or_else(gone)?;
         // One that has much to do is not one that is gone: what does not fit is not done.
         let gone = |fault: &io::Error| fault.kind() != io::ErrorKind::WouldBlock;
-        let heard = send(line, order, descriptors);
+        let heard = line.say(order, descriptors);
         heard.inspect_err(|fault| {
             if gone(fault) && fault.raw_os_error().is_some() {
                 self.helpers.end(helper);
@@ -227,6 +224,8 @@ impl Monitor {
     /// What a process that asks a service has to say.
     pub(super) fn hear_service(&mut self, helper: HelperId, batch: &mut Batch, now: Instants) {
         let mut buffer = [0; REPORT_MAX];
+        // That it has hung up is heard below.
+        let _gone = self.helpers.line(helper).map(OrderLine::flush);
         loop {
             let Some(line) = self.helpers.line(helper) else { return };
             match receive::<FromReach>(line, &mut buffer) {

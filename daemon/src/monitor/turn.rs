@@ -434,7 +434,8 @@ impl<'a> Polled<'a> {
         for (id, helper) in monitor.helpers.iter() {
             polled.add(Meaning::Helper(id), helper.running.wakes());
             if let Some(line) = monitor.helpers.line(id) {
-                polled.add(Meaning::Service(id), PollFd::from_borrowed_fd(line, read));
+                let wanted = line.interest();
+                polled.add(Meaning::Service(id), PollFd::from_borrowed_fd(line.as_fd(), wanted));
             }
         }
         polled

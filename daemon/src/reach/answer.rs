@@ -38,21 +38,27 @@ pub(super) async fn whole(
     is_masked: bool,
     mut stdout: pipe::Sender,
 ) -> Finish {
-    let head = head(service, &response, is_masked);
+    // A mark is not as long as what it stands for.
+    let of_body =
+        |name: &HeaderName| (*name == CONTENT_LENGTH || *name == CONTENT_ENCODING) && !is_masked;
+    let head = head(service, &response, of_body);
     if stdout.write_all(&head).await.is_err() {
         return Finish::Stopped;
     }
     pass(response.into_body(), &mut stdout).await.unwrap_or(Finish::Exited(0))
 }
 
-fn head(service: &HttpService, response: &Response<Incoming>, is_masked: bool) -> Vec<u8> {
+/// How an answer begins, as HTTP/1.1 writes it, with the fields that the profile lets through, and these.
+pub(super) fn head<B>(
+    service: &HttpService,
+    response: &Response<B>,
+    is_wanted: impl Fn(&HeaderName) -> bool,
+) -> Vec<u8> {
     let status = response.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     for (name, value) in response.headers() {
-        // A mark is not as long as what it stands for.
-        let of_body = (*name == CONTENT_LENGTH || *name == CONTENT_ENCODING) && !is_masked;
-        if !(of_body || service.response_headers.contains(name.as_str())) {
+        if !(is_wanted(name) || service.response_headers.contains(name.as_str())) {
             continue;
         }
         let value = if *name == LOCATION { here(service, value) } else { value.clone() };

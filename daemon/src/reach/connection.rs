@@ -4,9 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -14,8 +13,17 @@ use super::order::{Finish, PortService};
 use super::service::Attached;
 
 const PIECE: usize = 64 * 1024;
-/// How long what is on its way to a service that has hung up may take.
+/// How long nothing more may go to a service that says no more, until that is its end.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a connection may be silent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    /// Both ways.
+    pub(super) idle: Duration,
+    /// Once the caller says no more, where that means that they are gone.
+    pub(super) alone: Option<Duration>,
+}
 
 /// Connects.
 pub(super) async fn connect(
@@ -34,14 +42,23 @@ pub(super) async fn connect(
     }
 }
 
-/// Carries bytes both ways until both sides are done, or neither says anything for too long.
+/// Connects to a port, and carries what is said.
 pub(super) async fn carry(port: &PortService, attached: Attached) -> Finish {
     let stream = match connect((&port.host, port.port), port.connect_timeout).await {
         Ok(stream) => stream,
         Err(why) => return Finish::Lost(why),
     };
     let Attached { stdout, stdin, .. } = attached;
-    let (from, to) = stream.into_split();
+    let silence = Silence { idle: port.idle, alone: None };
+    exchange(stream.into_split(), (stdout, stdin), silence).await
+}
+
+/// Carries bytes both ways until both sides are done, or neither says anything for too long.
+pub(super) async fn exchange(
+    (from, to): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (stdout, stdin): (pipe::Sender, Option<pipe::Receiver>),
+    Silence { idle, alone }: Silence,
+) -> Finish {
     let seen = Cell::new(Instant::now());
     // Each in its own time: a service may wait for its answer to be read before it reads on.
     let (down, up) = (down(from, stdout, &seen), up(stdin, to, &seen));
@@ -49,24 +66,37 @@ pub(super) async fn carry(port: &PortService, attached: Attached) -> Finish {
     let both = async {
         tokio::select! {
             finish = &mut down => {
-                // It has hung up. What is on its way to it still goes there, while it goes.
-                let _ = timeout(LINGER, &mut up).await;
+                // It says no more, and may read on: what is on its way to it still goes there, while it goes.
+                seen.set(Instant::now());
+                tokio::select! {
+                    _ = &mut up => {}
+                    () = silence(&seen, LINGER) => {}
+                }
                 return finish;
             }
             gone = &mut up => if let Some(finish) = gone {
                 return finish;
             },
         }
-        down.await
+        let Some(alone) = alone else { return down.await };
+        seen.set(Instant::now());
+        tokio::select! {
+            finish = down => finish,
+            () = silence(&seen, alone) => Finish::Exited(0),
+        }
     };
     tokio::select! {
         finish = both => finish,
-        () = silence(&seen, port.idle) => Finish::Lost(silent(port.idle)),
+        () = silence(&seen, idle) => Finish::Lost(silent(idle)),
     }
 }
 
 /// What the service says.
-async fn down(mut from: OwnedReadHalf, mut stdout: pipe::Sender, seen: &Cell<Instant>) -> Finish {
+async fn down(
+    mut from: impl AsyncRead + Unpin,
+    mut stdout: pipe::Sender,
+    seen: &Cell<Instant>,
+) -> Finish {
     let mut piece = vec![0; PIECE];
     loop {
         match from.read(&mut piece).await {
@@ -85,7 +115,7 @@ async fn down(mut from: OwnedReadHalf, mut stdout: pipe::Sender, seen: &Cell<Ins
 /// What is said to it. Some when that cannot go on.
 async fn up(
     mut stdin: Option<pipe::Receiver>,
-    mut to: OwnedWriteHalf,
+    mut to: impl AsyncWrite + Unpin,
     seen: &Cell<Instant>,
 ) -> Option<Finish> {
     let mut piece = vec![0; PIECE];

@@ -60,6 +60,8 @@ pub(crate) struct HttpService {
     /// Whether the file of the authorities came along.
     pub(crate) has_ca: bool,
     pub(crate) connect_timeout: Duration,
+    /// How long a WebSocket may be silent.
+    pub(crate) idle: Duration,
 }
 
 /// What has to be known of a port.
@@ -169,6 +171,7 @@ impl From<&HttpTarget> for HttpService {
             credential: credential.map(|one| (one.header.clone(), one.before.clone())),
             has_ca: target.ca.is_some(),
             connect_timeout: target.connect_timeout,
+            idle: target.sockets.idle,
         }
     }
 }

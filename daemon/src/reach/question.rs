@@ -1,7 +1,10 @@
 //! A request to an HTTP service.
 
+mod socket;
+
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -19,10 +22,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use policy::HttpRequest;
+use policy::{HttpRequest, WEBSOCKET};
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
+use tower_service::Service as _;
 
 use super::answer;
 use super::credential::Credential;
@@ -44,6 +48,7 @@ type Outgoing = UnsyncBoxBody<Bytes, io::Error>;
 pub(super) struct Asker {
     pub(super) service: HttpService,
     credential: Option<Credential>,
+    connector: HttpsConnector<HttpConnector>,
     client: Client<HttpsConnector<HttpConnector>, Outgoing>,
 }
 
@@ -58,8 +63,27 @@ impl Asker {
             }
             None => None,
         };
-        let client = client(&service, ca)?;
-        Ok(Self { service, credential, client })
+        let connector = connector(&service, ca)?;
+        let client = client(connector.clone());
+        Ok(Self { service, credential, connector, client })
+    }
+
+    /// Whether the service shows that it is what it says, where nothing may be asked of it yet.
+    pub(super) async fn greet(&self, patience: Duration) -> Probed {
+        let uri = Uri::builder().scheme("https").authority(self.service.authority.as_str());
+        let Ok(uri) = uri.path_and_query("/").build() else {
+            return Probed::Away("its address makes no request".to_owned());
+        };
+        let mut connector = self.connector.clone();
+        let greeted = async {
+            poll_fn(|cx| connector.poll_ready(cx)).await?;
+            connector.call(uri).await
+        };
+        match timeout(patience, greeted).await {
+            Ok(Ok(_)) => Probed::There,
+            Ok(Err(fault)) => Probed::Away(self.why(&*fault)),
+            Err(_) => Probed::Away(format!("it says nothing for {} s", patience.as_secs())),
+        }
     }
 
     /// What the service says of a path.
@@ -98,6 +122,9 @@ impl Asker {
         let Some(fields) = fields(head) else {
             return Finish::Lost("the caller's header fields cannot be read".to_owned());
         };
+        if is_reflected && request.method == WEBSOCKET {
+            return self.open_socket(request, &fields, (stdout, stdin)).await;
+        }
         let over = Over(Arc::default());
         let request = match self.request(request, &fields, is_masked, (stdin, &over.0)) {
             Ok(request) => request,
@@ -107,6 +134,9 @@ impl Asker {
             Ok(response) => response,
             Err(fault) => return Finish::Lost(self.why(&fault)),
         };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Finish::Lost("it changes protocols, which nobody asked for".to_owned());
+        }
         if is_masked && is_encoded(&response) {
             let why = "it answered in an encoding in which no secret can be found";
             return Finish::Lost(why.to_owned());
@@ -205,25 +235,30 @@ fn never(never: Infallible) -> io::Error {
     match never {}
 }
 
-fn client(
+fn connector(
     service: &HttpService,
     ca: Option<OwnedFd>,
-) -> io::Result<Client<HttpsConnector<HttpConnector>, Outgoing>> {
+) -> io::Result<HttpsConnector<HttpConnector>> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(service.connect_timeout));
     let config = if service.is_tls { tls::config(ca)? } else { tls::none()? };
-    let connector = HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(connector);
-    Ok(Client::builder(TokioExecutor::new())
+        .wrap_connector(connector))
+}
+
+fn client(
+    connector: HttpsConnector<HttpConnector>,
+) -> Client<HttpsConnector<HttpConnector>, Outgoing> {
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_MAX)
-        .build(connector))
+        .build(connector)
 }
 
 /// The caller's header fields. They come as HTTP/1.1 writes them, with the empty line at their end.
@@ -314,6 +349,7 @@ mod tests {
             credential: None,
             has_ca: false,
             connect_timeout: Duration::from_secs(1),
+            idle: Duration::from_secs(1),
         };
         Asker::new(service, Vec::new()).unwrap()
     }
@@ -343,7 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_is_listed_goes_along_and_the_name_is_the_services_own() {
-        let head = b"host: evil\r\nx-other: 1\r\norigin: http://127.0.0.1:8080\r\ntransfer-encoding: chunked\r\nrange: bytes=1-\r\naccept-encoding: gzip\r\n\r\n";
+        let head = b"host: evil\r\nupgrade: websocket\r\nconnection: upgrade\r\nx-other: 1\r\norigin: http://127.0.0.1:8080\r\ntransfer-encoding: chunked\r\nrange: bytes=1-\r\naccept-encoding: gzip\r\n\r\n";
         let headers = request(head, None, false);
         let names: BTreeSet<&str> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, BTreeSet::from(["accept-encoding", "host", "range"]));

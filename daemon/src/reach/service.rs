@@ -71,6 +71,7 @@ impl Service {
         }
         match (self, path) {
             (Self::Http(asker), Some(path)) => asker.probe(path, PROBE).await,
+            (Self::Http(asker), None) if asker.service.is_tls => asker.greet(PROBE).await,
             (Self::Http(_) | Self::Port(_), _) => Probed::There,
         }
     }

@@ -35,9 +35,12 @@ fn is_segment(text: &str) -> bool {
     // Some servers cut a segment at its first `;` before they look for dots.
     let head = text.split(';').next().unwrap_or_default();
     let Some(decoded) = decoded(text, b"!$&'()*+,;=:@") else { return false };
+    // What is read twice ends at the first `?` or `#`.
+    let dots = decoded.split(|byte| b";?#".contains(byte)).next().unwrap_or_default();
     let is_clean = !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\%".contains(byte))
         && !text.contains("%3B");
-    is_clean && !matches!(head, "" | "." | "..") && std::str::from_utf8(&decoded).is_ok()
+    let is_up = head.is_empty() || matches!(dots, b"." | b"..");
+    is_clean && !is_up && std::str::from_utf8(&decoded).is_ok()
 }
 
 /// Whether the text is a query in its one spelling, without its `?`: fields with `&` between.
@@ -142,6 +145,8 @@ mod tests {
             "/%3B/x",
             "/a%3Bb",
             "/%3B/x%2F",
+            "/..%3F/x",
+            "/.%23/x",
         ] {
             assert!(!is_path(bad), "{bad}");
         }

@@ -9,6 +9,7 @@ use crate::pattern::Anchored;
 use crate::target::FileName;
 use crate::value::{Text, Value};
 
+use super::WEBSOCKET;
 use super::spelling::{encoded, field_names};
 
 /// An HTTP service, and what may be asked of it.
@@ -42,8 +43,19 @@ pub struct HttpTarget {
     pub ca: Option<FileName>,
     /// Bytes of body that a caller may send with a request.
     pub body_max: u64,
+    /// What bounds its WebSockets.
+    pub sockets: Sockets,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+}
+
+/// What may go through a WebSocket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sockets {
+    /// How long one may be silent, both ways.
+    pub idle: Duration,
+    /// Bytes that may go to the service in one.
+    pub upload_max: u64,
 }
 
 /// A header field that the daemon adds and the owner cannot read.
@@ -102,8 +114,24 @@ impl HttpTarget {
         self.methods.contains("HEAD").then(|| self.at(path, ""))
     }
 
-    pub(crate) fn takes_bodies(&self) -> bool {
-        self.methods.iter().any(|method| !matches!(method.as_str(), "GET" | "HEAD"))
+    /// What a caller may send with a request of this method, if anything.
+    pub(crate) fn takes(&self, method: &str) -> Option<u64> {
+        match method {
+            "GET" | "HEAD" => None,
+            WEBSOCKET => Some(self.sockets.upload_max),
+            _ => Some(self.body_max),
+        }
+    }
+
+    /// The most of it, whatever the method.
+    pub(crate) fn takes_at_most(&self) -> Option<u64> {
+        self.methods.iter().filter_map(|method| self.takes(method)).max()
+    }
+
+    /// Whether a WebSocket may be opened to it.
+    #[must_use]
+    pub fn has_sockets(&self) -> bool {
+        self.methods.contains(WEBSOCKET)
     }
 }
 

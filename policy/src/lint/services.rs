@@ -14,10 +14,11 @@ pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
 
 fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
     match &verb.run {
-        Run::Http(http) => [in_the_clear(verb, http, site), changes(verb, http, site)]
-            .into_iter()
-            .flatten()
-            .collect(),
+        Run::Http(http) => {
+            let sockets = http.opens_sockets().then(|| unread_sockets(verb, http, site));
+            let others = [in_the_clear(verb, http, site), changes(verb, http, site)];
+            others.into_iter().flatten().chain(sockets).collect()
+        }
         Run::Tcp(_) => vec![unread(verb, site)],
         Run::Exec(_) | Run::Ssh(_) | Run::File(_) => Vec::new(),
     }
@@ -60,6 +61,15 @@ fn changes(verb: &Verb, http: &Http, site: &RuleSite) -> Option<Finding> {
     let sentence = format!("`{}` is said to read, and asks `{method}`", verb.name);
     let advice = "say `effect = \"write\"`, or, of a service that reads so, leave it";
     Some(Finding::note("asks-more", site, sentence, advice))
+}
+
+fn unread_sockets(verb: &Verb, http: &Http, site: &RuleSite) -> Finding {
+    let sentence = format!(
+        "`{}` opens WebSockets to `{}`: what is said in one nobody here reads",
+        verb.name, http.target.name
+    );
+    let advice = "list the paths that have them in a service of their own, or pin `method` where none is needed";
+    Finding::note("unread", site, sentence, advice)
 }
 
 fn unread(verb: &Verb, site: &RuleSite) -> Finding {

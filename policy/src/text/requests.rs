@@ -9,11 +9,12 @@ use super::services::{field, line, method};
 use super::targets::Targets;
 use crate::constraint::Constraint;
 use crate::http::{
-    Asks, Body, Fixed, Http, HttpTarget, Json, METHOD, PATH, QUERY, is_path, not_path,
+    Asks, Body, Fixed, Http, HttpTarget, Json, METHOD, PATH, QUERY, WEBSOCKET, is_path, not_path,
 };
 use crate::kind::Kind;
 use crate::name::ParameterName;
 use crate::port::Port;
+use crate::redact::Redact;
 use crate::template::Template;
 use crate::value::{Text, Value};
 use crate::verb::{Parameter, Run};
@@ -30,6 +31,11 @@ pub(super) fn fixed(
     table.only(&["target", "method", "path", "query", "headers", "json", "form"])?;
     let target = targets.services.http(table.need("target")?)?;
     let asked = table.get("method").map_or(Ok("GET".to_owned()), method)?;
+    if let Some(node) = table.get("method").filter(|_| asked == WEBSOCKET) {
+        let message = format!("`{WEBSOCKET}` is a connection, and this is one request");
+        let hint = "reflect the service: `run = { forward = { http = … } }`".to_owned();
+        return Err(node.place.hinted(message, Some(hint)));
+    }
     if !target.methods.contains(&asked) {
         let place = table.get("method").map_or(table.place, |node| node.place);
         let known = target.methods.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -68,6 +74,24 @@ pub(super) fn reflected(
             Err(table.place.fault("`forward` is `{ http = SERVICE }` or `{ tcp = SERVICE }`"))
         }
     }
+}
+
+/// Frames say how long they are: a mark of another length in one would break it, and all after it.
+pub(super) fn check_unmasked(
+    verb: Table<'_>,
+    run: &Run,
+    redact: &[Redact],
+) -> Result<(), TextFault> {
+    let Run::Http(http) = run else { return Ok(()) };
+    if !http.opens_sockets() || redact.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` grants `{WEBSOCKET}`, and masking the secrets in what comes through one would break it",
+        http.target.name
+    );
+    let hint = "say `output = { redact = [] }`, or name a service without `WEBSOCKET`";
+    Err(verb.need("run")?.place.hinted(message, Some(hint.to_owned())))
 }
 
 /// What a verb that reflects a service takes: what its profile lists.

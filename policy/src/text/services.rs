@@ -9,7 +9,7 @@ use super::network::port;
 use super::targets::wait;
 use super::verbs::named;
 use super::{TextFault, units};
-use crate::http::{Credential, HttpTarget, Paths, Queries, not_path};
+use crate::http::{Credential, HttpTarget, Paths, Queries, Sockets, WEBSOCKET, not_path};
 use crate::name::{TargetName, shown};
 use crate::nearest::nearest;
 use crate::port::TcpTarget;
@@ -18,8 +18,8 @@ use crate::web;
 
 /// What a request may be where nothing is said: one that changes nothing.
 const USUAL_METHODS: [&str; 2] = ["GET", "HEAD"];
-/// What services know.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// What services know, and what is not a request but a connection that one begins.
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", WEBSOCKET];
 /// Passed on always: what says in which form an answer is wanted, and whether it still is.
 const USUAL_ASKED: [&str; 12] = [
     "accept",
@@ -177,6 +177,8 @@ fn service(name: TargetName, table: Table<'_>) -> Result<HttpTarget, TextFault> 
         "ca",
         "body_max",
         "connect_timeout",
+        "idle",
+        "upload_max",
     ])?;
     let node = table.need("url")?;
     let url = web::parse(node.string()?).map_err(|fault| node.place.fault(fault.to_string()))?;
@@ -188,13 +190,15 @@ fn service(name: TargetName, table: Table<'_>) -> Result<HttpTarget, TextFault> 
     if let Some(node) = table.get("ca").filter(|_| !is_tls) {
         return Err(node.place.fault("nobody vouches for a service at `http://`: leave `ca` out"));
     }
+    let methods = methods(table)?;
+    let sockets = sockets(table, &methods)?;
     Ok(HttpTarget {
         name,
         is_tls,
         host: url.host_str().unwrap_or_default().to_owned(),
         port: url.port_or_known_default().unwrap_or_default(),
         base: url.path().trim_end_matches('/').to_owned(),
-        methods: methods(table)?,
+        methods,
         paths: paths(table.need("paths")?)?,
         queries: table.get("query").map_or(Ok(Queries::These(BTreeSet::new())), queries)?,
         request_headers: fields(table, "request_headers", &USUAL_ASKED)?,
@@ -203,6 +207,7 @@ fn service(name: TargetName, table: Table<'_>) -> Result<HttpTarget, TextFault> 
         credential: table.get("credential").map(credential).transpose()?,
         ca,
         body_max: table.get("body_max").map_or(Ok(USUAL_BODY), units::size)?,
+        sockets,
         connect_timeout: table.get("connect_timeout").map_or(Ok(USUAL_WAIT), wait)?,
     })
 }
@@ -223,6 +228,20 @@ pub(super) fn method(node: Node<'_>) -> Result<String, TextFault> {
         return Ok(given.to_owned());
     }
     Err(super::verbs::one_word(node, "method", given, &METHODS))
+}
+
+/// What bounds connections, where there can be any.
+fn sockets(table: Table<'_>, methods: &BTreeSet<String>) -> Result<Sockets, TextFault> {
+    let given = ["idle", "upload_max"].iter().find_map(|key| Some((key, table.get(key)?)));
+    if let Some((key, node)) = given.filter(|_| !methods.contains(WEBSOCKET)) {
+        let message = format!("`{key}` bounds nothing: `methods` has no `{WEBSOCKET}`");
+        let hint = "`body_max` bounds requests; leave this out".to_owned();
+        return Err(node.place.hinted(message, Some(hint)));
+    }
+    Ok(Sockets {
+        idle: table.get("idle").map_or(Ok(USUAL_IDLE), units::duration)?,
+        upload_max: table.get("upload_max").map_or(Ok(USUAL_UPLOAD), units::size)?,
+    })
 }
 
 fn paths(node: Node<'_>) -> Result<Paths, TextFault> {

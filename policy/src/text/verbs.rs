@@ -104,6 +104,7 @@ fn verb(
     let redact = redacts.chosen(table)?;
     let run = run(table, &declared, (targets, !redact.is_empty()))?;
     check_use(table, &declared, &run)?;
+    requests::check_unmasked(table, &run, &redact)?;
     let parameters = match &run {
         Run::File(file) => declared.into_iter().chain(file.act.parameters()).collect(),
         other if other.reflects().is_some() => requests::parameters(other),

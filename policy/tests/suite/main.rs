@@ -39,6 +39,8 @@ mod selectors;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod text;

@@ -67,6 +67,9 @@ class App(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(block)
         elif path.endswith("/secret"):
             self.answer(200, b"password=hunter2-is-long-enough\n", [("Set-Cookie", "sid=abc123")])
+        elif path.endswith("/odd"):
+            fields = [("X-Odd", "a\xc2\x9b2J")]
+            self.answer(200, b"a\x1b[2Jb\x1b]0;t\x07\nc\n", fields)
         elif path.endswith("/gone"):
             self.answer(404, b"no such thing\n")
         elif path.endswith("/moved"):
