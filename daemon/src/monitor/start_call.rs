@@ -15,6 +15,7 @@ use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::calls::{Active, At, Run, Written};
+use super::helpers::Helpers;
 use super::leases::Owner;
 use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
@@ -265,9 +266,9 @@ fn stdin(input: Input) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
 }
 
 /// How a tree that we did not end has ended.
-pub(super) fn ending(ended: &Ended, remote: Option<&Remote>) -> Ending {
+pub(super) fn ending(ended: &Ended, remote: Option<&Remote>, helpers: &Helpers) -> Ending {
     match ended {
-        Ended::Exited(status) => match remote.and_then(|remote| remote.lost(*status)) {
+        Ended::Exited(status) => match remote.and_then(|remote| remote.lost(*status, helpers)) {
             Some(why) => Ending::TargetLost(why),
             None => Ending::Exited(u8::try_from(*status & 0xff).unwrap_or(u8::MAX)),
         },
