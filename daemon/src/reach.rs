@@ -12,6 +12,7 @@ mod line;
 mod order;
 mod question;
 mod service;
+mod sql;
 mod tls;
 
 use std::collections::HashMap;
@@ -20,9 +21,11 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
 
 pub(crate) use order::{Finish, FromReach, Probed, Served, ToReach, What};
+pub(crate) use sql::{Planned, SqlService};
 
 use line::Line;
 use service::{Attached, Service};
@@ -40,8 +43,8 @@ fn serve() -> io::Result<()> {
     LocalSet::new().block_on(&runtime, attend(line))
 }
 
-/// What is carried out now.
-type Errands = Rc<std::cell::RefCell<HashMap<u64, AbortHandle>>>;
+/// What is carried out now, and what stops it.
+type Errands = Rc<std::cell::RefCell<HashMap<u64, oneshot::Sender<()>>>>;
 
 async fn attend(line: OwnedFd) -> io::Result<()> {
     let line = Rc::new(Line::new(line)?);
@@ -59,16 +62,14 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
                 begin(&line, &service, &errands, (errand, *what, attached));
             }
             ToReach::Stop { errand } => {
+                // It says itself that it has stopped.
                 let known = errands.borrow_mut().remove(&errand);
-                if let Some(known) = known {
-                    known.abort();
-                    line.say(FromReach::Done { errand, finish: Finish::Stopped });
-                }
+                known.map(|stop| stop.send(()));
             }
-            ToReach::Probe { path } => {
+            ToReach::Probe { path, planned } => {
                 let (line, service) = (Rc::clone(&line), Rc::clone(&service));
                 tokio::task::spawn_local(async move {
-                    line.say(FromReach::Probed(service.probe(path).await.shortened()));
+                    line.say(FromReach::Probed(service.probe(path, planned).await.shortened()));
                 });
             }
         }
@@ -83,12 +84,11 @@ fn begin(
     (errand, what, attached): (u64, What, Attached),
 ) {
     let (line, service, done) = (Rc::clone(line), Rc::clone(service), Rc::clone(errands));
-    let task = tokio::task::spawn_local(async move {
-        let finish = service.carry_out(what, attached).await.shortened();
-        // Whoever was stopped has been said to be.
-        if done.borrow_mut().remove(&errand).is_some() {
-            line.say(FromReach::Done { errand, finish });
-        }
+    let (stop, stopped) = oneshot::channel();
+    errands.borrow_mut().insert(errand, stop);
+    tokio::task::spawn_local(async move {
+        let finish = service.carry_out(what, attached, stopped).await.shortened();
+        done.borrow_mut().remove(&errand);
+        line.say(FromReach::Done { errand, finish });
     });
-    errands.borrow_mut().insert(errand, task.abort_handle());
 }

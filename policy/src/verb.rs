@@ -15,6 +15,7 @@ use crate::name::{ParameterName, VerbName};
 use crate::port::Port;
 use crate::redact::Redact;
 use crate::refusal::ParameterProblem;
+use crate::sql::Sql;
 use crate::ssh::Ssh;
 use crate::template::Template;
 use crate::value::{Arguments, Value};
@@ -165,6 +166,8 @@ pub enum Run {
     Http(Box<Http>),
     /// By whatever listens at a port.
     Tcp(Port),
+    /// By a database.
+    Sql(Box<Sql>),
 }
 
 impl Run {
@@ -174,7 +177,7 @@ impl Run {
         match self {
             Self::Exec(exec) => &exec.argv,
             Self::Ssh(ssh) => &ssh.argv,
-            Self::Http(_) | Self::Tcp(_) => &[],
+            Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => &[],
         }
     }
 
@@ -184,7 +187,7 @@ impl Run {
         match self {
             Self::Http(http) if http.asks == Asks::Any => Some(Reflects::Http),
             Self::Tcp(_) => Some(Reflects::Tcp),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) => None,
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::Sql(_) => None,
         }
     }
 
@@ -198,7 +201,7 @@ impl Run {
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
             Self::Exec(exec) => Some(&**exec),
-            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) => None,
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => None,
         };
         exec.into_iter().flat_map(|exec| &exec.env)
     }
@@ -212,6 +215,7 @@ impl Run {
             Self::Ssh(ssh) => ssh.parameters().collect(),
             Self::Http(http) => http.parameters().into_iter().collect(),
             Self::Tcp(_) => BTreeSet::new(),
+            Self::Sql(sql) => sql.parameters().collect(),
         }
     }
 
@@ -255,6 +259,7 @@ impl Run {
             Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
             Self::Http(http) => format!("{:?}", (&http.target, http.request(arguments))),
             Self::Tcp(port) => format!("{port:?}"),
+            Self::Sql(sql) => format!("{:?}", (&sql.target, sql.query(arguments))),
         }
     }
 }
@@ -286,7 +291,7 @@ impl Verb {
     pub fn input(&self) -> Input {
         match &self.run {
             Run::Exec(exec) => exec.input,
-            Run::Ssh(_) => Input::Nothing,
+            Run::Ssh(_) | Run::Sql(_) => Input::Nothing,
             Run::Http(http) => http.input(None),
             Run::Tcp(port) => port.input(),
         }
@@ -297,7 +302,7 @@ impl Verb {
     pub fn input_for(&self, arguments: &Arguments) -> Input {
         match &self.run {
             Run::Http(http) => http.input(Some(arguments)),
-            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) => self.input(),
+            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::Sql(_) => self.input(),
         }
     }
 
@@ -316,6 +321,7 @@ impl Verb {
             }
             Run::Http(http) => http.words(arguments).into_iter().map(Element::Text).collect(),
             Run::Tcp(port) => vec![Element::Text(port.uri())],
+            Run::Sql(sql) => sql.words(arguments).into_iter().map(Element::Text).collect(),
         }
     }
 

@@ -4,6 +4,7 @@ mod boundary;
 mod catalog;
 mod consent;
 mod contained;
+mod databases;
 mod forward;
 mod groups;
 mod handing;

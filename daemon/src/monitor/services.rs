@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use policy::{
     Call, Confinement, HttpTarget, NetworkAccess, Policy, ProcessLimits, Run as How, ShareId,
-    SystemCalls, TargetName, TcpTarget, Verb,
+    SqlTarget, SystemCalls, TargetName, TcpTarget, Verb,
 };
 use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -23,7 +23,9 @@ use super::spawn::Ended;
 use super::start::chain;
 use super::work::{Errand, Work};
 use crate::clock::Instants;
-use crate::reach::{Finish, FromReach, Probed, Served, ToReach, What as Asked};
+use crate::reach::{
+    Finish, FromReach, Planned, Probed, Served, SqlService, ToReach, What as Asked,
+};
 use crate::run::{Account, Attached, Order};
 
 /// Services that one share asks at one time.
@@ -32,6 +34,9 @@ const SERVICES_MAX: usize = 16;
 const HEAD_MAX: usize = 32 * 1024;
 /// As many orders as one turn gives lie in the line, with the longest header fields.
 const LINE: usize = 4 << 20;
+/// Bytes of statements that are looked at before a share opens: they go in one packet. What does not fit is seen when it is
+/// put.
+const PLANNED: usize = 96 * 1024;
 /// What is reported fits: its reasons are cut.
 const REPORT_MAX: usize = 4096;
 /// How long a process that asks a service may take to say that it has stopped; then it is ended.
@@ -42,7 +47,11 @@ const STOP: Duration = Duration::from_secs(1);
 pub(super) enum Service {
     Http(Arc<HttpTarget>),
     Port(Arc<TcpTarget>),
+    Sql(Arc<SqlTarget>),
 }
+
+/// A service that is to be looked at, and what it is going to be asked.
+pub(super) type Looked = (Service, Vec<Planned>);
 
 /// The line to a process that asks a service.
 pub(super) struct Asking {
@@ -57,6 +66,7 @@ impl Service {
         match &verb.run {
             How::Http(http) => Some(Self::Http(Arc::clone(&http.target))),
             How::Tcp(port) => Some(Self::Port(Arc::clone(&port.target))),
+            How::Sql(sql) => Some(Self::Sql(Arc::clone(&sql.target))),
             How::Exec(_) | How::Ssh(_) => None,
         }
     }
@@ -65,22 +75,30 @@ impl Service {
         match self {
             Self::Http(target) => &target.name,
             Self::Port(target) => &target.name,
+            Self::Sql(target) => &target.name,
         }
     }
 
     /// What can be looked at without doing anything.
-    fn probe(&self) -> ToReach {
+    fn probe(&self, planned: &[Planned]) -> ToReach {
         let path = match self {
             Self::Http(target) => target.probe(),
-            Self::Port(_) => None,
+            Self::Port(_) | Self::Sql(_) => None,
         };
-        ToReach::Probe { path }
+        let mut room = PLANNED;
+        let fits = |one: &&Planned| {
+            let left = room.checked_sub(one.statement.len() + one.verb.len());
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        ToReach::Probe { path, planned: planned.iter().filter(fits).cloned().collect() }
     }
 
-    fn served(&self) -> Served {
+    fn served(&self, account: &Account) -> Served {
         match self {
             Self::Http(target) => Served::Http(Box::new((&**target).into())),
             Self::Port(target) => Served::Port((&**target).into()),
+            Self::Sql(target) => Served::Sql(Box::new(SqlService::of(target, account.name()))),
         }
     }
 }
@@ -104,6 +122,7 @@ impl Monitor {
                 let head = if request.is_reflected { head } else { Vec::new() };
                 Asked::Request { request, head, is_masked: !verb.redact.is_empty() }
             }
+            How::Sql(sql) => Asked::Query(sql.query(&call.arguments)),
             How::Tcp(_) | How::Exec(_) | How::Ssh(_) => Asked::Connection,
         };
         let order = ToReach::Do { errand: run.number(), what: Box::new(what) };
@@ -151,7 +170,7 @@ impl Monitor {
         let attached = Attached { stdin: Some(theirs), stdout, stderr, program: None };
         let running = self.runners.start_reach(&order(account.clone()), attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
-        let served = ToReach::Serve(service.served());
+        let served = ToReach::Serve(service.served(account));
         let descriptors: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
         let sent = send(&line, &served, &descriptors);
         let what = What::Service(Box::new(Asking { service, line: Some(line) }));
@@ -165,12 +184,12 @@ impl Monitor {
         &mut self,
         share: ShareId,
         account: &Account,
-        services: &[Service],
+        services: &[Looked],
     ) -> io::Result<BTreeSet<HelperId>> {
         let mut probing = BTreeSet::new();
-        for service in services {
+        for (service, planned) in services {
             let helper = self.asking(share, account, service)?;
-            self.tell_asking(helper, &service.probe(), &[])?;
+            self.tell_asking(helper, &service.probe(planned), &[])?;
             probing.insert(helper);
         }
         Ok(probing)
@@ -178,12 +197,18 @@ impl Monitor {
 
     /// The files that a service is asked with, opened here since the owner may not: the authorities', the credential's.
     fn files_of(&self, service: &Service) -> io::Result<Vec<OwnedFd>> {
-        let Service::Http(target) = service else { return Ok(Vec::new()) };
+        let (ca, secret) = match service {
+            Service::Http(target) => {
+                (target.ca.as_ref(), target.credential.as_ref().map(|one| &one.file))
+            }
+            Service::Sql(target) => target
+                .postgres()
+                .map_or((None, None), |server| (server.ca(), server.password.as_ref())),
+            Service::Port(_) => (None, None),
+        };
         let directory = self.config_path.parent().unwrap_or(std::path::Path::new("/"));
-        let ca = target.ca.as_ref().map(|file| self.judge.file(&directory.join(file.as_str())));
-        let credential = target.credential.as_ref();
-        let credential = credential
-            .map(|credential| self.judge.secret_file(&directory.join(credential.file.as_str())));
+        let ca = ca.map(|file| self.judge.file(&directory.join(file.as_str())));
+        let credential = secret.map(|file| self.judge.secret_file(&directory.join(file.as_str())));
         let files = [ca, credential].into_iter().flatten();
         files.map(|file| file.map(OwnedFd::from).map_err(io::Error::other)).collect()
     }
@@ -290,6 +315,21 @@ impl Monitor {
             self.helpers.end(helper);
         }
     }
+}
+
+/// Whether a share with this verb does not open before its service is there.
+pub(super) fn looks_first(verb: &Verb) -> bool {
+    matches!(verb.run, How::Sql(_)) || verb.run.reflects().is_some()
+}
+
+/// What a database is going to be asked by a verb.
+pub(super) fn planned(verb: &Verb) -> Option<Planned> {
+    let How::Sql(sql) = &verb.run else { return None };
+    Some(Planned {
+        verb: verb.name.to_string(),
+        statement: sql.statement.clone(),
+        values: sql.placeholders(),
+    })
 }
 
 fn ended(finish: Finish) -> Ended {

@@ -19,6 +19,7 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
             .flatten()
             .collect(),
         Run::Tcp(_) => vec![unread(verb, site)],
+        Run::Sql(sql) => super::sql::of_verb(verb, sql, site),
         Run::Exec(_) | Run::Ssh(_) => Vec::new(),
     }
 }

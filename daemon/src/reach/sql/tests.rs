@@ -1,0 +1,1 @@
+//! Statements against files that are there, without a daemon around them.
