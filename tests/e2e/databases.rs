@@ -128,11 +128,7 @@ fn rows_of_a_server_arrive_as_objects_and_as_a_table() {
                 "select 'NaN'::float8 as nan, 1e300::float8 as big, 9007199254740993 as exact, 12345678901234567890.123456789 as money, '\\x00ff'::bytea as bytes, array[1,2] as list, '{ \"k\" : [ 1.0,\n 2 ] }'::json as doc, interval '1 day' as time, null as nothing",
                 BARE,
             ),
-            (
-                "table",
-                "select id, state, more from orders order by id",
-                ", format = \"table\" } }",
-            ),
+            ("table", "select id, state, more from orders order by id", ", format = \"table\" } }"),
             ("none", "select id, state from orders where false", ", format = \"table\" } }"),
             (
                 "many",
@@ -182,7 +178,10 @@ fn rows_of_a_server_arrive_as_objects_and_as_a_table() {
     let many = rows(&world, &share, &["db.many"]);
     assert_eq!((many.len(), &many[4999]["n"]), (5000, &json!(5000)));
     // All of it on one connection.
-    assert_eq!(postgres.tell("select count(*) from pg_stat_activity where usename = 'reader'"), "1\n");
+    assert_eq!(
+        postgres.tell("select count(*) from pg_stat_activity where usename = 'reader'"),
+        "1\n"
+    );
     assert!(!told(&world).contains("pw-of-reader"));
     let plan = world.alice().run(&[
         "share", "open", "--agent", "you", "--verb", "db.order", "--to", "vendor-b", "--plan",
@@ -266,7 +265,10 @@ fn a_role_that_may_write_writes_nothing_on_a_server() {
         }
     }
     assert_eq!(postgres.tell("select count(*) from orders"), "3\n");
-    assert_eq!(postgres.tell("select count(*) from pg_class where relname in ('copied', 'made')"), "0\n");
+    assert_eq!(
+        postgres.tell("select count(*) from pg_class where relname in ('copied', 'made')"),
+        "0\n"
+    );
     assert_eq!(postgres.tell("select last_value, is_called from numbers"), "1|f\n");
     assert!(!Path::new("/tmp/osptest-copied").exists());
     // Nothing of a call is left in the session that the next one has.
@@ -299,9 +301,10 @@ fn a_server_does_no_more_of_what_takes_too_long_or_is_revoked() {
     words.extend(names.iter().flat_map(|name| ["--verb", name.as_str()]));
     let warned = world.alice().run(&words);
     assert_eq!(warned.status, 0, "{}", warned.stderr);
-    for part in
-        ["`db.wrong` cannot be put: column", "`db.few` cannot be put: the statement has 1 placeholders, and the catalog has 0"]
-    {
+    for part in [
+        "`db.wrong` cannot be put: column",
+        "`db.few` cannot be put: the statement has 1 placeholders, and the catalog has 0",
+    ] {
         assert!(warned.stderr.contains(part), "{}", warned.stderr);
     }
     let share = open(&world, &catalog);
@@ -405,7 +408,11 @@ fn a_role_that_is_not_let_in_or_may_do_all_opens_nothing() {
 fn a_server_is_believed_by_its_certificate_and_a_socket_by_its_place() {
     let postgres = Postgres::start();
     let ca = ("ca.pem", postgres.ca());
-    let one = [("one", "select 1 as one, (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as tls", BARE)];
+    let one = [(
+        "one",
+        "select 1 as one, (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as tls",
+        BARE,
+    )];
     // What is asked for the password in plain gets it once it is known who asks.
     for role in ["secured", "shown", "hashed"] {
         let catalog = Catalog {
@@ -446,7 +453,11 @@ fn a_server_that_goes_is_told_of_and_one_that_comes_back_is_asked_again() {
         verbs: &[
             ("one", "select 1 as one", BARE),
             ("sleep", "select pg_sleep(5)", BARE),
-            ("secret", "select 'AKIAIOSFODNN7EXAMPLE' as id, 'password=hunter2hunter2' as said", BARE),
+            (
+                "secret",
+                "select 'AKIAIOSFODNN7EXAMPLE' as id, 'password=hunter2hunter2' as said",
+                BARE,
+            ),
         ],
         secrets: vec![password("reader")],
     };
@@ -474,7 +485,11 @@ fn sqlite_file(name: &str) -> PathBuf {
     fs::create_dir_all(&place).expect("make a directory");
     std::os::unix::fs::chown(&place, Some(alice.uid), Some(alice.gid)).expect("give it away");
     let file = place.join("events.db");
-    sqlite(alice, &file, "create table events (id integer primary key, kind text, size real, raw blob); insert into events values (1, 'start', 1.5, x'00ff'), (2, 'stop', null, null), (3, 'start', 1e300, x'')");
+    sqlite(
+        alice,
+        &file,
+        "create table events (id integer primary key, kind text, size real, raw blob); insert into events values (1, 'start', 1.5, x'00ff'), (2, 'stop', null, null), (3, 'start', 1e300, x'')",
+    );
     file
 }
 
@@ -577,7 +592,11 @@ fn busy(world: &World) -> bool {
 fn a_file_that_is_written_ahead_is_read_where_its_owner_may_write_beside_it() {
     let alice = tests::account::Accounts::shared().alice.clone();
     let file = sqlite_file("ahead");
-    sqlite(&alice, &file, "pragma journal_mode = wal; insert into events values (4, 'late', 1, null)");
+    sqlite(
+        &alice,
+        &file,
+        "pragma journal_mode = wal; insert into events values (4, 'late', 1, null)",
+    );
     let catalog = Catalog {
         targets: format!("[sql.shop]\nsqlite = \"{}\"\n", file.display()),
         verbs: &[("count", "select count(*) as n from events", BARE)],

@@ -112,16 +112,37 @@ impl Postgres {
     /// # Panics
     /// When it does not like them.
     pub fn tell(&self, sql: &str) -> String {
+        self.tell_in("postgres", sql)
+    }
+
+    /// The same in another database.
+    ///
+    /// # Panics
+    /// When it does not like them.
+    pub fn tell_in(&self, database: &str, sql: &str) -> String {
         let mut command = Command::new("psql");
         as_postgres(&mut command);
         command.arg("-h").arg(self.socket()).arg("-p").arg(self.port.to_string());
-        command.args(["-U", "postgres", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        command.args([
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+        ]);
         must(command)
     }
 
     /// How many statements with this in them it carries out now.
     pub fn runs(&self, part: &str) -> usize {
-        let sql = "select query from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()";
+        let sql =
+            "select query from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()";
         self.tell(sql).lines().filter(|query| query.contains(part)).count()
     }
 

@@ -37,6 +37,8 @@ mod selectors;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
+mod sql;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod text;

@@ -30,6 +30,8 @@ const CONNECTIONS: usize = 4;
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a server may take to let somebody in, and to say anything, when it is only looked for.
 const PROBE: Duration = Duration::from_secs(2);
+/// How much later than the server we end a statement.
+const LATE: Duration = Duration::from_secs(1);
 /// How long a server may take to end a statement; the monitor waits a second.
 const CANCEL: Duration = Duration::from_millis(700);
 
@@ -76,6 +78,11 @@ impl Asker {
             biased;
             _ = &mut stopped => Err(Fault::Stopped),
             put = connection.put(query, self.rows_max, stdout) => put,
+            // The server's own limit does not count while it waits for whoever reads its rows.
+            () = sleep(self.login.statement_timeout + LATE) => {
+                self.cancel(connection).await;
+                return Err(Fault::Refused("its rows were not taken in its time".to_owned()));
+            }
         };
         match put {
             Ok(_) | Err(Fault::Refused(_)) => {

@@ -140,14 +140,13 @@ fn open(path: &str, unwanted: &Unwanted) -> Result<Connection, Fault> {
 /// Looking, and nothing else.
 #[expect(clippy::needless_pass_by_value, reason = "the hook's own signature")]
 fn allowed(asked: AuthContext<'_>) -> Authorization {
-    let may = match asked.action {
-        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
-        AuthAction::Function { function_name } => {
-            !function_name.eq_ignore_ascii_case("load_extension")
-        }
+    let may = if let AuthAction::Function { function_name } = asked.action {
+        !function_name.eq_ignore_ascii_case("load_extension")
+    } else if let AuthAction::Pragma { pragma_name, pragma_value: None } = asked.action {
         // Full-text tables ask themselves whether they have changed.
-        AuthAction::Pragma { pragma_name, pragma_value: None } => pragma_name == "data_version",
-        _ => false,
+        pragma_name == "data_version"
+    } else {
+        matches!(asked.action, AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive)
     };
     if may { Authorization::Allow } else { Authorization::Deny }
 }
@@ -195,21 +194,31 @@ fn put(
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let columns = names.len();
     let mut rows = Rows::new(query.format, names);
-    let mut found = statement.raw_query();
+    let given = give(statement.raw_query(), (columns, rows_max), (&mut rows, to));
+    if let Ok(_) | Err(Fault::Refused(_)) = given {
+        // What came before a complaint stands.
+        rows.end();
+        pass(to, &mut rows)?;
+    }
+    given
+}
+
+/// Writes the rows that a statement gives.
+fn give(
+    mut found: rusqlite::Rows<'_>,
+    (columns, rows_max): (usize, u32),
+    (rows, to): (&mut Rows, &mpsc::Sender<Vec<u8>>),
+) -> Result<Put, Fault> {
     while let Some(row) = found.next().map_err(|fault| refused(&fault))? {
         if rows.count >= u64::from(rows_max) {
-            rows.end();
-            pass(to, &mut rows)?;
             return Ok(Put::Cut);
         }
         let cell = |at| row.get_ref(at).map_or(Cell::Null, cell);
         rows.add((0..columns).map(cell));
         if rows.len() >= PIECE {
-            pass(to, &mut rows)?;
+            pass(to, rows)?;
         }
     }
-    rows.end();
-    pass(to, &mut rows)?;
     Ok(Put::Whole)
 }
 
@@ -256,10 +265,12 @@ fn refused(fault: &rusqlite::Error) -> Fault {
 }
 
 fn said(fault: &rusqlite::Error) -> String {
-    match fault {
-        rusqlite::Error::MultipleStatement => "only one statement is put at a time".to_owned(),
-        // Without the statement, which is root's.
-        rusqlite::Error::SqlInputError { msg, .. } => plain(msg),
-        other => plain(&other.to_string()),
+    if let rusqlite::Error::MultipleStatement = fault {
+        return "only one statement is put at a time".to_owned();
     }
+    // Without the statement, which is root's.
+    let rusqlite::Error::SqlInputError { msg, .. } = fault else {
+        return plain(&fault.to_string());
+    };
+    plain(msg)
 }

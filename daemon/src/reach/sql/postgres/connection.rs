@@ -49,6 +49,10 @@ impl Connection {
     }
 
     /// What the server says next, without what it only mentions. What it complains of is a fault.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the protocol has messages that do not belong here"
+    )]
     pub(super) async fn hear(&mut self) -> Result<Message, Fault> {
         loop {
             match self.next().await? {

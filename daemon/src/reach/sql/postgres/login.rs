@@ -29,6 +29,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The role and its password.
 pub(super) struct Login {
     pub(super) server: Server,
+    pub(super) statement_timeout: Duration,
     password: Option<Zeroizing<Vec<u8>>>,
     /// What every session begins with, and returns to.
     settings: Vec<(&'static str, String)>,
@@ -55,10 +56,15 @@ impl Login {
             ("lock_timeout", millis(LOCK.min(statement_timeout))),
             ("idle_in_transaction_session_timeout", millis(IDLE)),
         ];
-        Ok(Self { server, password: file.map(read).transpose()?, settings })
+        let password = file.map(read).transpose()?;
+        Ok(Self { server, statement_timeout, password, settings })
     }
 
     /// Lets the role in, if it is one that can be kept from writing.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the protocol has messages that do not belong here"
+    )]
     pub(super) async fn enter(
         &self,
         mut connection: Connection,
@@ -100,6 +106,10 @@ impl Login {
         Ok(connection)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the protocol has messages that do not belong here"
+    )]
     async fn entered(&self, connection: &mut Connection) -> Result<(), Fault> {
         loop {
             match connection.hear().await? {

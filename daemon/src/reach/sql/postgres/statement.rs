@@ -62,31 +62,50 @@ impl Connection {
         self.ready().await?;
         self.bound(&query.values, rows_max).await?;
         let mut rows = Rows::new(query.format, columns.iter().map(|(name, _)| name.clone()));
-        let put = loop {
+        let given = self.given(&columns, rows_max, (&mut rows, stdout)).await;
+        if let Ok(_) | Err(Fault::Refused(_)) = given {
+            // What came before a complaint stands.
+            rows.end();
+            pass(&mut rows, stdout).await?;
+        }
+        given
+    }
+
+    /// Writes the rows that a statement gives.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the protocol has messages that do not belong here"
+    )]
+    async fn given(
+        &mut self,
+        columns: &[Column],
+        rows_max: u32,
+        (rows, stdout): (&mut Rows, &mut pipe::Sender),
+    ) -> Result<Put, Fault> {
+        loop {
             if rows.len() >= PIECE || rows.len() > 0 && !self.has_heard() {
-                pass(&mut rows, stdout).await?;
+                pass(rows, stdout).await?;
             }
             match self.hear().await? {
                 Message::BindComplete => {}
-                Message::DataRow(row) => {
-                    if rows.count < u64::from(rows_max) {
-                        add(&mut rows, &columns, &row)?;
-                    } else {
-                        rows.count += 1;
-                    }
+                Message::DataRow(row) if rows.count < u64::from(rows_max) => {
+                    add(rows, columns, &row)?;
                 }
+                Message::DataRow(_) => rows.count += 1,
                 Message::CommandComplete(_) | Message::PortalSuspended => {
-                    break if rows.count > u64::from(rows_max) { Put::Cut } else { Put::Whole };
+                    let is_cut = rows.count > u64::from(rows_max);
+                    return Ok(if is_cut { Put::Cut } else { Put::Whole });
                 }
                 _ => return Err(Fault::Lost("the server gives something else than rows".into())),
             }
-        };
-        rows.end();
-        pass(&mut rows, stdout).await?;
-        Ok(put)
+        }
     }
 
     /// The columns of a statement that gives rows.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the protocol has messages that do not belong here"
+    )]
     async fn prepared(&mut self, statement: &str, values: usize) -> Result<Vec<Column>, Fault> {
         frontend::parse("", statement, [], &mut self.words).map_err(unsaid)?;
         frontend::describe(b'S', "", &mut self.words).map_err(unsaid)?;
