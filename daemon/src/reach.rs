@@ -20,9 +20,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use order::{Finish, FromReach, Probed, Served, ToReach, What};
 pub(crate) use sql::{Planned, SqlService};
@@ -46,6 +49,9 @@ fn serve() -> io::Result<()> {
 /// What is carried out now, and what stops it.
 type Errands = Rc<std::cell::RefCell<HashMap<u64, oneshot::Sender<()>>>>;
 
+/// How long what is carried out may take to stop when nobody is there any more.
+const LAST: Duration = Duration::from_secs(1);
+
 async fn attend(line: OwnedFd) -> io::Result<()> {
     let line = Rc::new(Line::new(line)?);
     let mut buffer = vec![0; wire::privsep::MAX_PACKET];
@@ -53,13 +59,13 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
         return Ok(());
     };
     let service = Rc::new(Service::new(served, files)?);
-    let errands = Errands::default();
+    let (errands, tasks) = (Errands::default(), TaskTracker::new());
     while let Some((order, descriptors)) = line.hear(&mut buffer).await? {
         match order {
             ToReach::Serve(_) => return Err(io::Error::other("told twice what to serve")),
             ToReach::Do { errand, what } => {
                 let attached = Attached::new(descriptors)?;
-                begin(&line, &service, &errands, (errand, *what, attached));
+                tasks.spawn_local(begin(&line, &service, &errands, (errand, *what, attached)));
             }
             ToReach::Stop { errand } => {
                 // It says itself that it has stopped.
@@ -74,6 +80,10 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
             }
         }
     }
+    // Whoever gave the orders is gone: what a database is at for them is ended there.
+    errands.borrow_mut().clear();
+    tasks.close();
+    let _ = timeout(LAST, tasks.wait()).await;
     Ok(())
 }
 
@@ -82,13 +92,13 @@ fn begin(
     service: &Rc<Service>,
     errands: &Errands,
     (errand, what, attached): (u64, What, Attached),
-) {
+) -> impl Future<Output = ()> + 'static {
     let (line, service, done) = (Rc::clone(line), Rc::clone(service), Rc::clone(errands));
     let (stop, stopped) = oneshot::channel();
     errands.borrow_mut().insert(errand, stop);
-    tokio::task::spawn_local(async move {
+    async move {
         let finish = service.carry_out(what, attached, stopped).await.shortened();
         done.borrow_mut().remove(&errand);
         line.say(FromReach::Done { errand, finish });
-    });
+    }
 }

@@ -165,7 +165,7 @@ impl Monitor {
         }
         let account = self.account(&lease.owner);
         self.probe_services(lease.id, &account, &services).map_err(|fault| {
-            self.helpers.end_of(lease.id);
+            self.end_helpers(|helper| helper.share == lease.id);
             unavailable(&format!("a service cannot be looked at: {fault}"), "nothing was opened")
         })
     }
@@ -383,7 +383,7 @@ impl Monitor {
     }
 
     fn never_opened(&mut self, id: ShareId, caller: Caller, failure: Failure, now: Instants) {
-        self.helpers.end_of(id);
+        self.end_helpers(|helper| helper.share == id);
         self.broker.send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
         self.owners.reply(caller, &Reply::Failed(failure), now.boot);
     }

@@ -280,6 +280,32 @@ impl Monitor {
             errand.ended = Some(how);
             self.reap(run, now);
         }
+        if self.helpers.is_ending(helper) && !self.is_at_work(helper) {
+            self.helpers.end(helper);
+        }
+    }
+
+    /// Begins the end of helpers. One that is at something in a database ends once that has ended there: the database would
+    /// go on with it.
+    pub(super) fn end_helpers(&self, meant: impl Fn(&Helper) -> bool) {
+        for (id, helper) in self.helpers.iter().filter(|(_, helper)| meant(helper)) {
+            let asks_database = match &helper.what {
+                What::Service(asking) => matches!(asking.service, Service::Sql(_)),
+                What::Connection(_) | What::Keys { .. } => false,
+            };
+            if asks_database && self.is_at_work(id) {
+                self.helpers.dismiss(id);
+            } else {
+                self.helpers.end(id);
+            }
+        }
+    }
+
+    /// Whether a helper is at an errand.
+    fn is_at_work(&self, helper: HelperId) -> bool {
+        let at = |errand: &Errand| errand.helper == helper && errand.ended.is_none();
+        let running = self.calls.active.values().filter(|active| active.gone.is_none());
+        running.filter_map(|active| active.work.errand()).any(at)
     }
 
     /// A process that asked a service is gone, and with it what it was doing.
@@ -311,9 +337,7 @@ impl Monitor {
         for run in runs.map(|(run, _)| *run).collect::<Vec<_>>() {
             self.kill(run, Ending::Withdrawn, now);
         }
-        for helper in old {
-            self.helpers.end(helper);
-        }
+        self.end_helpers(|helper| helper.is_wanted() && !stands(&helper.what));
     }
 }
 

@@ -27,7 +27,7 @@ use login::Login;
 /// Connections of one share at a time.
 const CONNECTIONS: usize = 4;
 /// How long one that nobody uses is kept.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// How long a server may take to let somebody in, and to say anything, when it is only looked for.
 const PROBE: Duration = Duration::from_secs(2);
 /// How much later than the server we end a statement.

@@ -138,7 +138,6 @@ fn open(path: &str, unwanted: &Unwanted) -> Result<Connection, Fault> {
 }
 
 /// Looking, and nothing else.
-#[expect(clippy::needless_pass_by_value, reason = "the hook's own signature")]
 fn allowed(asked: AuthContext<'_>) -> Authorization {
     let may = if let AuthAction::Function { function_name } = asked.action {
         !function_name.eq_ignore_ascii_case("load_extension")

@@ -196,6 +196,7 @@ fn lost(why: &str) -> Fault {
 }
 
 /// Names and values were looked at: none has a NUL.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 pub(super) fn unsaid(fault: io::Error) -> Fault {
     Fault::Lost(format!("this cannot be said to a server: {fault}"))
 }
