@@ -28,7 +28,7 @@ fn the_verb(policy: &Policy) -> &Verb {
     policy.catalog().verb(&"a.b".parse().unwrap()).unwrap()
 }
 
-const ID: &str = "id = { type = \"int\", required = true }\ntext = { type = \"string\", required = true }\nall = { type = \"string[]\", default = [] }";
+const ID: &str = "id = { type = \"int\", required = true }\ntext = { type = \"string\", required = true }\nall = { type = \"string[]\", required = true }";
 const ALL: &str = "target = \"shop\", statement = \"select '{id}', $1, $2\", values = [\"{id}\", \"{text}\", \"{all}\", \"{{x}}\", 7, false]";
 
 fn given(pairs: &[(&str, Value)]) -> Arguments {
