@@ -12,6 +12,7 @@ mod line;
 mod order;
 mod question;
 mod service;
+mod sql;
 mod tls;
 
 use std::collections::HashMap;
@@ -19,10 +20,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::task::{AbortHandle, LocalSet};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use order::{Finish, FromReach, Probed, Served, ToReach, What};
+pub(crate) use sql::{Planned, SqlService};
 
 use line::Line;
 use service::{Attached, Service};
@@ -40,8 +46,11 @@ fn serve() -> io::Result<()> {
     LocalSet::new().block_on(&runtime, attend(line))
 }
 
-/// What is carried out now.
-type Errands = Rc<std::cell::RefCell<HashMap<u64, AbortHandle>>>;
+/// What is carried out now, and what stops it.
+type Errands = Rc<std::cell::RefCell<HashMap<u64, oneshot::Sender<()>>>>;
+
+/// How long what is carried out may take to stop when nobody is there any more.
+const LAST: Duration = Duration::from_secs(1);
 
 async fn attend(line: OwnedFd) -> io::Result<()> {
     let line = Rc::new(Line::new(line)?);
@@ -50,29 +59,31 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
         return Ok(());
     };
     let service = Rc::new(Service::new(served, files)?);
-    let errands = Errands::default();
+    let (errands, tasks) = (Errands::default(), TaskTracker::new());
     while let Some((order, descriptors)) = line.hear(&mut buffer).await? {
         match order {
             ToReach::Serve(_) => return Err(io::Error::other("told twice what to serve")),
             ToReach::Do { errand, what } => {
                 let attached = Attached::new(descriptors)?;
-                begin(&line, &service, &errands, (errand, *what, attached));
+                tasks.spawn_local(begin(&line, &service, &errands, (errand, *what, attached)));
             }
             ToReach::Stop { errand } => {
+                // It says itself that it has stopped.
                 let known = errands.borrow_mut().remove(&errand);
-                if let Some(known) = known {
-                    known.abort();
-                    line.say(FromReach::Done { errand, finish: Finish::Stopped });
-                }
+                known.map(|stop| stop.send(()));
             }
-            ToReach::Probe { path } => {
+            ToReach::Probe { path, planned } => {
                 let (line, service) = (Rc::clone(&line), Rc::clone(&service));
                 tokio::task::spawn_local(async move {
-                    line.say(FromReach::Probed(service.probe(path).await.shortened()));
+                    line.say(FromReach::Probed(service.probe(path, planned).await.shortened()));
                 });
             }
         }
     }
+    // Whoever gave the orders is gone: what a database is at for them is ended there.
+    errands.borrow_mut().clear();
+    tasks.close();
+    let _ = timeout(LAST, tasks.wait()).await;
     Ok(())
 }
 
@@ -81,14 +92,13 @@ fn begin(
     service: &Rc<Service>,
     errands: &Errands,
     (errand, what, attached): (u64, What, Attached),
-) {
+) -> impl Future<Output = ()> + 'static {
     let (line, service, done) = (Rc::clone(line), Rc::clone(service), Rc::clone(errands));
-    let task = tokio::task::spawn_local(async move {
-        let finish = service.carry_out(what, attached).await.shortened();
-        // Whoever was stopped has been said to be.
-        if done.borrow_mut().remove(&errand).is_some() {
-            line.say(FromReach::Done { errand, finish });
-        }
-    });
-    errands.borrow_mut().insert(errand, task.abort_handle());
+    let (stop, stopped) = oneshot::channel();
+    errands.borrow_mut().insert(errand, stop);
+    async move {
+        let finish = service.carry_out(what, attached, stopped).await.shortened();
+        done.borrow_mut().remove(&errand);
+        line.say(FromReach::Done { errand, finish });
+    }
 }

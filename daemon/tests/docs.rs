@@ -120,12 +120,17 @@ mod docs {
             ("### What `ssh` takes", format!("{VERB}run = {{ ssh = {{ {STRAY} }} }}\n")),
             ("### `[ssh.NAME]`", format!("[ssh.a]\n{STRAY}\n")),
             ("### `[http.NAME]`", format!("[http.a]\n{STRAY}\n")),
+            ("### `[sql.NAME]`", format!("[sql.a]\n{STRAY}\n")),
             ("### `[tcp.NAME]`", format!("[tcp.a]\n{STRAY}\n")),
             (
                 "### What `http` takes",
                 format!(
                     "[http.a]\nurl = \"http://h/\"\npaths = [\"/\"]\n{VERB}run = {{ http = {{ {STRAY} }} }}\n"
                 ),
+            ),
+            (
+                "### What `sql` takes",
+                format!("[sql.a]\nsqlite = \"/a\"\n{VERB}run = {{ sql = {{ {STRAY} }} }}\n"),
             ),
             ("### What `forward` takes", format!("{VERB}run = {{ forward = {{ {STRAY} }} }}\n")),
             ("### What `file` takes", format!("{VERB}run = {{ file = {{ {STRAY} }} }}\n")),

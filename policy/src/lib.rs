@@ -41,6 +41,7 @@ mod rulebook;
 mod scope;
 mod selector;
 mod shell;
+mod sql;
 mod ssh;
 mod surface;
 mod target;
@@ -90,6 +91,7 @@ pub use request::{MAX_PINS, MAX_REQUEST_BYTES, Pointer, Request, RequestFault, R
 pub use rule::{Budget, RuleSite, Used};
 pub use rulebook::PrincipalFault;
 pub use scope::{Capability, Scope};
+pub use sql::{Database, Postgres, RowFormat, Sql, SqlQuery, SqlTarget, Via};
 pub use ssh::{RemoteEnd, Route, Ssh};
 pub use surface::{DeriveFault, DeriveProblem, MAX_COMBINATIONS, MAX_REQUESTS, Surface};
 pub use target::{FileName, Host, HostKey, Identity, Login, SshTarget, TargetFault};

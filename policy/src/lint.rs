@@ -7,6 +7,7 @@ mod grants;
 mod programs;
 mod redact;
 mod services;
+mod sql;
 mod targets;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use crate::redact::RedactSet;
 use crate::rule::{Grant, RuleSite};
 use crate::rulebook::{PrincipalFault, Rulebook};
 use crate::scope::{Capability, Scope};
+use crate::sql::SqlTarget;
 use crate::ssh::{Route, Ssh};
 use crate::surface::Surface;
 use crate::target::SshTarget;
@@ -58,6 +59,14 @@ impl Policy {
     /// Every HTTP service that some verb asks; the same one may come more than once.
     pub fn http_targets(&self) -> impl Iterator<Item = &HttpTarget> {
         self.catalog.verbs().filter_map(|verb| service(verb))
+    }
+
+    /// Every database that some verb asks; the same one may come more than once.
+    pub fn sql_targets(&self) -> impl Iterator<Item = &SqlTarget> {
+        self.catalog.verbs().filter_map(|verb| match &verb.run {
+            Run::Sql(sql) => Some(&*sql.target),
+            Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
+        })
     }
 
     /// Every way that some verb takes to a host; the same one may come more than once.
@@ -126,14 +135,14 @@ impl Policy {
 fn service(verb: &Verb) -> Option<&HttpTarget> {
     match &verb.run {
         Run::Http(http) => Some(&http.target),
-        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) => None,
+        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => None,
     }
 }
 
 fn routes(verb: &Verb) -> impl Iterator<Item = &Route> {
     let ssh = match &verb.run {
         Run::Ssh(ssh) => Some(ssh),
-        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
+        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => None,
     };
     ssh.into_iter().flat_map(Ssh::routes)
 }

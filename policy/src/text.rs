@@ -15,6 +15,7 @@ mod rules;
 mod scopes;
 mod selectors;
 mod services;
+mod sql;
 mod ssh;
 mod targets;
 mod units;

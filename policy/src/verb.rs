@@ -16,6 +16,7 @@ use crate::name::{ParameterName, VerbName};
 use crate::port::Port;
 use crate::redact::Redact;
 use crate::refusal::ParameterProblem;
+use crate::sql::Sql;
 use crate::ssh::Ssh;
 use crate::template::Template;
 use crate::value::{Arguments, Value};
@@ -195,6 +196,8 @@ pub enum Run {
     Tcp(Port),
     /// With a file of this machine, by the daemon's own runner.
     File(Box<File>),
+    /// By a database.
+    Sql(Box<Sql>),
 }
 
 impl Run {
@@ -204,7 +207,7 @@ impl Run {
         match self {
             Self::Exec(exec) => &exec.argv,
             Self::Ssh(ssh) => &ssh.argv,
-            Self::Http(_) | Self::Tcp(_) | Self::File(_) => &[],
+            Self::Http(_) | Self::Tcp(_) | Self::File(_) | Self::Sql(_) => &[],
         }
     }
 
@@ -214,7 +217,7 @@ impl Run {
         match self {
             Self::Http(http) if http.asks == Asks::Any => Some(Reflects::Http),
             Self::Tcp(_) => Some(Reflects::Tcp),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::File(_) => None,
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::File(_) | Self::Sql(_) => None,
         }
     }
 
@@ -223,7 +226,7 @@ impl Run {
     pub fn transfers(&self) -> Option<Transfer> {
         match self {
             Self::File(file) => file.transfers(),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) => None,
+            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => None,
         }
     }
 
@@ -237,7 +240,7 @@ impl Run {
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
             Self::Exec(exec) => Some(&**exec),
-            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::File(_) => None,
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::File(_) | Self::Sql(_) => None,
         };
         exec.into_iter().flat_map(|exec| &exec.env)
     }
@@ -252,6 +255,7 @@ impl Run {
             Self::Http(http) => http.parameters().into_iter().collect(),
             Self::Tcp(_) => BTreeSet::new(),
             Self::File(file) => file.parameter().into_iter().collect(),
+            Self::Sql(sql) => sql.parameters().collect(),
         }
     }
 
@@ -296,6 +300,7 @@ impl Run {
             Self::Http(http) => format!("{:?}", (&http.target, http.request(arguments))),
             Self::Tcp(port) => format!("{port:?}"),
             Self::File(file) => format!("{:?}", (file.act, file.ask(arguments))),
+            Self::Sql(sql) => format!("{:?}", (&sql.target, sql.query(arguments))),
         }
     }
 }
@@ -327,7 +332,7 @@ impl Verb {
     pub fn input(&self) -> Input {
         match &self.run {
             Run::Exec(exec) => exec.input,
-            Run::Ssh(_) => Input::Nothing,
+            Run::Ssh(_) | Run::Sql(_) => Input::Nothing,
             Run::Http(http) => http.input(None),
             Run::Tcp(port) => port.input(),
             Run::File(file) => file.input(),
@@ -339,7 +344,7 @@ impl Verb {
     pub fn input_for(&self, arguments: &Arguments) -> Input {
         match &self.run {
             Run::Http(http) => http.input(Some(arguments)),
-            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) => self.input(),
+            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => self.input(),
         }
     }
 
@@ -364,6 +369,7 @@ impl Verb {
                 let asked = file.ask(arguments).words();
                 words.into_iter().chain(at).chain(asked).map(Element::Text).collect()
             }
+            Run::Sql(sql) => sql.words(arguments).into_iter().map(Element::Text).collect(),
         }
     }
 
@@ -374,7 +380,7 @@ impl Verb {
             Run::File(file) => Some(file),
             Run::Exec(_) => None,
             // Theirs are on other hosts.
-            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => return BTreeSet::new(),
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) => return BTreeSet::new(),
         };
         let is_written = file.is_some_and(|file| matches!(file.act, FileAct::Put { .. }));
         let fixed = file.and_then(|file| file.at(&self.parameters, &Arguments::default()));
@@ -384,7 +390,7 @@ impl Verb {
         let named = named.chain(fixed).map(|path| (path, is_written));
         let exec = match &self.run {
             Run::Exec(exec) => Some(exec),
-            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) | Run::File(_) => None,
         };
         let own = exec.into_iter().flat_map(|exec| exec.roots());
         named.chain(own).collect()

@@ -7,6 +7,7 @@ use std::path::Path;
 use tests::account::Accounts;
 use tests::background::Background;
 use tests::owner::Share;
+use tests::postgres::Postgres;
 use tests::service::Service;
 use tests::sshd::Sshd;
 use tests::wait;
@@ -174,4 +175,57 @@ fn each_verb_of_the_file_catalog_does_what_it_says() {
     assert!(run(&["call", "reports.list"]).contains("\"name\":\"note\""));
     assert_eq!(run(&["get", "reports.get", &there, "--output", "-"]), "for you");
     assert!(run(&["call", "syslog.tail", "lines=1"]).starts_with("web line"));
+}
+
+#[test]
+fn each_verb_of_the_database_catalog_does_what_it_says() {
+    let postgres = Postgres::start();
+    postgres.tell("create database shop");
+    postgres.tell("create role helper login");
+    postgres.tell_in(
+        "shop",
+        "create table customers (id int primary key, name text);
+         create table orders (id int primary key, customer int, state text, total numeric(10,2), placed timestamp);
+         insert into customers values (1, 'Ada');
+         insert into orders values (17, 1, 'open', 12.50, '2026-11-20 10:00:00'), (18, 1, 'sent', 1, '2026-11-21 10:00:00');
+         grant select on orders, customers to helper",
+    );
+    let accounts = Accounts::shared();
+    let file = tests::installed::base().join("events.db");
+    let mut command = std::process::Command::new("python3");
+    command
+        .arg("-c")
+        .arg("import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])");
+    command.arg(&file).arg(
+        "create table events (at text, kind text, text text); insert into events values ('2026-11-20', 'start', 'a 100% start'), ('2026-11-21', 'stop', 'x')",
+    );
+    tests::world::must(command);
+    std::os::unix::fs::chown(&file, Some(accounts.alice.uid), None).expect("give it away");
+    let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
+    let targets = example("targets.d/databases.toml")
+        .replace("host = \"127.0.0.1\"", &format!("socket = \"{}\"", postgres.socket().display()))
+        .replace("5432", &postgres.port.to_string())
+        .replace("/var/lib/events/events.db", &file.display().to_string());
+    // Whoever has the socket is who they are there.
+    postgres.tell(&format!("alter role helper rename to \"{}\"", accounts.alice.name));
+    let targets = targets.replace(", user = \"helper\"", "");
+    let verbs = example("verbs.d/databases.toml");
+    let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&["shop.order", "shop.orders", "events.last"]);
+    let call = |words: &[&str]| call(&world, &share, words);
+    let (status, order, said) = call(&["shop.order", "id=17"]);
+    let wanted = "{\"id\":17,\"state\":\"open\",\"total\":12.50,\"placed\":\"2026-11-20 10:00:00\",\"customer\":\"Ada\"}\n";
+    assert_eq!((status, order.as_str()), (0, wanted), "{said}");
+    let (status, orders, said) = call(&["shop.orders", "states=open,sent", "limit=1"]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(
+        orders,
+        "id  state  total  placed\n--  -----  -----  -------------------\n18  sent   1.00   2026-11-21 10:00:00\n"
+    );
+    assert_eq!(call(&["shop.orders", "states=open,' or true --"]).0, 126);
+    let (status, events, said) = call(&["events.last", "kind=start", "text=100%"]);
+    let wanted = "{\"at\":\"2026-11-20\",\"kind\":\"start\",\"text\":\"a 100% start\"}\n";
+    assert_eq!((status, events.as_str()), (0, wanted), "{said}");
+    assert_eq!(world.alice().revoke(&share).status, 0);
 }

@@ -5,6 +5,7 @@ mod catalog;
 mod confusion;
 mod consent;
 mod contained;
+mod databases;
 mod doctor;
 mod files;
 mod forward;

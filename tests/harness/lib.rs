@@ -8,6 +8,7 @@ pub mod dump;
 pub mod forge;
 pub mod installed;
 pub mod owner;
+pub mod postgres;
 pub mod proxy;
 pub mod reflect;
 pub mod service;

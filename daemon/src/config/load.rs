@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use policy::{Identity, NetworkAccess, Policy, Run, Source, SshTarget, Verb};
+use policy::{Identity, NetworkAccess, Policy, Run, Source, SqlTarget, SshTarget, Verb};
 use relay::protocol::DeploymentToken;
 use rustix::thread::CapabilitySet;
 use sha2::{Digest, Sha256};
@@ -187,7 +187,7 @@ impl Reading {
             let program = match &verb.run {
                 Run::Exec(exec) => exec.program(),
                 Run::Ssh(_) => SSH,
-                Run::Http(_) | Run::Tcp(_) | Run::File(_) => continue,
+                Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => continue,
             };
             match self.judge.program(Path::new(program)) {
                 Err(fault) if fault.is_missing() => warnings.push(format!(
@@ -204,7 +204,7 @@ impl Reading {
         }
         let may = rustix::thread::capabilities(None)
             .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-        let asks = |verb: &&Arc<Verb>| matches!(verb.run, Run::Http(_) | Run::Tcp(_));
+        let asks = |verb: &&Arc<Verb>| matches!(verb.run, Run::Http(_) | Run::Tcp(_) | Run::Sql(_));
         let beside = std::env::current_exe().map(|own| own.with_file_name("openscope-reach"));
         if !beside.is_ok_and(|program| program.exists()) {
             let asking = policy.catalog().verbs().filter(asks);
@@ -246,13 +246,18 @@ impl Reading {
 
     /// So are the files with which services are asked.
     fn service_files(&mut self, policy: &Policy) {
-        for target in policy.http_targets() {
-            if let Some(ca) = &target.ca {
+        let of_http = policy.http_targets().map(|target| {
+            (target.ca.as_ref(), target.credential.as_ref().map(|credential| &credential.file))
+        });
+        let servers = policy.sql_targets().filter_map(SqlTarget::postgres);
+        let of_sql = servers.map(|server| (server.ca(), server.password.as_ref()));
+        for (ca, secret) in of_http.chain(of_sql) {
+            if let Some(ca) = ca {
                 let judged = self.judge.file(&self.directory.join(ca.as_str()));
                 self.kept(judged.map_err(ConfigFault::from));
             }
-            if let Some(credential) = &target.credential {
-                let judged = self.judge.secret_file(&self.directory.join(credential.file.as_str()));
+            if let Some(secret) = secret {
+                let judged = self.judge.secret_file(&self.directory.join(secret.as_str()));
                 self.kept(judged.map_err(ConfigFault::from));
             }
         }
@@ -287,7 +292,7 @@ impl Reading {
 pub(super) fn without_network(policy: &Policy) -> Vec<String> {
     let wants = |verb: &&Arc<Verb>| match &verb.run {
         Run::Exec(exec) => exec.confinement.network == NetworkAccess::None,
-        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => false,
+        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => false,
     };
     let warning = |verb: &Arc<Verb>| {
         format!(

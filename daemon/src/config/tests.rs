@@ -316,6 +316,24 @@ fn the_files_that_a_service_is_asked_with_are_judged() {
 }
 
 #[test]
+fn the_files_that_a_database_is_asked_with_are_judged() {
+    let dir = place(MINIMAL);
+    let target = "[sql.shop]\npostgres = { host = \"db\", database = \"shop\" }\npassword = \"keys/shop\"\nca = \"keys/ca\"\n";
+    let verb = "[verb.\"shop.one\"]\nsummary = \"One\"\neffect = \"read\"\nrun = { sql = { target = \"shop\", statement = \"select 1\" } }\n";
+    put(&dir.path().join("targets.d/databases.toml"), target, 0o644);
+    put(&dir.path().join("verbs.d/shop.toml"), verb, 0o644);
+    let keys = dir.path().join("keys");
+    put(&keys.join("ca"), "", 0o644);
+    assert!(faults(dir.path())[0].contains("keys/shop"), "{:?}", faults(dir.path()));
+    put(&keys.join("shop"), "secret", 0o644);
+    assert!(faults(dir.path())[0].contains("chmod 600"));
+    fs::set_permissions(keys.join("shop"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(read(dir.path()).unwrap().policy.sql_targets().count(), 1);
+    fs::remove_file(keys.join("ca")).unwrap();
+    assert!(faults(dir.path())[0].contains("keys/ca"), "{:?}", faults(dir.path()));
+}
+
+#[test]
 fn a_held_key_that_nobody_can_serve_is_warned_of() {
     let dir = place(&MINIMAL.replacen('\n', "\nkeys_user = \"ospt-nobody-such\"\n", 1));
     put(&dir.path().join("targets.d/hosts.toml"), TARGET, 0o644);

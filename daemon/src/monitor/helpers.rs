@@ -162,9 +162,14 @@ impl Helpers {
         self.all.values().filter(|helper| meant(&helper.what)).for_each(kill);
     }
 
-    /// Begins the end of a share's.
-    pub(super) fn end_of(&self, share: ShareId) {
-        self.all.values().filter(|helper| helper.share == share).for_each(kill);
+    /// Asks nothing more of one, which is still at something.
+    pub(super) fn dismiss(&self, id: HelperId) {
+        self.all.get(&id).into_iter().for_each(|helper| helper.is_ending.set(true));
+    }
+
+    /// Whether its end has begun.
+    pub(super) fn is_ending(&self, id: HelperId) -> bool {
+        self.all.get(&id).is_some_and(|helper| !helper.is_wanted())
     }
 
     /// Looks at one whose processes have stirred; how it ended, when it has. What is over is forgotten.

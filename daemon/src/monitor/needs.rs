@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use policy::{AgentName, HttpTarget, Route, Run, Verb};
+use policy::{AgentName, Database, HttpTarget, Route, Run, SqlTarget, Verb, Via};
 use wire::control::{Failure, Need, NeedView, Reply, VerbNeeds};
 
 use super::Monitor;
@@ -40,6 +40,7 @@ impl Monitor {
             Run::Tcp(tcp) => {
                 vec![self.reach(), port(tcp.target.host.as_str(), tcp.target.port)]
             }
+            Run::Sql(sql) => self.database(&sql.target),
             Run::File(_) => Vec::new(),
         };
         let roots = verb.roots().into_iter();
@@ -80,6 +81,27 @@ impl Monitor {
         });
         let here = [self.reach(), port(&target.host, target.port)];
         here.into_iter().chain(ca).chain(credential).collect()
+    }
+
+    fn database(&self, target: &SqlTarget) -> Vec<NeedView> {
+        let path = |path: &str| {
+            let need = Need::Path { path: path.to_owned(), is_written: false };
+            NeedView { need, fault: None }
+        };
+        let postgres = match &target.database {
+            Database::Sqlite(file) => return vec![self.reach(), path(file)],
+            Database::Postgres(postgres) => postgres,
+        };
+        let there = match &postgres.via {
+            Via::Plain(host) | Via::Tls { host, .. } => port(host.as_str(), postgres.port),
+            Via::Socket(directory) => path(&format!("{directory}/.s.PGSQL.{}", postgres.port)),
+        };
+        let password = postgres.password.as_ref().map(|file| {
+            let path = self.beside().join(file.as_str());
+            let fault = self.judge.secret_file(&path).err().map(|fault| fault.to_string());
+            daemons(format!("the password in {}", path.display()), fault)
+        });
+        [self.reach(), there].into_iter().chain(password).collect()
     }
 
     fn reach(&self) -> NeedView {

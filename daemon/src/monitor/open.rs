@@ -23,7 +23,7 @@ use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
 use super::plan::{Addressee, Draft};
 use super::resolver::Person;
-use super::services::Service;
+use super::services::{Looked, Service, looks_first, planned};
 use super::share::Share;
 use crate::clock::Instants;
 use crate::config::HARD_STOP;
@@ -32,7 +32,7 @@ use crate::reach::Probed;
 /// How long a relay may take before the share is given up.
 const REACH: Duration = Duration::from_secs(5);
 
-/// A share that waits for its relay, and for the services that it reflects.
+/// A share that waits for its relay, and for the services that it reflects, and the databases that it asks.
 pub(super) struct Opening {
     caller: Caller,
     lease: Lease,
@@ -154,17 +154,19 @@ impl Monitor {
     fn look_for_services(&mut self, lease: &Lease) -> Result<BTreeSet<HelperId>, Failure> {
         let names = lease.scope.capabilities().iter().map(Capability::verb);
         let verbs = names.filter_map(|name| self.policy.catalog().verb(name));
-        let reflected = verbs.filter(|verb| verb.run.reflects().is_some());
-        let mut services: Vec<Service> = Vec::new();
-        for service in reflected.filter_map(|verb| Service::of(verb)) {
-            if !services.contains(&service) {
-                services.push(service);
+        let mut services: Vec<Looked> = Vec::new();
+        for verb in verbs.filter(|verb| looks_first(verb)) {
+            let Some(service) = Service::of(verb) else { continue };
+            let planned = planned(verb);
+            match services.iter_mut().find(|(known, _)| *known == service) {
+                Some((_, all)) => all.extend(planned),
+                None => services.push((service, planned.into_iter().collect())),
             }
         }
         let account = self.account(&lease.owner);
         self.probe_services(lease.id, &account, &services).map_err(|fault| {
-            self.helpers.end_of(lease.id);
-            unavailable(&format!("no service can be reflected: {fault}"), "nothing was opened")
+            self.end_helpers(|helper| helper.share == lease.id);
+            unavailable(&format!("a service cannot be looked at: {fault}"), "nothing was opened")
         })
     }
 
@@ -381,7 +383,7 @@ impl Monitor {
     }
 
     fn never_opened(&mut self, id: ShareId, caller: Caller, failure: Failure, now: Instants) {
-        self.helpers.end_of(id);
+        self.end_helpers(|helper| helper.share == id);
         self.broker.send(&ToBroker::Retire { share: id, seat: None, end: ShareEnd::Expired }, &[]);
         self.owners.reply(caller, &Reply::Failed(failure), now.boot);
     }
@@ -454,7 +456,7 @@ impl Monitor {
         for id in late {
             let admitted = self.openings.get(&id).is_some_and(|opening| opening.is_admitted);
             let failure = if admitted {
-                let what = "a service that is to be reflected says nothing";
+                let what = "a service that the share needs says nothing";
                 unavailable(what, "look whether it is well, then try again; nothing was opened")
             } else {
                 self.unreached("it did not answer within 5 s")

@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn order(number: usize) -> ToReach {
-        ToReach::Probe { path: Some(format!("{number:0>32000}")) }
+        ToReach::Probe { path: Some(format!("{number:0>32000}")), planned: Vec::new() }
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Monitor {
         for run in &runs {
             self.kill(*run, why.clone(), now);
         }
-        self.helpers.end_of(id);
+        self.end_helpers(|helper| helper.share == id);
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
         let beyond = self.beyond(&runs);
         let (how, end, event) = self.describe(id, cause, calls);
@@ -86,7 +86,7 @@ impl Monitor {
         for run in runs {
             self.kill(run, why.clone(), now);
         }
-        self.helpers.end_of(id);
+        self.end_helpers(|helper| helper.share == id);
     }
 
     /// What goes on elsewhere of these runs when they are ended.

@@ -7,7 +7,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Call, HttpTarget, Policy, Run as How, ShareId, TargetName, TcpTarget, Verb};
+use policy::{
+    Call, HttpTarget, Policy, Run as How, ShareId, SqlTarget, TargetName, TcpTarget, Verb,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use wire::call::Ending;
 use wire::privsep::receive;
@@ -20,13 +22,18 @@ use super::spawn::Ended;
 use super::start::chain;
 use super::work::{Errand, Work};
 use crate::clock::Instants;
-use crate::reach::{Finish, FromReach, Probed, Served, ToReach, What as Asked};
+use crate::reach::{
+    Finish, FromReach, Planned, Probed, Served, SqlService, ToReach, What as Asked,
+};
 use crate::run::{Account, Attached, Order};
 
 /// Services that one share asks at one time.
 const SERVICES_MAX: usize = 16;
 /// A caller's header fields are not longer.
 const HEAD_MAX: usize = 32 * 1024;
+/// Bytes of statements that are looked at before a share opens: they go in one packet. What does not fit is seen when it is
+/// put.
+const PLANNED: usize = 96 * 1024;
 /// What is reported fits: its reasons are cut.
 const REPORT_MAX: usize = 4096;
 /// How long a process that asks a service may take to say that it has stopped; then it is ended.
@@ -37,7 +44,11 @@ const STOP: Duration = Duration::from_secs(1);
 pub(super) enum Service {
     Http(Arc<HttpTarget>),
     Port(Arc<TcpTarget>),
+    Sql(Arc<SqlTarget>),
 }
+
+/// A service that is to be looked at, and what it is going to be asked.
+pub(super) type Looked = (Service, Vec<Planned>);
 
 /// The line to a process that asks a service.
 pub(super) struct Asking {
@@ -52,6 +63,7 @@ impl Service {
         match &verb.run {
             How::Http(http) => Some(Self::Http(Arc::clone(&http.target))),
             How::Tcp(port) => Some(Self::Port(Arc::clone(&port.target))),
+            How::Sql(sql) => Some(Self::Sql(Arc::clone(&sql.target))),
             How::Exec(_) | How::Ssh(_) | How::File(_) => None,
         }
     }
@@ -60,22 +72,30 @@ impl Service {
         match self {
             Self::Http(target) => &target.name,
             Self::Port(target) => &target.name,
+            Self::Sql(target) => &target.name,
         }
     }
 
     /// What can be looked at without doing anything.
-    fn probe(&self) -> ToReach {
+    fn probe(&self, planned: &[Planned]) -> ToReach {
         let path = match self {
             Self::Http(target) => target.probe(),
-            Self::Port(_) => None,
+            Self::Port(_) | Self::Sql(_) => None,
         };
-        ToReach::Probe { path }
+        let mut room = PLANNED;
+        let fits = |one: &&Planned| {
+            let left = room.checked_sub(one.statement.len() + one.verb.len());
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        ToReach::Probe { path, planned: planned.iter().filter(fits).cloned().collect() }
     }
 
-    fn served(&self) -> Served {
+    fn served(&self, account: &Account) -> Served {
         match self {
             Self::Http(target) => Served::Http(Box::new((&**target).into())),
             Self::Port(target) => Served::Port((&**target).into()),
+            Self::Sql(target) => Served::Sql(Box::new(SqlService::of(target, account.name()))),
         }
     }
 }
@@ -99,6 +119,7 @@ impl Monitor {
                 let head = if request.is_reflected { head } else { Vec::new() };
                 Asked::Request { request, head, is_masked: !verb.redact.is_empty() }
             }
+            How::Sql(sql) => Asked::Query(sql.query(&call.arguments)),
             How::Tcp(_) | How::Exec(_) | How::Ssh(_) | How::File(_) => Asked::Connection,
         };
         let order = ToReach::Do { errand: run.number(), what: Box::new(what) };
@@ -147,7 +168,7 @@ impl Monitor {
             .runners
             .start_reach(&Order::of_our_own(account.clone(), "openscope-reach"), attached);
         let running = running.map_err(|fault| io::Error::other(chain(&fault)))?;
-        let served = ToReach::Serve(service.served());
+        let served = ToReach::Serve(service.served(account));
         let descriptors: Vec<_> = files.iter().map(OwnedFd::as_fd).collect();
         let sent = line.say(&served, &descriptors);
         let what = What::Service(Box::new(Asking { service, line: Some(line) }));
@@ -161,12 +182,12 @@ impl Monitor {
         &mut self,
         share: ShareId,
         account: &Account,
-        services: &[Service],
+        services: &[Looked],
     ) -> io::Result<BTreeSet<HelperId>> {
         let mut probing = BTreeSet::new();
-        for service in services {
+        for (service, planned) in services {
             let helper = self.asking(share, account, service)?;
-            self.tell_asking(helper, &service.probe(), &[])?;
+            self.tell_asking(helper, &service.probe(planned), &[])?;
             probing.insert(helper);
         }
         Ok(probing)
@@ -174,12 +195,18 @@ impl Monitor {
 
     /// The files that a service is asked with, opened here since the owner may not: the authorities', the credential's.
     fn files_of(&self, service: &Service) -> io::Result<Vec<OwnedFd>> {
-        let Service::Http(target) = service else { return Ok(Vec::new()) };
+        let (ca, secret) = match service {
+            Service::Http(target) => {
+                (target.ca.as_ref(), target.credential.as_ref().map(|one| &one.file))
+            }
+            Service::Sql(target) => target
+                .postgres()
+                .map_or((None, None), |server| (server.ca(), server.password.as_ref())),
+            Service::Port(_) => (None, None),
+        };
         let directory = self.config_path.parent().unwrap_or(std::path::Path::new("/"));
-        let ca = target.ca.as_ref().map(|file| self.judge.file(&directory.join(file.as_str())));
-        let credential = target.credential.as_ref();
-        let credential = credential
-            .map(|credential| self.judge.secret_file(&directory.join(credential.file.as_str())));
+        let ca = ca.map(|file| self.judge.file(&directory.join(file.as_str())));
+        let credential = secret.map(|file| self.judge.secret_file(&directory.join(file.as_str())));
         let files = [ca, credential].into_iter().flatten();
         files.map(|file| file.map(OwnedFd::from).map_err(io::Error::other)).collect()
     }
@@ -253,6 +280,32 @@ impl Monitor {
             errand.ended = Some(how);
             self.reap(run, now);
         }
+        if self.helpers.is_ending(helper) && !self.is_at_work(helper) {
+            self.helpers.end(helper);
+        }
+    }
+
+    /// Begins the end of helpers. One that is at something in a database ends once that has ended there: the database would
+    /// go on with it.
+    pub(super) fn end_helpers(&self, meant: impl Fn(&Helper) -> bool) {
+        for (id, helper) in self.helpers.iter().filter(|(_, helper)| meant(helper)) {
+            let asks_database = match &helper.what {
+                What::Service(asking) => matches!(asking.service, Service::Sql(_)),
+                What::Connection(_) | What::Keys { .. } => false,
+            };
+            if asks_database && self.is_at_work(id) {
+                self.helpers.dismiss(id);
+            } else {
+                self.helpers.end(id);
+            }
+        }
+    }
+
+    /// Whether a helper is at an errand.
+    fn is_at_work(&self, helper: HelperId) -> bool {
+        let at = |errand: &Errand| errand.helper == helper && errand.ended.is_none();
+        let running = self.calls.active.values().filter(|active| active.gone.is_none());
+        running.filter_map(|active| active.work.errand()).any(at)
     }
 
     /// A process that asked a service is gone, and with it what it was doing.
@@ -284,10 +337,23 @@ impl Monitor {
         for run in runs.map(|(run, _)| *run).collect::<Vec<_>>() {
             self.kill(run, Ending::Withdrawn, now);
         }
-        for helper in old {
-            self.helpers.end(helper);
-        }
+        self.end_helpers(|helper| helper.is_wanted() && !stands(&helper.what));
     }
+}
+
+/// Whether a share with this verb does not open before its service is there.
+pub(super) fn looks_first(verb: &Verb) -> bool {
+    matches!(verb.run, How::Sql(_)) || verb.run.reflects().is_some()
+}
+
+/// What a database is going to be asked by a verb.
+pub(super) fn planned(verb: &Verb) -> Option<Planned> {
+    let How::Sql(sql) = &verb.run else { return None };
+    Some(Planned {
+        verb: verb.name.to_string(),
+        statement: sql.statement.clone(),
+        values: sql.placeholders(),
+    })
 }
 
 fn ended(finish: Finish) -> Ended {

@@ -147,7 +147,7 @@ impl Monitor {
                 let (running, ends) = self.start(&order, input)?;
                 return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
             }
-            How::Http(_) | How::Tcp(_) => {
+            How::Http(_) | How::Tcp(_) | How::Sql(_) => {
                 let (work, ends) = self.ask((at, run), &account, (verb, call), head)?;
                 return Ok((work, None, ends));
             }

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use policy::{HttpRequest, HttpTarget, TcpTarget};
+use policy::{HttpRequest, HttpTarget, SqlQuery, TcpTarget};
 use serde::{Deserialize, Serialize};
+
+use super::sql::{Planned, SqlService};
 
 /// The monitor's orders.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) enum ToReach {
-    /// First, once. With it come the files of the authorities and of the credential, if the service has them.
+    /// First, once. With it come the files of the authorities and of the credential, or the password, if the service has them.
     Serve(Served),
     /// Carry this out. With it come standard output and error, and standard input if there is any.
     Do {
@@ -28,6 +30,8 @@ pub(crate) enum ToReach {
     Probe {
         /// As it is asked for.
         path: Option<String>,
+        /// What a database is going to be asked.
+        planned: Vec<Planned>,
     },
 }
 
@@ -37,6 +41,7 @@ pub(crate) enum ToReach {
 pub(crate) enum Served {
     Http(Box<HttpService>),
     Port(PortService),
+    Sql(Box<SqlService>),
 }
 
 /// What has to be known of an HTTP service to ask it.
@@ -87,6 +92,7 @@ pub(crate) enum What {
         is_masked: bool,
     },
     Connection,
+    Query(SqlQuery),
 }
 
 /// What `openscope-reach` reports.

@@ -100,6 +100,15 @@ pub(crate) enum Account {
     Stay { name: String, home: String },
 }
 
+impl Account {
+    /// The user's name.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Become { name, .. } | Self::Stay { name, .. } => name,
+        }
+    }
+}
+
 /// The descriptors that go with an order.
 #[derive(Debug)]
 pub(crate) struct Attached {

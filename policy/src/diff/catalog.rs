@@ -105,11 +105,18 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
             (before.which != after.which, "is about another file"),
             (before.act != after.act, "does something else with the file"),
         ],
+        (Run::Sql(before), Run::Sql(after)) => vec![
+            (before.target != after.target, "asks another database, or otherwise"),
+            (before.statement != after.statement, "puts another statement"),
+            (before.values != after.values, "binds other values"),
+            (before.format != after.format, "writes its rows otherwise"),
+        ],
         (_, Run::Exec(_)) => vec![(true, "runs on this machine")],
         (_, Run::Ssh(_)) => vec![(true, "runs on another host")],
         (_, Run::Http(_)) => vec![(true, "asks a service")],
         (_, Run::Tcp(_)) => vec![(true, "opens a port")],
         (_, Run::File(_)) => vec![(true, "is about a file")],
+        (_, Run::Sql(_)) => vec![(true, "asks a database")],
     };
     told.into_iter().filter_map(|(differs, words)| differs.then_some(words)).collect()
 }

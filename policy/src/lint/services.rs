@@ -20,6 +20,7 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
             others.into_iter().flatten().chain(sockets).collect()
         }
         Run::Tcp(_) => vec![unread(verb, site)],
+        Run::Sql(sql) => super::sql::of_verb(verb, sql, site),
         Run::Exec(_) | Run::Ssh(_) | Run::File(_) => Vec::new(),
     }
 }

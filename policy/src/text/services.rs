@@ -1,4 +1,4 @@
-//! `targets.d`: the services that verbs ask, over HTTP or at a port.
+//! `targets.d`: the services that verbs ask, over HTTP, at a port, or in SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use super::document::{Entry, Node, Page, Place, Table};
 use super::network::port;
 use super::targets::wait;
 use super::verbs::named;
-use super::{TextFault, units};
+use super::{TextFault, sql, units};
 use crate::http::{Credential, HttpTarget, Paths, Queries, Sockets, WEBSOCKET, not_path};
 use crate::name::{TargetName, shown};
 use crate::nearest::nearest;
 use crate::port::TcpTarget;
+use crate::sql::SqlTarget;
 use crate::target::{FileName, Host};
 use crate::web;
 
@@ -87,25 +88,34 @@ const USUAL_IDLE: Duration = Duration::from_mins(5);
 pub(super) struct Services {
     http: BTreeMap<TargetName, (Arc<HttpTarget>, String)>,
     tcp: BTreeMap<TargetName, (Arc<TcpTarget>, String)>,
+    sql: BTreeMap<TargetName, (Arc<SqlTarget>, String)>,
 }
 
 /// The services of all files, and what is wrong with any.
 pub(super) fn read(pages: &[Page<'_>]) -> (Services, Vec<TextFault>) {
     let (mut services, mut faults) = (Services::default(), Vec::new());
     for page in pages.iter().filter_map(Page::root) {
-        let http = page.get("http").map(Node::table).transpose();
-        let tcp = page.get("tcp").map(Node::table).transpose();
-        match (http, tcp) {
-            (Err(fault), _) | (_, Err(fault)) => faults.push(fault),
-            (Ok(http), Ok(tcp)) => {
-                let http = http.into_iter().flat_map(Table::entries);
-                faults.extend(http.filter_map(|one| add(&mut services.http, one, service).err()));
-                let tcp = tcp.into_iter().flat_map(Table::entries);
-                faults.extend(tcp.filter_map(|one| add(&mut services.tcp, one, port_of).err()));
-            }
-        }
+        each(page, "http", |one| add(&mut services.http, one, service), &mut faults);
+        each(page, "tcp", |one| add(&mut services.tcp, one, port_of), &mut faults);
+        each(page, "sql", |one| add(&mut services.sql, one, sql::target), &mut faults);
     }
     (services, faults)
+}
+
+/// Every entry of one table, and what is wrong with any.
+fn each<'t>(
+    page: Table<'t>,
+    sort: &str,
+    mut add: impl FnMut(Entry<'t>) -> Result<(), TextFault>,
+    faults: &mut Vec<TextFault>,
+) {
+    match page.get(sort).map(Node::table).transpose() {
+        Err(fault) => faults.push(fault),
+        Ok(table) => {
+            let entries = table.into_iter().flat_map(Table::entries);
+            faults.extend(entries.filter_map(|one| add(one).err()));
+        }
+    }
 }
 
 fn add<T>(
@@ -131,6 +141,11 @@ impl Services {
     /// The port that is meant.
     pub(super) fn tcp(&self, node: Node<'_>) -> Result<Arc<TcpTarget>, TextFault> {
         found(&self.tcp, node, "tcp")
+    }
+
+    /// The database that is meant.
+    pub(super) fn sql(&self, node: Node<'_>) -> Result<Arc<SqlTarget>, TextFault> {
+        found(&self.sql, node, "sql")
     }
 }
 

@@ -7,7 +7,7 @@ use super::document::{Entry, Node, Page, Table};
 use super::redact::{self, Redacts};
 use super::targets::{self, Targets};
 use super::{
-    Source, TextFault, confinement, environment, files, input, limits, network, requests, ssh,
+    Source, TextFault, confinement, environment, files, input, limits, network, requests, sql, ssh,
     units,
 };
 use crate::confinement::SystemCalls;
@@ -21,7 +21,7 @@ use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// The ways in which a verb can be done.
-const EXECUTORS: [&str; 5] = ["exec", "ssh", "http", "forward", "file"];
+const EXECUTORS: [&str; 6] = ["exec", "ssh", "http", "sql", "forward", "file"];
 
 /// What verbs refer to.
 type Known<'k> = (&'k Targets, &'k Redacts);
@@ -62,7 +62,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Declared, Vec<TextFault>> {
 impl Declared {
     fn add(&mut self, file: Table<'_>, known: Known<'_>, faults: &mut Vec<TextFault>) {
         let verbs = file
-            .only(&["verb", "ssh", "http", "tcp", "redact"])
+            .only(&["verb", "ssh", "http", "tcp", "sql", "redact"])
             .and_then(|()| file.get("verb").map(Node::table).transpose());
         match verbs {
             Err(fault) => faults.push(fault),
@@ -108,12 +108,12 @@ fn verb(
     let parameters = match &run {
         Run::File(file) => declared.into_iter().chain(file.act.parameters()).collect(),
         other if other.reflects().is_some() => requests::parameters(other),
-        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => declared,
+        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) => declared,
     };
     Ok(Verb {
         name,
         summary: summary(table.need("summary")?)?,
-        effect: effect(table.need("effect")?)?,
+        effect: effect_of(table.need("effect")?, &run)?,
         parameters,
         run,
         timeout: table.get("timeout").map(units::duration).transpose()?,
@@ -137,6 +137,11 @@ fn effect(node: Node<'_>) -> Result<Effect, TextFault> {
         "write" => Ok(Effect::Write),
         other => Err(one_word(node, "effect", other, &["read", "write"])),
     }
+}
+
+fn effect_of(node: Node<'_>, run: &Run) -> Result<Effect, TextFault> {
+    let effect = effect(node)?;
+    if let Run::Sql(_) = run { sql::check_effect(node, effect) } else { Ok(effect) }
 }
 
 pub(super) fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
@@ -227,6 +232,7 @@ fn run(
         "file" => files::read(node.table()?, parameters, (said_effect(verb)?, is_masked))
             .map(Box::new)
             .map(Run::File),
+        "sql" => sql::read(node.table()?, targets).map(Box::new).map(Run::Sql),
         "forward" => requests::reflected(node.table()?, parameters, targets),
         _ => exec(node.table()?, verb).map(Box::new).map(Run::Exec),
     }

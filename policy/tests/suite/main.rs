@@ -41,6 +41,8 @@ mod services;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]
+mod sql;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod text;
