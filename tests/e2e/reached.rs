@@ -265,7 +265,7 @@ fn a_way_back_to_a_service_beneath_a_path_can_be_taken() {
         });
         let mut asked = service.next();
         asked.say(
-            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+            format!("HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
         );
         let answer = asking.join().expect("it is answered");
         assert_eq!(answer.status, 302);
