@@ -8,9 +8,8 @@ const PATH: &str =
     "[verb.\"a.b\".params]\npath = { type = \"path\", subtree = \"/srv/in\", required = true }\n";
 
 fn verb(run: &str, params: &str) -> String {
-    format!(
-        "[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"write\"\nrun = {{ file = {{ {run} }} }}\n{params}"
-    )
+    let run = format!("run = {{ file = {{ {run} }} }}\noutput = {{ redact = [] }}");
+    format!("[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"write\"\n{run}\n{params}")
 }
 
 fn load(verbs: &str) -> Result<Policy, String> {
