@@ -73,7 +73,8 @@ mod examples {
         let bare = said.lines().filter(|line| line.contains("[unmasked]"));
         assert_eq!(bare.count(), 3, "what is reflected, or fetched, comes as it is: {said}");
         assert!(said.contains("`staging.connect` carries bytes that nobody here reads"), "{said}");
-        assert!(said.contains("no warnings, 6 notes"), "{said}");
+        assert!(said.contains("`dev.open` opens WebSockets to `dev`"), "{said}");
+        assert!(said.contains("no warnings, 7 notes"), "{said}");
     }
 
     #[test]

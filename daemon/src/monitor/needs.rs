@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use policy::{AgentName, Database, HttpTarget, Route, Run, SqlTarget, Verb, Via};
+use policy::{AgentName, Database, FileName, HttpTarget, Route, Run, SqlTarget, Verb, Via};
 use wire::control::{Failure, Need, NeedView, Reply, VerbNeeds};
 
 use super::Monitor;
@@ -68,14 +68,9 @@ impl Monitor {
     }
 
     fn service(&self, target: &HttpTarget) -> Vec<NeedView> {
-        let own = |file: &policy::FileName| self.beside().join(file.as_str());
-        let ca = target.ca.as_ref().map(|file| {
-            let path = own(file);
-            let fault = self.judge.file(&path).err().map(|fault| fault.to_string());
-            daemons(format!("the authorities in {}", path.display()), fault)
-        });
+        let ca = target.ca.as_ref().map(|file| self.authorities(file));
         let credential = target.credential.as_ref().map(|credential| {
-            let path = own(&credential.file);
+            let path = self.beside().join(credential.file.as_str());
             let fault = self.judge.secret_file(&path).err().map(|fault| fault.to_string());
             daemons(format!("the credential in {}", path.display()), fault)
         });
@@ -101,7 +96,14 @@ impl Monitor {
             let fault = self.judge.secret_file(&path).err().map(|fault| fault.to_string());
             daemons(format!("the password in {}", path.display()), fault)
         });
-        [self.reach(), there].into_iter().chain(password).collect()
+        let ca = postgres.ca().map(|file| self.authorities(file));
+        [self.reach(), there].into_iter().chain(ca).chain(password).collect()
+    }
+
+    fn authorities(&self, file: &FileName) -> NeedView {
+        let path = self.beside().join(file.as_str());
+        let fault = self.judge.file(&path).err().map(|fault| fault.to_string());
+        daemons(format!("the authorities in {}", path.display()), fault)
     }
 
     fn reach(&self) -> NeedView {

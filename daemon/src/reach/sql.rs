@@ -55,7 +55,7 @@ impl Database {
                 let asker = Asker::new(server, (statement_timeout, rows_max), files)?;
                 Ok(Self::Server(Rc::new(asker)))
             }
-            Place::File(path) => Ok(Self::File(File { path, statement_timeout, rows_max })),
+            Place::File(path) => Ok(Self::File(File::new(path, statement_timeout, rows_max))),
         }
     }
 

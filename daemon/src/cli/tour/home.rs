@@ -253,7 +253,9 @@ mod tests {
             name: name.to_owned(),
             text: text.to_owned(),
         };
-        let loaded = policy::load(&[source("verbs", &home.verbs())], &[source("policy", POLICY)]);
+        let catalog =
+            [source("verbs", &home.verbs()), source("targets", &super::super::setting::target(80))];
+        let loaded = policy::load(&catalog, &[source("policy", POLICY)]);
         home.remove().unwrap();
         assert!(loaded.is_ok(), "{:?}", loaded.err());
     }

@@ -28,7 +28,7 @@ pub(super) async fn raise(stage: &mut Stage<'_>) -> Result<(), Fault> {
 }
 
 /// The page, as root or the owner would name it for verbs to ask.
-fn target(port: u16) -> String {
+pub(super) fn target(port: u16) -> String {
     format!("[http.page]\nurl = \"http://127.0.0.1:{port}/\"\npaths = [\"/hello/*\"]\n")
 }
 

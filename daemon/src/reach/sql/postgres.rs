@@ -86,8 +86,8 @@ impl Asker {
         };
         match put {
             Ok(_) | Err(Fault::Refused(_)) => {
-                // One that cannot be cleaned is not used again, and what it has given stands.
-                if connection.clean().await.is_ok() {
+                // One that cannot be cleaned in time is not used again, and what it has given stands.
+                if let Ok(Ok(())) = timeout(CANCEL, connection.clean()).await {
                     self.keep(connection);
                 }
             }
@@ -122,13 +122,15 @@ impl Asker {
     /// A connection in a transaction that only reads: one that is there, or, if that is lost, another.
     async fn begin(&self) -> Result<Connection, Fault> {
         let known = self.idle.borrow_mut().pop();
+        // One that was cut off in silence says nothing any more.
         if let Some((_, mut known)) = known
-            && known.begin().await.is_ok()
+            && let Ok(Ok(())) = timeout(PROBE, known.begin()).await
         {
             return Ok(known);
         }
         let mut connection = self.connect().await?;
-        connection.begin().await?;
+        let begun = timeout(self.login.server.connect_timeout, connection.begin()).await;
+        begun.map_err(|_| Fault::Lost("it begins no transaction".to_owned()))??;
         Ok(connection)
     }
 

@@ -1,5 +1,7 @@
 //! Rows as text: an object on each line, or columns.
 
+use std::collections::{HashMap, HashSet};
+
 use policy::RowFormat;
 
 use super::json::{Cell, quoted};
@@ -93,15 +95,24 @@ impl Rows {
 
 /// Two columns of one name would be one in an object: the second is `name_2`.
 fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut known: Vec<String> = Vec::new();
     let names: Vec<String> = names.into_iter().collect();
-    for name in &names {
-        let mut numbered = (2..).map(|number| format!("{name}_{number}"));
-        let free = |one: &String| !known.contains(one) && !names.contains(one);
-        let one = if known.contains(name) { numbered.find(free) } else { None };
-        known.push(one.unwrap_or_else(|| name.clone()));
-    }
-    known
+    let given: HashSet<&String> = names.iter().collect();
+    let (mut known, mut last) = (HashSet::new(), HashMap::new());
+    let one = |name: &String| {
+        if known.insert(name.clone()) {
+            return name.clone();
+        }
+        // Each number is tried once for each name, however many columns have it.
+        let last: &mut u32 = last.entry(name.clone()).or_insert(1);
+        loop {
+            *last = last.saturating_add(1);
+            let numbered = format!("{name}_{last}");
+            if !given.contains(&numbered) && known.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
+    };
+    names.iter().map(one).collect()
 }
 
 fn object<'c>(out: &mut Vec<u8>, names: &[String], cells: impl Iterator<Item = Cell<'c>>) {

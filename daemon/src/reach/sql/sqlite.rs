@@ -12,7 +12,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +29,9 @@ const STEPS: i32 = 1000;
 const BUSY: Duration = Duration::from_secs(2);
 /// No value is longer, whether it is stored or made.
 const LONGEST: i32 = 16 << 20;
+const LONGEST_ROW: usize = 16 << 20;
+/// Statements at one time. One that does not notice that it is not wanted keeps its place until it has.
+const STATEMENTS: usize = 4;
 /// What goes to the output at a time.
 const PIECE: usize = 32 * 1024;
 /// Pieces that wait for somebody who reads slowly.
@@ -40,26 +43,39 @@ const NOTICE: Duration = Duration::from_millis(700);
 
 /// A file with a database.
 pub(in crate::reach) struct File {
-    pub(super) path: String,
-    pub(super) statement_timeout: Duration,
+    path: String,
+    statement_timeout: Duration,
     pub(super) rows_max: u32,
+    room: Arc<Semaphore>,
 }
 
 /// Whether a statement is to end.
 type Unwanted = Arc<AtomicBool>;
 
 impl File {
+    pub(super) fn new(path: String, statement_timeout: Duration, rows_max: u32) -> Self {
+        Self { path, statement_timeout, rows_max, room: Arc::new(Semaphore::new(STATEMENTS)) }
+    }
+
     /// Puts a statement, and writes its rows.
     pub(super) async fn put(
         &self,
         query: SqlQuery,
         stdout: &mut pipe::Sender,
-        stopped: oneshot::Receiver<()>,
+        mut stopped: oneshot::Receiver<()>,
     ) -> Result<Put, Fault> {
+        let place = tokio::select! {
+            biased;
+            _ = &mut stopped => return Err(Fault::Stopped),
+            place = Arc::clone(&self.room).acquire_owned() => place.map_err(|_| Fault::Stopped)?,
+        };
         let unwanted = Unwanted::default();
         let (to, mut from) = mpsc::channel(WAITING);
         let (path, rows_max, flag) = (self.path.clone(), self.rows_max, Arc::clone(&unwanted));
-        let mut work = spawn_blocking(move || put(&path, &query, rows_max, (&flag, &to)));
+        let mut work = spawn_blocking(move || {
+            let _place = place;
+            put(&path, &query, rows_max, (&flag, &to))
+        });
         let pass = async {
             while let Some(piece) = from.recv().await {
                 let piece: Vec<u8> = piece;
@@ -212,6 +228,10 @@ fn give(
         if rows.count >= u64::from(rows_max) {
             return Ok(Put::Cut);
         }
+        let length = |at| row.get_ref(at).map_or(0, length);
+        if (0..columns).map(length).fold(0, usize::saturating_add) > LONGEST_ROW {
+            return Err(Fault::Refused("a row is longer than 16 MiB".to_owned()));
+        }
         let cell = |at| row.get_ref(at).map_or(Cell::Null, cell);
         rows.add((0..columns).map(cell));
         if rows.len() >= PIECE {
@@ -240,6 +260,13 @@ fn bind(statement: &mut Statement<'_>, values: &[Value]) -> rusqlite::Result<()>
         }
     }
     Ok(())
+}
+
+fn length(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+    }
 }
 
 fn cell(value: ValueRef<'_>) -> Cell<'_> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ use crate::reach::sql::order::Server;
 
 /// As long as passwords get.
 const LONGEST: u64 = 4096;
-/// How often a password is hashed at most: servers say 4096, and one that says a billion would have us at it for hours.
-const ROUNDS_MAX: u32 = 1_000_000;
+/// How often a password is hashed: servers say 4096. With fewer it could be guessed from the proof, and one that says a
+/// billion would have us at it for hours.
+const ROUNDS: RangeInclusive<u32> = 4096..=100_000;
 /// How long a statement waits for somebody who changes its tables.
 const LOCK: Duration = Duration::from_secs(5);
 /// How long a transaction may wait for us.
@@ -156,8 +158,8 @@ impl Login {
         let Message::AuthenticationSaslContinue(challenge) = connection.hear().await? else {
             return Err(lost("it does not go on with the password"));
         };
-        if rounds(challenge.data()).is_none_or(|rounds| rounds > ROUNDS_MAX) {
-            return Err(lost("it wants the password hashed too often"));
+        if rounds(challenge.data()).is_none_or(|rounds| !ROUNDS.contains(&rounds)) {
+            return Err(lost("it wants the password hashed too often, or not often enough"));
         }
         scram.update(challenge.data()).map_err(|fault| unheard(&fault))?;
         frontend::sasl_response(scram.message(), &mut connection.words).map_err(unsaid)?;
