@@ -134,9 +134,8 @@ impl Monitor {
 
     fn finish(&mut self, run: Run, batch: &mut Batch, now: Instants) {
         let Some(active) = self.calls.remove(run) else { return };
-        let ended = active.gone.as_ref();
         let by_itself =
-            ended.map(|(ended, _)| ending(ended, active.remote.as_ref(), &self.helpers));
+            active.gone.as_ref().map(|(ended, _)| ending(ended, active.remote.as_ref()));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
         let outcome = self.close_call(active.at, ending, active.drained, active.started, now);

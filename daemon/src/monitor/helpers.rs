@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use policy::{Route, ShareId, TargetName};
-use rustix::event::poll;
 
 use super::order_line::OrderLine;
 use super::services::Asking;
@@ -133,23 +132,6 @@ impl Helpers {
             pids.into_iter().map(|pid| helper.name(pid)).collect::<Vec<_>>()
         };
         Some(helpers.flat_map(named).collect())
-    }
-
-    /// The connection that a share keeps to a target.
-    pub(super) fn connection(&self, share: ShareId, target: &TargetName) -> Option<HelperId> {
-        let meant = |helper: &Helper| match &helper.what {
-            What::Connection(kept) => helper.share == share && kept.route.target.name == *target,
-            What::Service(_) | What::Keys { .. } => false,
-        };
-        self.all.iter().find(|(_, helper)| meant(helper)).map(|(id, _)| *id)
-    }
-
-    /// Whether it runs, and is to.
-    pub(super) fn is_there(&self, id: HelperId) -> bool {
-        let Some(helper) = self.all.get(&id) else { return false };
-        let mut ended = [helper.running.wakes()];
-        let now = rustix::event::Timespec::default();
-        helper.is_wanted() && poll(&mut ended, Some(&now)) == Ok(0)
     }
 
     /// Begins the end of one.

@@ -18,7 +18,7 @@ use policy::{
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Monitor;
-use super::helpers::{HelperId, Helpers};
+use super::helpers::HelperId;
 use super::keys::Keys;
 use super::spawn::Running;
 use crate::config::SSH;
@@ -41,23 +41,14 @@ pub(super) struct Remote {
     pub(super) beyond: Option<String>,
     /// The process that serves its keys.
     pub(super) keys: Option<HelperId>,
-    /// The connection over which it goes, where one was kept when it began.
-    kept: Option<HelperId>,
 }
 
 impl Remote {
     /// Why the target was lost, when that is how it ended: with ssh's own status for it, which a program there may have
-    /// as well, and a reason, which only ssh gives. Over a connection that was kept it gives none: there the connection
-    /// is gone too.
-    pub(super) fn lost(&self, status: i32, helpers: &Helpers) -> Option<String> {
-        if status != 255 {
-            return None;
-        }
-        let said = directory::said(&self.said);
-        let reason = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        let kept = self.kept.filter(|kept| !helpers.is_there(*kept));
-        let over = kept.map(|_| format!("the connection to {} was lost", self.target));
-        reason.map(str::to_owned).or(over)
+    /// as well, and a reason, which only ssh gives.
+    pub(super) fn lost(&self, status: i32) -> Option<String> {
+        let said = if status == 255 { directory::said(&self.said) } else { String::new() };
+        said.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 }
 
@@ -102,8 +93,7 @@ impl Monitor {
         let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
         let beyond = beyond(verb, ssh, target, timeout);
         let target = target.clone();
-        let kept = control.and_then(|_| self.helpers.connection(share, &target));
-        let remote = Remote { target, said, line: Some(line), beyond, keys: None, kept };
+        let remote = Remote { target, said, line: Some(line), beyond, keys: None };
         Ok(Ready { order, input, remote, keys })
     }
 

@@ -15,7 +15,6 @@ use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::calls::{Active, At, Run, Written};
-use super::helpers::Helpers;
 use super::leases::Owner;
 use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
@@ -266,9 +265,9 @@ fn stdin(input: Input) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
 }
 
 /// How a tree that we did not end has ended.
-pub(super) fn ending(ended: &Ended, remote: Option<&Remote>, helpers: &Helpers) -> Ending {
+pub(super) fn ending(ended: &Ended, remote: Option<&Remote>) -> Ending {
     match ended {
-        Ended::Exited(status) => match remote.and_then(|remote| remote.lost(*status, helpers)) {
+        Ended::Exited(status) => match remote.and_then(|remote| remote.lost(*status)) {
             Some(why) => Ending::TargetLost(why),
             None => Ending::Exited(u8::try_from(*status & 0xff).unwrap_or(u8::MAX)),
         },
