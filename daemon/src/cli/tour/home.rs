@@ -254,7 +254,7 @@ mod tests {
             text: text.to_owned(),
         };
         let catalog =
-            [source("verbs", &home.verbs()), source("targets", &super::super::setting::target(80))];
+            [source("verbs", &home.verbs()), source("targets", &super::super::setting::target(8080))];
         let loaded = policy::load(&catalog, &[source("policy", POLICY)]);
         home.remove().unwrap();
         assert!(loaded.is_ok(), "{:?}", loaded.err());
