@@ -1,6 +1,7 @@
 //! The monitor: root, one thread, no network. It alone holds policy, passports, leases and the audit log.
 
 pub mod audit;
+mod beyond;
 mod broker_link;
 mod calls;
 pub(crate) mod cgroup;

@@ -354,6 +354,31 @@ fn revoke_ends_what_a_server_does() {
 }
 
 #[test]
+fn what_a_server_was_not_seen_to_end_is_named() {
+    let postgres = Postgres::start();
+    let catalog = Catalog {
+        targets: server(&postgres, "reader", "statement_timeout = \"10m\""),
+        verbs: &[("sleep", "select pg_sleep(600)", BARE)],
+        secrets: vec![password("reader")],
+    };
+    let world = catalog.start();
+    let share = open(&world, &catalog);
+    let asleep = world.vendor().start(&share, &["db.sleep"]);
+    postgres.wait_for("pg_sleep(600)");
+    let at_it = "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()";
+    let backend = postgres.tell(at_it).trim().to_owned();
+    assert!(tests::account::run("kill", &["-STOP", &backend]));
+    let revoked = world.alice().revoke(&share);
+    assert!(tests::account::run("kill", &["-CONT", &backend]));
+    assert_eq!(revoked.status, 0, "{}", revoked.stderr);
+    let goes_on = "db.sleep on shop, for at most 600s";
+    assert!(revoked.stdout.contains(goes_on), "{}", revoked.stdout);
+    let ended = world.events("call_ended").pop().expect("its end is on record");
+    assert_eq!((&ended["ending"], &ended["beyond"]), (&json!("revoked"), &json!(goes_on)));
+    drop(asleep);
+}
+
+#[test]
 fn more_calls_than_connections_take_their_turn() {
     let postgres = Postgres::start();
     let catalog = Catalog {

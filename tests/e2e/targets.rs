@@ -242,6 +242,26 @@ fn ru8_what_runs_there_ends_with_its_call_as_its_verb_says() {
     }
 }
 
+#[test]
+fn a_host_that_is_lost_in_the_middle_of_a_call_is_told_so_over_a_kept_connection_too() {
+    let (world, sshd) = world(own);
+    world.script("wait", "while :; do echo tick; sleep 0.2; done\n");
+    world.script("leave", "exit 255\n");
+    let share = open(&world);
+    until_kept_after(&world, &share);
+    let left = world.vendor().call(&share, &["far.sh", "name=leave"]);
+    assert_eq!((left.status, left.stderr.contains("lost")), (255, false), "its own: {left:?}");
+    let mut follow = world.vendor().start(&share, &["far.sh", "name=wait"]);
+    follow.stdout.line_with("tick");
+    sshd.cut();
+    assert_eq!(follow.wait().code(), Some(255));
+    let said = follow.stderr.text();
+    assert!(said.contains("the verb's host was not reached, or lost"), "{said}");
+    let ended = world.events("call_ended").pop().expect("its end is on record");
+    let why = ended["ending"].to_string();
+    assert!(why.contains("target_lost") && why.contains("the connection was lost"), "{why}");
+}
+
 fn until_kept_after(world: &World, share: &Share) {
     assert_eq!(world.vendor().call(share, &["far.echo", "text=x"]).status, 0);
     until_kept(world);

@@ -67,6 +67,15 @@ impl Sshd {
         }
     }
 
+    /// Ends the sessions that it has begun, as a host does that dies. It goes on.
+    pub fn cut(&self) {
+        let server = self.server.as_ref().expect("it runs").pid();
+        let script = format!(
+            "for one in $(pgrep -P {server}); do pkill -KILL -P $one; kill -KILL $one; done"
+        );
+        assert!(crate::account::run("sh", &["-c", &script]), "it has no session");
+    }
+
     /// Shows another key from its next start on.
     pub fn change_host_key(&self) {
         for name in ["host", "host.pub"] {

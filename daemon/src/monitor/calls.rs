@@ -13,6 +13,7 @@ use wire::terminal::Terminal;
 use super::Monitor;
 use super::audit::Durability;
 use super::consents::HeldCall;
+use super::ends::Closed;
 use super::permit::{Asked, Verdict};
 use super::share::{CallKey, Current};
 use super::spawn::Ended;
@@ -75,6 +76,8 @@ pub(super) struct Active {
     pub(super) work: Work,
     /// Where it runs on another host.
     pub(super) remote: Option<Remote>,
+    /// What of it may go on elsewhere once it is ended here, in words.
+    pub(super) beyond: Option<String>,
     /// Why we ended it, if we did.
     pub(super) why: Option<Ending>,
     /// Boot time when it was killed.
@@ -291,13 +294,7 @@ impl Monitor {
             }
         }
         for start in batch.orphaned {
-            self.close_call(
-                start.at,
-                Ending::Interrupted,
-                Some(Written::default()),
-                start.asked_at,
-                now,
-            );
+            self.close_call(Closed::unbegun(start.at, Ending::Interrupted, start.asked_at), now);
         }
         for start in batch.starts {
             match &written {
@@ -310,7 +307,7 @@ impl Monitor {
     /// Gives up a start whose record may or may not be in the log: its end is, as soon as one can be.
     fn abandon(&mut self, start: &Start, now: Instants) {
         let ending = Ending::NotStarted("it could not be put on record".to_owned());
-        self.close_call(start.at, ending, Some(Written::default()), start.asked_at, now);
+        self.close_call(Closed::unbegun(start.at, ending, start.asked_at), now);
         let refusal = Refusal::Unrecorded;
         self.broker.send(&ToBroker::Refused { call: start.to, refusal }, &[]);
     }

@@ -7,7 +7,7 @@ use wire::call::{Ending, OutcomeStatement, Signed};
 use wire::privsep::ToBroker;
 
 use super::Monitor;
-use super::audit::{Event, Hex};
+use super::audit::{Event, Hex, Said};
 use super::calls::{Active, At, Batch, Run, Written};
 use super::start_call::ending;
 use super::work::Work;
@@ -15,6 +15,24 @@ use crate::clock::Instants;
 
 /// How long the broker may take to read what is left in a dead call's pipes.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// A call that is over, for the record.
+pub(super) struct Closed {
+    at: At,
+    ending: Ending,
+    /// What of it may go on elsewhere.
+    beyond: Option<String>,
+    /// What it wrote and was given; none where nobody has counted.
+    written: Option<Written>,
+    started: Timestamp,
+}
+
+impl Closed {
+    /// One that nothing was ever run for.
+    pub(super) fn unbegun(at: At, ending: Ending, started: Timestamp) -> Self {
+        Self { at, ending, beyond: None, written: Some(Written::default()), started }
+    }
+}
 
 impl Monitor {
     /// Kills a call's whole tree. The first reason given is the one that counts.
@@ -97,6 +115,10 @@ impl Monitor {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));
+                if let Some(beyond) = active.killed.and(active.beyond.as_ref()) {
+                    let (share, seat) = (self.shares.get_mut(&active.at.share), active.at.seat);
+                    share.into_iter().for_each(|share| share.goes_on(seat, beyond));
+                }
                 if let Some(keys) = active.remote.as_ref().and_then(|remote| remote.keys) {
                     self.helpers.end(keys);
                 }
@@ -138,7 +160,9 @@ impl Monitor {
             active.gone.as_ref().map(|(ended, _)| ending(ended, active.remote.as_ref()));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
-        let outcome = self.close_call(active.at, ending, active.drained, active.started, now);
+        let Active { at, beyond, killed, drained: written, started, .. } = active;
+        let beyond = killed.and(beyond);
+        let outcome = self.close_call(Closed { at, ending, beyond, written, started }, now);
         if let (Some(call), Some(outcome)) = (active.to, outcome) {
             batch.answer(ToBroker::Outcome { call, outcome });
         }
@@ -146,14 +170,8 @@ impl Monitor {
 
     /// Records the end of a call and makes its receipt. Endings never wait for the log. Output that nobody
     /// has counted is taken to be all that was kept for it.
-    pub(super) fn close_call(
-        &mut self,
-        at: At,
-        ending: Ending,
-        written: Option<Written>,
-        started: Timestamp,
-        now: Instants,
-    ) -> Option<Signed> {
+    pub(super) fn close_call(&mut self, closed: Closed, now: Instants) -> Option<Signed> {
+        let Closed { at, ending, beyond, written, started } = closed;
         let share = self.shares.get_mut(&at.share)?;
         let ended = share.now(now);
         let kept = share.running.remove(&at.key()).map(|current| share.release(current.run));
@@ -172,6 +190,7 @@ impl Monitor {
             redactions,
             stdin,
             stdin_sha256: given.map(|given| Hex(given.sha256)),
+            beyond: beyond.as_deref().map(Said::new),
             started,
             ended,
         };

@@ -54,7 +54,6 @@ impl Monitor {
             self.kill(*run, Ending::Revoked, now);
         }
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
-        let beyond = self.beyond(&runs);
         let reason = reason.map(Said::new);
         let end = ShareEnd::Revoked { reason: reason.as_ref().map(ToString::to_string) };
         self.broker.send(&ToBroker::Retire { share: id, seat: Some(seat), end }, &[]);
@@ -63,7 +62,8 @@ impl Monitor {
         let Some(share) = self.shares.get_mut(&id) else { return };
         let at = share.clock.read(now);
         share.channels.retain(|_, place| place.seat != seat);
-        share.leaving.insert(seat, Over { since: now.boot, told, ended_calls: calls, beyond });
+        let over = Over { since: now.boot, told, ended_calls: calls, beyond: Vec::new() };
+        share.leaving.insert(seat, over);
         let Some(of) = share.lease.seats.iter_mut().find(|of| of.id == seat) else { return };
         of.ended = Some(Ended { at, how: How::Kicked });
         let recipient = of.recipient.clone();

@@ -10,7 +10,6 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Expiry, Said, Who};
-use super::calls::Run;
 use super::leases::{Ended, How};
 use super::owner_socket::Caller;
 use super::share::{Over, Share};
@@ -52,7 +51,6 @@ impl Monitor {
         }
         self.end_helpers(|helper| helper.share == id);
         let calls = u32::try_from(runs.len()).unwrap_or(u32::MAX);
-        let beyond = self.beyond(&runs);
         let (how, end, event) = self.describe(id, cause, calls);
         self.broker.send(&ToBroker::Retire { share: id, seat: None, end }, &[]);
         self.drop_requests(Some((id, None)), "its share is over", now);
@@ -62,7 +60,7 @@ impl Monitor {
         }
         self.sync_this_turn = true;
         let Some(share) = self.shares.get_mut(&id) else { return };
-        share.over = Some(Over { since: now.boot, told, ended_calls: calls, beyond });
+        share.over = Some(Over { since: now.boot, told, ended_calls: calls, beyond: Vec::new() });
         share.lease.ended = Some(Ended { at: share.clock.read(now), how });
         self.unkept_ends.push(id);
         tracing::info!(share = %id, ?how, calls, "a share is over");
@@ -87,12 +85,6 @@ impl Monitor {
             self.kill(run, why.clone(), now);
         }
         self.end_helpers(|helper| helper.share == id);
-    }
-
-    /// What goes on elsewhere of these runs when they are ended.
-    pub(super) fn beyond(&self, runs: &[Run]) -> Vec<String> {
-        let active = runs.iter().filter_map(|run| self.calls.active.get(run));
-        active.filter_map(|active| active.remote.as_ref()?.beyond.clone()).collect()
     }
 
     fn describe(&self, id: ShareId, cause: Cause, calls: u32) -> (How, ShareEnd, Event) {

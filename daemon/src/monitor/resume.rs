@@ -138,6 +138,7 @@ impl Earlier {
                 redactions,
                 stdin,
                 stdin_sha256: _,
+                beyond: _,
                 started,
                 ended,
             } => {
@@ -226,6 +227,7 @@ fn interrupt(
         redactions: 0,
         stdin: 0,
         stdin_sha256: None,
+        beyond: None,
         uncounted: begun.output_max,
         started: begun.started,
         ended,

@@ -258,7 +258,7 @@ impl Monitor {
             match receive::<FromReach>(line, &mut buffer) {
                 Ok(Some(packet)) => match packet.message {
                     FromReach::Done { errand, finish } => {
-                        self.errand_done(Run::of(errand), helper, ended(finish), now);
+                        self.errand_done(Run::of(errand), helper, finish, now);
                     }
                     FromReach::Probed(probed) => self.take_probed(helper, probed, batch, now),
                 },
@@ -272,12 +272,16 @@ impl Monitor {
         }
     }
 
-    fn errand_done(&mut self, run: Run, helper: HelperId, how: Ended, now: Instants) {
+    fn errand_done(&mut self, run: Run, helper: HelperId, how: Finish, now: Instants) {
         let Some(active) = self.calls.active.get_mut(&run) else { return };
         if let Work::Errand(errand) = &mut active.work
             && errand.helper == helper
         {
-            errand.ended = Some(how);
+            if !matches!(how, Finish::Lost(_)) {
+                // It has ended there too.
+                active.beyond = None;
+            }
+            errand.ended = Some(ended(how));
             self.reap(run, now);
         }
         if self.helpers.is_ending(helper) && !self.is_at_work(helper) {
@@ -314,7 +318,7 @@ impl Monitor {
         let lost = self.calls.active.iter().filter(|(_, active)| of_helper(&active.work));
         for run in lost.map(|(run, _)| *run).collect::<Vec<_>>() {
             let why = "the process that asked the service has ended".to_owned();
-            self.errand_done(run, helper, Ended::Lost(why), now);
+            self.errand_done(run, helper, Finish::Lost(why), now);
         }
     }
 

@@ -103,6 +103,13 @@ pub(super) struct Over {
 }
 
 impl Share {
+    /// Notes what of a call of a seat goes on elsewhere, for whoever has ended the share, or the seat.
+    pub(super) fn goes_on(&mut self, seat: SeatId, what: &str) {
+        for over in self.over.iter_mut().chain(self.leaving.get_mut(&seat)) {
+            over.beyond.push(what.to_owned());
+        }
+    }
+
     pub(super) fn new(lease: Lease) -> Self {
         Self {
             clock: ShareClock::opened(lease.opened),

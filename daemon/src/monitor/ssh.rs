@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use policy::{
-    Arguments, Confinement, NetworkAccess, ProcessLimits, RemoteEnd, Route, ShareId, Ssh,
-    SystemCalls, TargetName, Verb,
+    Arguments, Confinement, NetworkAccess, ProcessLimits, Route, ShareId, Ssh, SystemCalls,
+    TargetName, Verb,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -37,8 +37,6 @@ pub(super) struct Remote {
     said: PathBuf,
     /// The other end of its input: what watches it there ends with this.
     line: Option<OwnedFd>,
-    /// What goes on there when the call is ended, in words.
-    pub(super) beyond: Option<String>,
     /// The process that serves its keys.
     pub(super) keys: Option<HelperId>,
 }
@@ -48,7 +46,7 @@ impl Remote {
     /// as well, and a reason, which only ssh gives.
     pub(super) fn lost(&self, status: i32) -> Option<String> {
         let said = if status == 255 { directory::said(&self.said) } else { String::new() };
-        said.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        config::reason(&said).map(str::to_owned)
     }
 }
 
@@ -91,9 +89,8 @@ impl Monitor {
         words.extend([target.to_string(), ssh.line(arguments, timeout)]);
         let order = ssh_order(account, words, keys.as_ref(), SystemCalls::from(verb.effect));
         let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
-        let beyond = beyond(verb, ssh, target, timeout);
         let target = target.clone();
-        let remote = Remote { target, said, line: Some(line), beyond, keys: None };
+        let remote = Remote { target, said, line: Some(line), keys: None };
         Ok(Ready { order, input, remote, keys })
     }
 
@@ -167,12 +164,4 @@ fn ssh_order(
 /// The socket of the connection that a share keeps to a target, unless its path would be too long.
 fn control(place: &Path, target: &TargetName) -> Option<PathBuf> {
     directory::socket(place.join(format!("to-{target}")))
-}
-
-fn beyond(verb: &Verb, ssh: &Ssh, target: &TargetName, timeout: u64) -> Option<String> {
-    match ssh.remote_end {
-        RemoteEnd::Hangup => None,
-        RemoteEnd::Timeout => Some(format!("{} on {target}, for at most {timeout}s", verb.name)),
-        RemoteEnd::None => Some(format!("{} on {target}", verb.name)),
-    }
 }

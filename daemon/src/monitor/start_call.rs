@@ -14,7 +14,9 @@ use wire::privsep::{CallRef, ChannelId, RedactBy, ToBroker};
 use wire::terminal::Terminal;
 
 use super::Monitor;
-use super::calls::{Active, At, Run, Written};
+use super::beyond::beyond;
+use super::calls::{Active, At, Run};
+use super::ends::Closed;
 use super::leases::Owner;
 use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
@@ -94,6 +96,7 @@ impl Monitor {
                 let input = admitted.verb.input_for(&admitted.call.arguments);
                 let started = ToBroker::Started { call: to, output_max, redact, input };
                 self.broker.send(&started, &ends.descriptors());
+                let beyond = beyond(&admitted.verb, &admitted.call, timeout);
                 let active = Active {
                     at,
                     to: Some(to),
@@ -105,6 +108,7 @@ impl Monitor {
                     deadline,
                     work,
                     remote,
+                    beyond,
                     why: None,
                     killed: None,
                     gone: None,
@@ -227,7 +231,7 @@ impl Monitor {
         ending: Ending,
         now: Instants,
     ) {
-        let outcome = self.close_call(at, ending, Some(Written::default()), started, now);
+        let outcome = self.close_call(Closed::unbegun(at, ending, started), now);
         // Its end is recorded, and not yet written: the receipt follows the writing.
         if let Some(outcome) = outcome {
             self.receipts.push(ToBroker::Outcome { call: to, outcome });

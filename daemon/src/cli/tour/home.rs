@@ -253,8 +253,10 @@ mod tests {
             name: name.to_owned(),
             text: text.to_owned(),
         };
-        let catalog =
-            [source("verbs", &home.verbs()), source("targets", &super::super::setting::target(8080))];
+        let catalog = [
+            source("verbs", &home.verbs()),
+            source("targets", &super::super::setting::target(8080)),
+        ];
         let loaded = policy::load(&catalog, &[source("policy", POLICY)]);
         home.remove().unwrap();
         assert!(loaded.is_ok(), "{:?}", loaded.err());

@@ -354,6 +354,9 @@ pub enum Event {
         /// SHA-256 of them, where the verb takes any and they were counted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stdin_sha256: Option<Hex<32>>,
+        /// What of it may go on where nothing of here can end it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beyond: Option<Said>,
         /// When it was started.
         #[serde(with = "rfc3339_text")]
         started: Timestamp,

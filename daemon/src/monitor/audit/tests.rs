@@ -69,6 +69,7 @@ fn end(call: u8) -> Event {
         redactions: 0,
         stdin: 0,
         stdin_sha256: None,
+        beyond: None,
         started: Timestamp(1_000),
         ended: Timestamp(2_000),
     }
@@ -161,6 +162,7 @@ fn every_event_is_read_back_as_it_was_written() {
             redactions: 8,
             stdin: 9,
             stdin_sha256: Some(Hex([5; 32])),
+            beyond: Some(Said::new("web.wait on web")),
             started: Timestamp(0),
             ended: Timestamp(1),
         },

@@ -36,7 +36,21 @@ const ALWAYS: &str = "Host *
     ServerAliveCountMax 2
     TCPKeepAlive yes
     LogLevel ERROR
+    IgnoreUnknown LogVerbose
+    LogVerbose mux.c:mux_client_request_session():*
 ";
+
+/// What the one function named above is known by in what ssh says. It is how a call that goes over a connection that is
+/// kept tells a program's own 255 from a host that was lost; an ssh before 8.5 cannot, and says neither.
+const SESSION: &str = "mux_client_request_session";
+
+/// Why ssh ended with its own status, in the last words that it had for it.
+pub(super) fn reason(said: &str) -> Option<&str> {
+    let line = said.lines().rev().map(str::trim).find(|line| {
+        !line.is_empty() && (!line.contains(SESSION) || line.ends_with("terminated unexpectedly"))
+    })?;
+    Some(if line.contains(SESSION) { "the connection was lost" } else { line })
+}
 
 /// The configuration for one target, and for those through which it is reached; `own` is where it will be.
 pub(super) fn config(route: &Route, own: &Path, hosts: &Path) -> String {
@@ -155,5 +169,21 @@ mod tests {
         }
         assert!(text.ends_with("    UserKnownHostsFile /run/x/web.hosts\n"), "{text}");
         assert_eq!(known_hosts(route), format!("gate {KEY}\nweb {KEY}\n"));
+    }
+
+    #[test]
+    fn a_reason_is_what_ssh_says_last_and_a_programs_own_end_has_none() {
+        let told = |end: &str| {
+            format!("mux.c:mux_client_request_session():2022 (bin=ssh, pid=7): {end}\r\n")
+        };
+        let own = told("master session id: 2") + &told("Received exit status from master 255");
+        assert_eq!(reason(&own), None);
+        let lost = told("master session id: 2") + &told("Control master terminated unexpectedly");
+        assert_eq!(reason(&lost), Some("the connection was lost"));
+        assert_eq!(
+            reason(&(own + "Host key verification failed.\r\n")),
+            Some("Host key verification failed.")
+        );
+        assert_eq!(reason("\r\n"), None);
     }
 }

@@ -80,8 +80,10 @@ impl Asker {
             put = connection.put(query, self.rows_max, stdout) => put,
             // The server's own limit does not count while it waits for whoever reads its rows.
             () = sleep(self.login.statement_timeout + LATE) => {
-                self.cancel(connection).await;
-                return Err(Fault::Refused("its rows were not taken in its time".to_owned()));
+                return Err(match self.cancel(connection).await {
+                    Fault::Stopped => Fault::Refused("its rows were not taken in its time".to_owned()),
+                    fault => fault,
+                });
             }
         };
         match put {
@@ -91,7 +93,7 @@ impl Asker {
                     self.keep(connection);
                 }
             }
-            Err(Fault::Stopped) => self.cancel(connection).await,
+            Err(Fault::Stopped) => return Err(self.cancel(connection).await),
             Err(Fault::Lost(_)) => {}
         }
         put
@@ -163,13 +165,18 @@ impl Asker {
     }
 
     /// Has the server end what it does on a connection, and waits until it has, if it does not take too long.
-    async fn cancel(&self, mut connection: Connection) {
+    async fn cancel(&self, mut connection: Connection) -> Fault {
         let ended = async {
             let mut stream = self.dialer.dial().await?;
             connection.cancel_through(&mut stream).await?;
             connection.settled().await
         };
-        // What has not ended by now loses its connection, and meets its own time limit.
-        let _ = timeout(CANCEL, ended).await;
+        match timeout(CANCEL, ended).await {
+            // That it complains of having been ended is what was wanted.
+            Ok(Ok(()) | Err(Fault::Refused(_) | Fault::Stopped)) => Fault::Stopped,
+            // It loses its connection, and meets its own time limit.
+            Ok(Err(Fault::Lost(why))) => Fault::Lost(format!("it was not seen to end: {why}")),
+            Err(_) => Fault::Lost(format!("it had not ended {} ms later", CANCEL.as_millis())),
+        }
     }
 }
