@@ -116,8 +116,10 @@ impl Monitor {
             Ok(Some(ended)) => {
                 active.gone = Some((ended, now.boot));
                 if let Some(beyond) = active.killed.and(active.beyond.as_ref()) {
-                    let (share, seat) = (self.shares.get_mut(&active.at.share), active.at.seat);
-                    share.into_iter().for_each(|share| share.goes_on(seat, beyond));
+                    let seat = active.at.seat;
+                    if let Some(share) = self.shares.get_mut(&active.at.share) {
+                        share.goes_on(seat, beyond);
+                    }
                 }
                 if let Some(keys) = active.remote.as_ref().and_then(|remote| remote.keys) {
                     self.helpers.end(keys);

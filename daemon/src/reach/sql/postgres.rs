@@ -82,7 +82,7 @@ impl Asker {
             () = sleep(self.login.statement_timeout + LATE) => {
                 return Err(match self.cancel(connection).await {
                     Fault::Stopped => Fault::Refused("its rows were not taken in its time".to_owned()),
-                    fault => fault,
+                    fault @ (Fault::Lost(_) | Fault::Refused(_)) => fault,
                 });
             }
         };
