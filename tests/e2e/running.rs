@@ -1,5 +1,9 @@
 //! What a verb gets, and what comes back.
 
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
+
 use tests::world::{Setup, World};
 
 fn shared(world: &World, verbs: &[&str]) -> tests::owner::Share {
@@ -86,26 +90,59 @@ fn ru4_children_that_hide_die_with_the_call() {
     assert!(found.is_empty(), "left over: {}", String::from_utf8_lossy(&found));
 }
 
+/// A line of a gibibyte, through masking, for somebody who takes its beginning byte by byte.
 #[test]
 fn ru2_a_flood_through_a_slow_reader_is_bounded_and_exact() {
+    const LENGTH: u64 = 1 << 30;
     let limits = "output_max = \"1GiB\"".to_owned();
     let world = Setup { limits, ..Setup::default() }.start();
-    world.script("bulk", "exec head -c 209715200 /dev/zero\n");
+    world.script("line", "head -c 1073741824 /dev/zero | tr '\\0' x\n");
     let share = shared(&world, &["test.sh"]);
-    let said = world
-        .vendor()
-        .command(&share, &["call", "test.sh", "name=bulk"])
-        .output()
-        .expect("run the client");
-    assert_eq!((said.status.code(), said.stdout.len()), (Some(0), 209_715_200));
-    for role in ["--as-monitor", "--as-broker"] {
-        let pid = world.process(role).expect("it runs");
+    let mut command = world.vendor().command(&share, &["call", "test.sh", "name=line"]);
+    let mut client = command.stdout(Stdio::piped()).spawn().expect("run the client");
+    let mut out = client.stdout.take().expect("a pipe");
+    for _ in 0..200 {
+        let mut one = [0];
+        out.read_exact(&mut one).expect("read");
+        assert_eq!(one, *b"x");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (mut length, mut piece) = (200, vec![0; 1 << 20]);
+    loop {
+        let some = out.read(&mut piece).expect("read");
+        if some == 0 {
+            break;
+        }
+        assert!(piece[..some].iter().all(|byte| *byte == b'x'), "after {length} bytes");
+        length += u64::try_from(some).expect("it fits");
+    }
+    assert_eq!((client.wait().expect("its end").code(), length), (Some(0), LENGTH));
+    let pids = ["--as-monitor", "--as-broker"].map(|role| world.process(role).expect("it runs"));
+    for pid in pids {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("read");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         let kib: u64 =
             peak.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number");
-        assert!(kib < 128 * 1024, "{role} used {kib} KiB");
+        assert!(kib < 128 * 1024, "{pid} used {kib} KiB");
     }
+}
+
+#[test]
+fn a_verb_that_closes_its_outputs_lives_on_until_it_ends_or_is_ended() {
+    let world = World::start();
+    world.script("brief", "echo here; exec >&- 2>&-; sleep 0.5; exit 3\n");
+    world.script("long", "echo here; exec >&- 2>&-; exec sleep 335\n");
+    let share = shared(&world, &["test.sh"]);
+    let brief = world.vendor().call(&share, &["test.sh", "name=brief"]);
+    assert_eq!((brief.status, brief.stdout.as_str()), (3, "here\n"), "{brief:?}");
+    let mut long = world.vendor().start(&share, &["test.sh", "name=long"]);
+    long.stdout.line_with("here");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(long.ended(), None, "its outputs are not its end");
+    assert_eq!(world.alice().revoke(&share).status, 0);
+    let left = std::process::Command::new("pgrep").args(["-f", "^sleep 335"]).output();
+    assert!(left.expect("look for it").stdout.is_empty(), "it lives on");
+    assert_eq!(long.wait().code(), Some(255), "{}", long.stderr.text());
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// What is started as `openscoped`.
     pub program: PathBuf,
+    /// The daemon is Alice's own, and no root's.
+    pub is_rootless: bool,
 }
 
 /// A world that runs.
@@ -39,6 +41,7 @@ pub struct World {
     relay_address: String,
     environment: Vec<(String, String)>,
     program: PathBuf,
+    is_rootless: bool,
     scratch: TempDir,
 }
 
@@ -134,6 +137,7 @@ impl Default for Setup {
             secrets: Vec::new(),
             environment: Vec::new(),
             program: program("openscoped"),
+            is_rootless: false,
         }
     }
 }
@@ -153,6 +157,7 @@ impl Setup {
             relay_address: String::new(),
             environment: self.environment.clone(),
             program: self.program.clone(),
+            is_rootless: self.is_rootless,
             scratch,
         };
         world.lay_out();
@@ -239,11 +244,13 @@ impl World {
             }
         };
         let Accounts { alice, vendor, mallory, relay, .. } = &*self.accounts;
-        make("etc/targets.d", 0o755, None);
-        make("etc/verbs.d", 0o755, None);
-        make("etc/policy.d", 0o755, None);
-        make("state", 0o700, None);
-        make("run", 0o755, None);
+        let daemon = self.is_rootless.then_some(alice);
+        make("etc", 0o755, daemon);
+        make("etc/targets.d", 0o755, daemon);
+        make("etc/verbs.d", 0o755, daemon);
+        make("etc/policy.d", 0o755, daemon);
+        make("state", 0o700, daemon);
+        make("run", 0o755, daemon);
         make("log", 0o755, None);
         make("script", 0o755, None);
         make("drop", 0o755, Some(alice));
@@ -310,44 +317,73 @@ impl World {
     }
 
     fn configure(&self, setup: &Setup) {
+        let mode = if self.is_rootless {
+            "mode = \"rootless\"\nkill = \"subreaper\"".to_owned()
+        } else {
+            let Accounts { broker, keys, .. } = &*self.accounts;
+            format!(
+                "mode = \"system\"\nbroker_user = \"{}\"\nkeys_user = \"{}\"\nkill = \"cgroup\"",
+                broker.name, keys.name
+            )
+        };
         let config = format!(
-            "name = \"web-1\"\nmode = \"system\"\nstate = \"{state}\"\nsocket = \"{socket}\"\nbroker_user = \"{broker}\"\nkeys_user = \"{keys}\"\nkill = \"cgroup\"\n\n[[relay]]\naddress = \"{relay}\"\ntoken_file = \"relay.token\"\n\n[limits]\n{limits}\n",
+            "name = \"web-1\"\n{mode}\nstate = \"{state}\"\nsocket = \"{socket}\"\n\n[[relay]]\naddress = \"{relay}\"\ntoken_file = \"relay.token\"\n\n[limits]\n{limits}\n",
             state = self.state().display(),
             socket = self.socket().display(),
-            broker = self.accounts.broker.name,
-            keys = self.accounts.keys.name,
             relay = self.relay_address,
             limits = setup.limits,
         );
-        let etc = self.etc();
-        write(&etc.join("openscoped.toml"), &config, 0o644);
-        write(&etc.join("targets.d/test.toml"), &self.fill(&setup.targets), 0o644);
+        self.write("openscoped.toml", &config, 0o644);
+        self.write("targets.d/test.toml", &self.fill(&setup.targets), 0o644);
         for (name, secret) in &setup.secrets {
-            write(&etc.join(name), secret, 0o600);
+            self.write(name, secret, 0o600);
         }
-        write(&etc.join("verbs.d/test.toml"), &self.fill(&setup.verbs), 0o644);
-        write(&etc.join("policy.d/test.toml"), &self.fill(&setup.policy), 0o644);
-        write(&etc.join("contacts.toml"), &setup.contacts, 0o644);
-        write(&etc.join("relay.token"), "", 0o600);
+        self.write("verbs.d/test.toml", &self.fill(&setup.verbs), 0o644);
+        self.write("policy.d/test.toml", &self.fill(&setup.policy), 0o644);
+        self.write("contacts.toml", &setup.contacts, 0o644);
+        self.write("relay.token", "", 0o600);
+    }
+
+    /// A file of the daemon's configuration, with the owner that it takes.
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.etc().join(name);
+        write(&path, text, mode);
+        if self.is_rootless {
+            let Account { uid, gid, .. } = self.accounts.alice;
+            chown(&path, Some(uid), Some(gid)).expect("give it away");
+        }
     }
 
     fn make_token(&self) {
-        let mut ask = Command::new(program("openscoped"));
-        ask.arg("--config").arg(self.etc().join("openscoped.toml")).arg("--leg-key");
+        let mut ask = self.daemon_program();
+        ask.arg("--leg-key");
         let leg_key = must(ask);
         let mut mint = Command::new(program("openscope-relay"));
         mint.args(["token", "mint", "--operator-key"]).arg(self.home.join("relay/operator.key"));
         mint.args(["--leg-key", leg_key.trim(), "--shares", "5000"]);
         as_user(&mut mint, &self.accounts.relay);
-        write(&self.etc().join("relay.token"), &must(mint), 0o600);
+        self.write("relay.token", &must(mint), 0o600);
     }
 
     /// The command that starts the daemon.
     pub fn daemon_command(&self) -> Command {
+        let mut command = self.daemon_program();
+        if !self.is_rootless {
+            command.arg("--isolate-networks");
+        }
+        command.env("RUST_LOG", "info").envs(self.environment.iter().cloned());
+        command
+    }
+
+    fn daemon_program(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--config").arg(self.etc().join("openscoped.toml")).arg("--isolate-networks");
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_LOG", "info");
-        command.envs(self.environment.iter().cloned()).current_dir("/");
+        command.arg("--config").arg(self.etc().join("openscoped.toml"));
+        if self.is_rootless {
+            command.arg("--rootless");
+            as_user(&mut command, &self.accounts.alice);
+        } else {
+            command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
+        }
         command
     }
 
@@ -364,7 +400,8 @@ impl World {
                 let daemon = self.daemon.as_ref().expect("it was started");
                 panic!("openscoped ended with {status}:\n{}", daemon.stderr.text());
             }
-            let status = self.root().json(&["status"]).ok()?;
+            let asked = if self.is_rootless { self.alice() } else { self.root() };
+            let status = asked.json(&["status"]).ok()?;
             status["relays"][0]["up"].as_bool().filter(|up| *up)
         });
     }

@@ -30,7 +30,7 @@ use super::order::{Argument, Attached, Order, Received, Report};
 use super::owner::{Owner, OwnerFault};
 use super::packet::{PacketFault, is_over, send_report};
 use super::reach::{self, Given, ReachFault};
-use super::system_calls::{FilterFault, Filters, make_ready};
+use super::system_calls::{Filter, FilterFault, make_ready};
 use super::{MAX_GROUPS, Place, shed, terminal};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -153,7 +153,7 @@ fn become_owner(
     if let Some(reach) = reach {
         reach::restrict(&reach, &image.given(program.as_ref()))?;
     }
-    let filters = Filters::of(system_calls).map_err(NotStarted::NoFilter)?;
+    let filter = Filter::of(system_calls).map_err(NotStarted::NoFilter)?;
     step("die with its parent", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // Asked after the line above, so that a parent that died before it is seen here.
     if is_over(socket) {
@@ -161,7 +161,7 @@ fn become_owner(
     }
     // What was opened for the verb has higher numbers than a limit may let it open.
     step("set limits", limits::set(limits))?;
-    filters.apply()?;
+    filter.map_or(Ok(()), Filter::apply)?;
     Ok((image, program))
 }
 

@@ -1,15 +1,16 @@
 //! What the kernel answers to a verb that only looks: a list of what is denied, since what programs need differs.
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use nix::libc;
 use policy::SystemCalls;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, apply_filter,
-};
+use seccompiler::{BpfProgram, apply_filter};
 use thiserror::Error;
+
+use program::{Answer, Untold, program};
 
 /// What a program that looks has no need of, and those who break out do.
 const DENIED: &[i64] = &[
@@ -71,98 +72,159 @@ const NAMESPACES: [i32; 7] = [
 /// Requests by which whoever has a terminal types into it, as if somebody had.
 const TYPING: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
-/// `ioctl` in the x32 ABI.
-#[cfg(target_arch = "x86_64")]
-const IOCTL_X32: i64 = 514;
-#[cfg(not(target_arch = "x86_64"))]
-const IOCTL_X32: i64 = libc::SYS_ioctl;
-
-/// On x86-64 most calls have a second number, of the x32 ABI, which the filter would see as unknown and let through.
-const X32: i64 = 0x4000_0000;
-
-/// The calls of [`DENIED`] that have numbers of their own in the x32 ABI.
-#[cfg(target_arch = "x86_64")]
-const DENIED_X32: &[i64] = &[521, 528, 539, 540];
-#[cfg(not(target_arch = "x86_64"))]
-const DENIED_X32: &[i64] = &[];
-
 /// Why there is no filter.
 #[derive(Debug, Error)]
 pub(super) enum FilterFault {
     #[error("no filter of system calls can be made for this machine")]
-    Build(#[from] seccompiler::BackendError),
+    Build(#[from] Untold),
     #[error("the kernel does not take the filter of system calls")]
     Apply(#[from] seccompiler::Error),
 }
 
-/// Filters that are made, and not yet in force.
-pub(super) struct Filters(Vec<BpfProgram>);
+/// A filter that is made, and not yet in force.
+pub(super) struct Filter(BpfProgram);
 
-/// For verbs that only look. A call of another architecture's kernel interface, which has other numbers, ends the process.
-static READ: LazyLock<Result<Filters, FilterFault>> = LazyLock::new(|| {
-    // What `clone3` asks for lies in memory, where no filter looks: the C library takes `clone` instead.
-    let clone3 = program(with_x32(&[libc::SYS_clone3], &[]), libc::ENOSYS)?;
-    Ok(Filters(vec![clone3, program(denied()?, libc::EPERM)?]))
-});
-
-/// For all others.
-static ALL: Filters = Filters(Vec::new());
+/// For verbs that only look.
+static READ: LazyLock<Result<Filter, FilterFault>> =
+    LazyLock::new(|| Ok(Filter(program(&answers()?)?)));
 
 /// Makes what most verbs need, while there is time.
 pub(super) fn make_ready() {
     LazyLock::force(&READ);
 }
 
-impl Filters {
-    /// Those for such a verb.
-    pub(super) fn of(system_calls: SystemCalls) -> Result<&'static Self, &'static FilterFault> {
+impl Filter {
+    /// That for such a verb, if there is one.
+    pub(super) fn of(
+        system_calls: SystemCalls,
+    ) -> Result<Option<&'static Self>, &'static FilterFault> {
         match system_calls {
-            SystemCalls::All => Ok(&ALL),
-            SystemCalls::Read => READ.as_ref(),
+            SystemCalls::All => Ok(None),
+            SystemCalls::Read => READ.as_ref().map(Some),
         }
     }
 
     /// From here on, for this process and all that it starts.
     pub(super) fn apply(&self) -> Result<(), FilterFault> {
-        self.0.iter().try_for_each(|filter| Ok(apply_filter(filter)?))
+        Ok(apply_filter(&self.0)?)
     }
 }
 
-fn denied() -> Result<BTreeMap<i64, Vec<SeccompRule>>, FilterFault> {
-    let mut rules = with_x32(DENIED, DENIED_X32);
-    for clone in [libc::SYS_clone, libc::SYS_clone | X32] {
-        rules.insert(clone, NAMESPACES.into_iter().map(makes).collect::<Result<_, _>>()?);
+/// What is answered by the kernel, and by nothing before it.
+fn answers() -> Result<BTreeMap<u32, Answer>, Untold> {
+    let number = |call: i64| u32::try_from(call).map_err(|_| Untold);
+    let denied = DENIED.iter().map(|call| Ok((number(*call)?, Answer::Error(libc::EPERM))));
+    let mut answers: BTreeMap<u32, Answer> = denied.collect::<Result<_, Untold>>()?;
+    // What `clone3` asks for lies in memory, where no filter looks: the C library takes `clone` instead.
+    answers.insert(number(libc::SYS_clone3)?, Answer::Error(libc::ENOSYS));
+    let flags = NAMESPACES.into_iter().fold(0, |flags, flag| flags | flag.cast_unsigned());
+    answers.insert(number(libc::SYS_clone)?, Answer::ErrorIfAny { argument: 0, of: flags });
+    let typing = TYPING.map(u32::try_from);
+    let [Ok(one), Ok(other)] = typing else { return Err(Untold) };
+    answers
+        .insert(number(libc::SYS_ioctl)?, Answer::ErrorIfEither { argument: 1, of: [one, other] });
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would do with a call, by the rules of seccomp's programs.
+    fn told(filter: &Filter, architecture: u32, number: u32, arguments: [u32; 2]) -> u32 {
+        let (mut at, mut word) = (0, 0);
+        loop {
+            let seccompiler::sock_filter { code, jt, jf, k } = filter.0[at];
+            at += 1;
+            let jump = |is: bool| usize::from(if is { jt } else { jf });
+            match u32::from(code) {
+                0x20 => {
+                    word = match k {
+                        0 => number,
+                        4 => architecture,
+                        16 => arguments[0],
+                        24 => arguments[1],
+                        other => panic!("nothing lies at {other}"),
+                    }
+                }
+                0x15 => at += jump(word == k),
+                0x35 => at += jump(word >= k),
+                0x45 => at += jump(word & k != 0),
+                0x06 => return k,
+                other => panic!("no instruction {other:#x}"),
+            }
+        }
     }
-    for ioctl in [libc::SYS_ioctl, libc::SYS_ioctl | X32, IOCTL_X32 | X32] {
-        rules.insert(ioctl, TYPING.into_iter().map(types).collect::<Result<_, _>>()?);
+
+    const ALLOWED: u32 = libc::SECCOMP_RET_ALLOW;
+
+    fn error(errno: i32) -> u32 {
+        libc::SECCOMP_RET_ERRNO | errno.cast_unsigned()
     }
-    Ok(rules)
-}
 
-/// No rule besides the number: whatever the arguments are.
-fn with_x32(calls: &[i64], own: &[i64]) -> BTreeMap<i64, Vec<SeccompRule>> {
-    let all = calls.iter().flat_map(|call| [*call, call | X32]);
-    all.chain(own.iter().map(|call| call | X32)).map(|call| (call, Vec::new())).collect()
-}
+    #[test]
+    fn each_number_has_the_answer_that_is_listed_and_no_other() {
+        let filter = Filter::of(SystemCalls::Read).unwrap().unwrap();
+        let own = program::ARCHITECTURE.unwrap();
+        for number in (0..2048).chain([u32::MAX >> 2, 0x3fff_ffff]) {
+            let said = told(filter, own, number, [0, 0]);
+            let call = i64::from(number);
+            let wanted = match call {
+                libc::SYS_clone3 => error(libc::ENOSYS),
+                _ if DENIED.contains(&call) => error(libc::EPERM),
+                _ => ALLOWED,
+            };
+            assert_eq!(said, wanted, "{number}");
+        }
+    }
 
-/// Matches a `clone` with this flag. The kernel looks at the lower half of the flags.
-fn makes(namespace: i32) -> Result<SeccompRule, FilterFault> {
-    let flag = u64::from(namespace.unsigned_abs());
-    let has = SeccompCmpOp::MaskedEq(flag);
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, has, flag)?;
-    Ok(SeccompRule::new(vec![condition])?)
-}
+    #[test]
+    fn arguments_count_where_they_decide() {
+        let filter = Filter::of(SystemCalls::Read).unwrap().unwrap();
+        let own = program::ARCHITECTURE.unwrap();
+        let number = |call: i64| u32::try_from(call).unwrap();
+        for bit in 0..32 {
+            let flag = 1 << bit;
+            let is_namespace = NAMESPACES.iter().any(|one| one.cast_unsigned() == flag);
+            let wanted = if is_namespace { error(libc::EPERM) } else { ALLOWED };
+            assert_eq!(told(filter, own, number(libc::SYS_clone), [flag, 0]), wanted, "{flag:#x}");
+            let with_signal = flag | libc::SIGCHLD.cast_unsigned();
+            assert_eq!(told(filter, own, number(libc::SYS_clone), [with_signal, 0]), wanted);
+        }
+        for (request, wanted) in [
+            (libc::TIOCSTI, error(libc::EPERM)),
+            (libc::TIOCLINUX, error(libc::EPERM)),
+            (libc::TIOCGWINSZ, ALLOWED),
+            (0, ALLOWED),
+        ] {
+            let request = u32::try_from(request).unwrap();
+            assert_eq!(told(filter, own, number(libc::SYS_ioctl), [0, request]), wanted);
+            assert_eq!(told(filter, own, number(libc::SYS_ioctl), [request, 0]), ALLOWED);
+        }
+    }
 
-/// Matches an `ioctl` of this request. The kernel looks at the lower half of its number.
-fn types(request: u64) -> Result<SeccompRule, FilterFault> {
-    let is = SeccompCmpOp::Eq;
-    let condition = SeccompCondition::new(1, SeccompCmpArgLen::Dword, is, request)?;
-    Ok(SeccompRule::new(vec![condition])?)
-}
+    #[test]
+    fn other_interfaces_are_none() {
+        let filter = Filter::of(SystemCalls::Read).unwrap().unwrap();
+        let own = program::ARCHITECTURE.unwrap();
+        for other in [0, 0x4000_0003, 0x4000_0028, own ^ 1] {
+            assert_eq!(
+                told(filter, other, 39, [0, 0]),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{other:#x}"
+            );
+        }
+        if cfg!(target_arch = "x86_64") {
+            for number in (0..1024).map(|number| number | 0x4000_0000).chain([u32::MAX]) {
+                assert_eq!(told(filter, own, number, [0, 0]), error(libc::ENOSYS), "{number:#x}");
+            }
+        }
+    }
 
-fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, FilterFault> {
-    let architecture = std::env::consts::ARCH.try_into()?;
-    let answer = SeccompAction::Errno(errno.unsigned_abs());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, architecture)?;
-    Ok(filter.try_into()?)
+    /// A filter is made ready by the kernel for each call anew, and that takes longer the longer it looks at a number.
+    #[test]
+    fn few_instructions_decide() {
+        let filter = Filter::of(SystemCalls::Read).unwrap().unwrap();
+        assert!(filter.0.len() < 128, "{}", filter.0.len());
+    }
 }

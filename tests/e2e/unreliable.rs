@@ -1,0 +1,152 @@
+//! Targets and services that hang, reset, answer slowly or for ever: the call ends, says how, and waits for nobody.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::owner::{Said, Share};
+use tests::world::{Setup, World};
+
+/// What is written of a host key that nobody has.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6d1bqVYx3rlrOhCGpCLyqAvkRiJbC8B0cE4R8iYFsF";
+
+/// A port, and what is done with each connection to it.
+fn serve(with: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("take a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let with = with.clone();
+            std::thread::spawn(move || with(stream));
+        }
+    });
+    port
+}
+
+fn hangs(mut stream: TcpStream) {
+    let mut heard = [0; 1024];
+    while stream.read(&mut heard).is_ok_and(|some| some > 0) {}
+}
+
+/// Closed with something unread: the kernel says so by a reset.
+fn resets(mut stream: TcpStream) {
+    let _ = stream.read_exact(&mut [0; 4]);
+}
+
+/// What is asked says how it is answered.
+fn answers(mut stream: TcpStream) {
+    let mut asked = [0; 1024];
+    let length = stream.read(&mut asked).unwrap_or_default();
+    let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+    let begin = |mut stream: &TcpStream, more: &str| {
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\n{more}\r\n\r\n");
+    };
+    let piece = format!("1000\r\n{}\r\n", "x".repeat(4096));
+    match asked.split_whitespace().nth(1) {
+        Some("/hang") => hangs(stream),
+        Some("/reset") => {}
+        Some("/drip") => {
+            begin(&stream, "Content-Length: 1000");
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        Some("/cut") => {
+            begin(&stream, "Content-Length: 1000");
+            let _ = stream.write_all(b"only this");
+        }
+        Some("/for-ever") => {
+            begin(&stream, "Transfer-Encoding: chunked");
+            while stream.write_all(piece.as_bytes()).is_ok() {}
+        }
+        Some("/nonsense") => drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n")),
+        Some("/long-head") => {
+            begin(&stream, &format!("X-Long: {}", "x".repeat(1 << 20)));
+        }
+        Some("/again") => begin(&stream, "Location: /hang\r\nContent-Length: 0"),
+        _ => begin(&stream, "Content-Length: 0"),
+    }
+}
+
+fn call(world: &World, share: &Share, verb: &str) -> (Said, Duration) {
+    let begun = Instant::now();
+    let said = world.vendor().call(share, &[verb]);
+    (said, begun.elapsed())
+}
+
+fn ending(world: &World) -> serde_json::Value {
+    world.events("call_ended").pop().expect("its end is on record")["ending"].clone()
+}
+
+fn start(targets: String, verbs: String) -> World {
+    let policy = "[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n[[allow]]\nagent = \"you\"\nverbs = [\"*\"]\n[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n";
+    let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    world
+}
+
+#[test]
+fn a_service_that_does_not_answer_as_it_should_ends_the_call_and_nothing_else() {
+    let port = serve(answers);
+    let ways =
+        ["hang", "reset", "drip", "cut", "for-ever", "nonsense", "long-head", "again", "well"];
+    let verb = |way: &&str| {
+        format!(
+            "[verb.\"odd.{way}\"]\nsummary = \"s\"\neffect = \"read\"\ntimeout = \"2s\"\noutput = {{ max = \"64KiB\" }}\nrun = {{ http = {{ target = \"odd\", method = \"GET\", path = \"/{way}\" }} }}\n"
+        )
+    };
+    let targets = format!(
+        "[http.odd]\nurl = \"http://127.0.0.1:{port}/\"\nmethods = [\"GET\"]\npaths = [\"/*\"]\n"
+    );
+    let world = start(targets, ways.iter().map(verb).collect());
+    let names = ways.map(|way| format!("odd.{way}"));
+    let share = world.alice().open(&names.each_ref().map(String::as_str));
+    for (way, status, how) in [
+        ("hang", 124, json!("timed_out")),
+        ("drip", 124, json!("timed_out")),
+        ("reset", 255, json!("target_lost")),
+        ("cut", 255, json!("target_lost")),
+        ("nonsense", 255, json!("target_lost")),
+        ("long-head", 255, json!("target_lost")),
+        ("for-ever", 137, json!("output_limit")),
+    ] {
+        let (said, took) = call(&world, &share, &format!("odd.{way}"));
+        assert_eq!(said.status, status, "{way}: {said:?}");
+        let ended = ending(&world);
+        let ended = ended
+            .as_object()
+            .map_or(ended.clone(), |why| json!(why.keys().next().expect("a reason has a name")));
+        assert_eq!(ended, how, "{way}");
+        assert!(took < Duration::from_secs(10), "{way} took {took:?}");
+        assert!(said.stdout.len() <= 64 * 1024, "{way}");
+        assert_eq!(call(&world, &share, "odd.well").0.status, 0, "after {way}");
+    }
+    // Where it would lead is not gone to.
+    assert_ne!(call(&world, &share, "odd.again").0.status, 124);
+}
+
+#[test]
+fn a_host_that_hangs_or_resets_is_lost_and_keeps_nobody() {
+    let ways = [("hang", serve(hangs)), ("reset", serve(resets))];
+    let target = |(name, port): &(&str, u16)| {
+        format!(
+            "[ssh.{name}]\nhost = \"127.0.0.1\"\nport = {port}\nhost_key = \"{KEY}\"\nidentity = {{ own = \".ssh/none\" }}\nconnect_timeout = \"1s\"\n"
+        )
+    };
+    let verb = |(name, _): &(&str, u16)| {
+        format!(
+            "[verb.\"odd.{name}\"]\nsummary = \"s\"\neffect = \"read\"\nrun = {{ ssh = {{ target = \"{name}\", argv = [\"id\"] }} }}\n"
+        )
+    };
+    let world = start(ways.iter().map(target).collect(), ways.iter().map(verb).collect());
+    let share = world.alice().open(&["odd.hang", "odd.reset"]);
+    for (name, _) in ways {
+        let (said, took) = call(&world, &share, &format!("odd.{name}"));
+        assert_eq!(said.status, 255, "{name}: {said:?}");
+        assert!(ending(&world)["target_lost"].is_string(), "{name}: {}", ending(&world));
+        assert!(took < Duration::from_secs(10), "{name} took {took:?}");
+    }
+    assert_eq!(world.alice().revoke(&share).status, 0);
+}
