@@ -163,8 +163,9 @@ fn p06_revoke_ends_all_of_it() {
     let mut stream = TcpStream::connect(port.at).expect("connect");
     let revoked = world.alice().revoke(&share);
     assert_eq!(revoked.status, 0, "{revoked:?}");
-    let left = Command::new("pgrep").args(["-u", &world.accounts.alice.name, "-f", "sleep 334"]);
-    let left = { left }.output().expect("look for them").stdout;
+    let mut left = Command::new("pgrep");
+    left.args(["-u", &world.accounts.alice.name, "-f", "sleep 334"]);
+    let left = left.output().expect("look for them").stdout;
     assert!(left.is_empty(), "left over: {}", String::from_utf8_lossy(&left));
     assert_eq!(waits.wait().code(), Some(255), "{}", waits.stderr.text());
     let mut rest = Vec::new();

@@ -57,12 +57,12 @@ fn answers(mut stream: TcpStream) {
             begin(&stream, "Content-Length: 1000");
             let _ = stream.write_all(b"only this");
         }
-        Some("/for-ever") => {
+        Some("/for_ever") => {
             begin(&stream, "Transfer-Encoding: chunked");
             while stream.write_all(piece.as_bytes()).is_ok() {}
         }
         Some("/nonsense") => drop(stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n")),
-        Some("/long-head") => {
+        Some("/long_head") => {
             begin(&stream, &format!("X-Long: {}", "x".repeat(1 << 20)));
         }
         Some("/again") => begin(&stream, "Location: /hang\r\nContent-Length: 0"),
@@ -91,7 +91,7 @@ fn start(targets: String, verbs: String) -> World {
 fn a_service_that_does_not_answer_as_it_should_ends_the_call_and_nothing_else() {
     let port = serve(answers);
     let ways =
-        ["hang", "reset", "drip", "cut", "for-ever", "nonsense", "long-head", "again", "well"];
+        ["hang", "reset", "drip", "cut", "for_ever", "nonsense", "long_head", "again", "well"];
     let verb = |way: &&str| {
         format!(
             "[verb.\"odd.{way}\"]\nsummary = \"s\"\neffect = \"read\"\ntimeout = \"2s\"\noutput = {{ max = \"64KiB\" }}\nrun = {{ http = {{ target = \"odd\", method = \"GET\", path = \"/{way}\" }} }}\n"
@@ -109,8 +109,8 @@ fn a_service_that_does_not_answer_as_it_should_ends_the_call_and_nothing_else() 
         ("reset", 255, json!("target_lost")),
         ("cut", 255, json!("target_lost")),
         ("nonsense", 255, json!("target_lost")),
-        ("long-head", 255, json!("target_lost")),
-        ("for-ever", 137, json!("output_limit")),
+        ("long_head", 255, json!("target_lost")),
+        ("for_ever", 137, json!("output_limit")),
     ] {
         let (said, took) = call(&world, &share, &format!("odd.{way}"));
         assert_eq!(said.status, status, "{way}: {said:?}");

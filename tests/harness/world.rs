@@ -409,7 +409,9 @@ impl World {
     /// Stops the daemon as a service manager would.
     pub fn stop_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
-            daemon.signal(rustix::process::Signal::TERM);
+            if daemon.ended().is_none() {
+                daemon.signal(rustix::process::Signal::TERM);
+            }
             daemon.wait();
         }
     }

@@ -1,7 +1,7 @@
 //! Reflected HTTP to nginx: requests over sixteen connections that are kept, each decided and on record, against the same
 //! nginx asked directly; and one large file.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -54,10 +54,9 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     let (through, direct) = (asked(here, ALONE), asked(files.address(), ALONE));
     let rates: Samples = (0..3).map(|_| rate(here)).collect();
     let over = through.median() - direct.median();
-    let begun = Instant::now();
-    let large = get(&mut connect(here), here, "/large");
-    let bulk = f64::from(LARGE_MIB) / begun.elapsed().as_secs_f64();
-    assert_eq!(large, u64::from(LARGE_MIB) << 20);
+    // The first one reads the file into the kernel's cache, the second is what nginx can do.
+    let [_, alone] = [(); 2].map(|()| bulk(files.address()));
+    let bulk = bulk(here);
     let spread = format!("{:.0} to {:.0} over {} runs", rates.min(), rates.max(), rates.len());
     let against = format!(
         "{CONNECTIONS} connections, 12 bytes each; nginx alone {:.0}",
@@ -81,11 +80,19 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
             figure: "http_bulk_mib_s".to_owned(),
             value: bulk,
             unit: "MiB/s",
-            against: format!("one file of {LARGE_MIB} MiB, through the relay"),
+            against: format!("one file of {LARGE_MIB} MiB; nginx alone {alone:.0}"),
             limit: BULK,
             spread: String::new(),
         },
     ]
+}
+
+/// MiB a second of the large file.
+fn bulk(at: SocketAddr) -> f64 {
+    let begun = Instant::now();
+    let length = get(&mut connect(at), at, "/large");
+    assert_eq!(length, u64::from(LARGE_MIB) << 20);
+    f64::from(LARGE_MIB) / begun.elapsed().as_secs_f64()
 }
 
 /// Requests a second over all connections together.
@@ -140,5 +147,13 @@ fn get(connection: &mut BufReader<TcpStream>, at: SocketAddr, path: &str) -> u64
         }
     }
     assert!(is_good, "no answer of {path}");
-    std::io::copy(&mut connection.by_ref().take(length), &mut std::io::sink()).expect("a body")
+    let mut left = length;
+    while left > 0 {
+        let piece = connection.fill_buf().expect("a body").len();
+        let taken = left.min(u64::try_from(piece).expect("it fits"));
+        assert!(taken > 0, "{path} broke off with {left} bytes to come");
+        connection.consume(usize::try_from(taken).expect("it fits"));
+        left -= taken;
+    }
+    length
 }

@@ -29,7 +29,7 @@ const MESSAGES_PER_TURN: usize = 256;
 /// millisecond, in which a call that comes or ends would wait.
 const PARK_WHEN_QUIET: Duration = Duration::from_micros(300);
 /// The same while calls run, of which most end within this.
-const PARK_WHEN_BUSY: Duration = Duration::from_millis(2);
+const PARK_WHEN_BUSY: Duration = Duration::from_millis(5);
 
 /// What woke the loop.
 #[expect(clippy::struct_excessive_bools, reason = "each is a source of its own")]
