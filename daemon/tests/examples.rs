@@ -63,6 +63,24 @@ mod examples {
     }
 
     #[test]
+    fn the_book_lists_each_verb_of_the_catalog() {
+        let page = std::fs::read_to_string(example("../docs/src/catalog.md")).unwrap();
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let first = rows.filter_map(|row| row.split('|').nth(1));
+        let told = first.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let told: std::collections::BTreeSet<String> =
+            told.filter(|name| name.contains('.')).map(str::to_owned).collect();
+        let mut held = std::collections::BTreeSet::new();
+        for file in std::fs::read_dir(example(CATALOG).join("verbs.d")).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let names =
+                text.lines().filter_map(|line| line.strip_prefix("[verb.\"")?.strip_suffix("\"]"));
+            held.extend(names.map(str::to_owned));
+        }
+        assert_eq!(told, held);
+    }
+
+    #[test]
     fn of_the_catalog_that_is_known_which_deserves_a_second_look() {
         let place = example(CATALOG);
         let (status, said) = openscope(&["policy", "lint", "--config", place.to_str().unwrap()]);
@@ -74,7 +92,8 @@ mod examples {
         assert_eq!(bare.count(), 3, "what is reflected, or fetched, comes as it is: {said}");
         assert!(said.contains("`staging.connect` carries bytes that nobody here reads"), "{said}");
         assert!(said.contains("`dev.open` opens WebSockets to `dev`"), "{said}");
-        assert!(said.contains("no warnings, 7 notes"), "{said}");
+        assert!(said.contains("`host.top` lets its recipient type to `/usr/bin/top`"), "{said}");
+        assert!(said.contains("no warnings, 8 notes"), "{said}");
     }
 
     #[test]

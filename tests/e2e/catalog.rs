@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 
 use tests::account::Accounts;
 use tests::background::Background;
@@ -10,6 +11,7 @@ use tests::owner::Share;
 use tests::postgres::Postgres;
 use tests::service::Service;
 use tests::sshd::Sshd;
+use tests::terminal::AtTerminal;
 use tests::wait;
 use tests::web::{Web, get};
 use tests::world::{Setup, World};
@@ -51,6 +53,13 @@ fn world() -> (World, Sshd) {
     let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"ssh.*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"ssh.*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
     let verbs = example("verbs.d/ssh.toml").replace("/var/log", "@HOME@/log");
     let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    sshd.prefer(&programs(&world));
+    world.alice().add_contact("vendor-b", &world.vendor());
+    (world, sshd)
+}
+
+/// What stands for systemd's programs, and what they tell of.
+fn programs(world: &World) -> PathBuf {
     let programs = world.home.join("bin");
     fs::create_dir(&programs).expect("make a directory");
     for (name, text) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
@@ -58,16 +67,105 @@ fn world() -> (World, Sshd) {
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(programs.join(name), executable).expect("set its mode");
     }
-    sshd.prefer(&programs);
     let lines: String = (1..=9).map(|line| format!("nginx line {line}\n")).collect();
     fs::write(world.home.join("log/nginx.service"), lines).expect("write a log");
-    world.alice().add_contact("vendor-b", &world.vendor());
-    (world, sshd)
+    programs
 }
 
 fn call(world: &World, share: &Share, words: &[&str]) -> (i32, String, String) {
     let said = world.vendor().call(share, words);
     (said.status, said.stdout, said.stderr)
+}
+
+#[test]
+fn each_verb_of_this_machines_catalog_does_what_it_says() {
+    let names = [
+        "host.disk",
+        "host.memory",
+        "host.load",
+        "host.processes",
+        "host.sockets",
+        "host.top",
+        "host.note",
+        "log.tail",
+        "log.follow",
+        "log.search",
+        "journal.tail",
+        "journal.follow",
+        "service.status",
+        "service.restart",
+    ];
+    let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
+    let verbs = example("verbs.d/host.toml")
+        .replace("/var/log", "@HOME@/log")
+        .replace("/usr/bin/systemctl", "@HOME@/bin/systemctl")
+        .replace("/usr/bin/journalctl", "@HOME@/bin/journalctl")
+        .replace("\"--stderr\"", "\"--stderr\", \"--socket\", \"@HOME@/log/socket\"");
+    let world = Setup { verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    programs(&world);
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&names);
+    let call = |words: &[&str]| call(&world, &share, words);
+    for (words, part) in [
+        (&["host.disk"][..], "Mounted on"),
+        (&["host.memory"], "available"),
+        (&["host.load"], "load average"),
+        (&["host.processes", "by=rss"], "COMMAND"),
+        (&["host.sockets"], "LISTEN"),
+    ] {
+        let (status, said, fault) = call(words);
+        assert_eq!((status, said.contains(part)), (0, true), "{words:?}: {said}{fault}");
+    }
+    assert_eq!(call(&["host.processes", "by=args"]).0, 126);
+
+    let command = world.vendor().command(&share, &["call", "host.top"]);
+    let mut person = AtTerminal::start(&command, &world.accounts.vendor, 30, 100);
+    person.sees("load average");
+    person.types("q");
+    assert!(person.wait().success(), "{}", person.shown.text());
+
+    let at = world.home.join("log/socket");
+    let syslog = UnixDatagram::bind(&at).expect("listen as a log");
+    fs::set_permissions(&at, fs::Permissions::from_mode(0o666)).expect("open it for all");
+    let mut note = world.vendor().start(&share, &["host.note"]);
+    note.say("the disk was full");
+    note.close_stdin();
+    note.stderr.line_with("from-outside: the disk was full");
+    assert_eq!(note.wait().code(), Some(0));
+    let mut noted = [0; 256];
+    let length = syslog.recv(&mut noted).expect("a line");
+    assert!(noted[..length].ends_with(b"from-outside: the disk was full"));
+
+    let log = |name: &str| format!("path={}/log/{name}", world.home.display());
+    let (status, tail, said) = call(&["log.tail", &log("web"), "lines=2"]);
+    assert_eq!((status, tail.as_str()), (0, "web line 8\nweb line 9\n"), "{said}");
+    assert_eq!(call(&["log.tail", &format!("path={}/script/append", world.home.display())]).0, 126);
+    let (status, found, said) = call(&["log.search", &log("web"), "text=line 7"]);
+    assert_eq!((status, found.as_str()), (0, "7:web line 7\n"), "{said}");
+    assert_eq!(call(&["log.search", &log("web"), "text=line ."]).0, 1);
+    let path = world.home.join("log/web");
+    for (verb, more) in
+        [("log.follow", log("web")), ("journal.follow", "service=nginx.service".into())]
+    {
+        let follow = world.vendor().start(&share, &[verb, &more, "lines=1"]);
+        follow.stdout.line_with("line 9");
+        let path =
+            if verb == "log.follow" { path.clone() } else { world.home.join("log/nginx.service") };
+        let before = fs::read_to_string(&path).expect("read the log");
+        fs::write(&path, before + "a new line\n").expect("write on");
+        follow.stdout.line_with("a new line");
+    }
+    let (status, tail, said) = call(&["journal.tail", "service=nginx.service", "lines=1"]);
+    assert_eq!((status, tail.as_str()), (0, "a new line\n"), "{said}");
+
+    let service = Service::start(&world, "nginx.service");
+    let pid = service.pid();
+    let (status, _, said) = call(&["service.restart", "service=nginx.service"]);
+    assert_eq!(status, 0, "{said}");
+    wait::until("it has another pid", || service.pid().filter(|now| Some(*now) != pid));
+    let (status, up, said) = call(&["service.status", "service=nginx.service"]);
+    assert_eq!((status, up.starts_with("run: ")), (0, true), "{up}{said}");
+    assert_eq!(world.alice().revoke(&share).status, 0);
 }
 
 #[test]

@@ -27,5 +27,6 @@ mod terminal;
 mod terms;
 mod together;
 mod tour;
+mod units;
 mod unreliable;
 mod websocket;

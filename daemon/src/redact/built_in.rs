@@ -16,6 +16,8 @@ const KEY: &str = "private-key";
 struct Rule {
     label: Arc<str>,
     kind: Kind,
+    /// What it looks for is the value of a name.
+    is_assigned: bool,
     /// From the word on. Its groups are the secret, whichever is there; without one all of it is.
     form: Regex,
 }
@@ -146,11 +148,12 @@ impl BuiltIn {
     /// Compiles them. One that is none is a defect.
     pub(super) fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (mut words, mut rules, mut forms) = (Vec::new(), Vec::new(), Vec::new());
-        for (position, (begins, label, kind, form)) in DECLARED.iter().enumerate() {
+        for (position, (begins, label, kind, declared)) in DECLARED.iter().enumerate() {
             words.extend_from_slice(begins);
             rules.extend(std::iter::repeat_n(position, begins.len()));
-            let form = Regex::new(&format!("^(?i-u)(?:{form})"))?;
-            forms.push(Rule { label: Arc::from(*label), kind: *kind, form });
+            let form = Regex::new(&format!("^(?i-u)(?:{declared})"))?;
+            let is_assigned = [NAMED_PASSWORD, NAMED_SECRET].contains(declared);
+            forms.push(Rule { label: Arc::from(*label), kind: *kind, is_assigned, form });
         }
         Ok(Self { words: Words::new(&words)?, of_words: rules, forms })
     }
@@ -206,6 +209,9 @@ impl Rule {
         }
         let end = word.saturating_add(SECRET_MAX).min(bytes.len());
         let from_word = bytes.get(word..end)?;
+        if self.is_assigned && !verdict::is_assigned(from_word) {
+            return None;
+        }
         // Most words are only words: told without room for groups.
         let length = self.form.find(from_word)?.end();
         let found = self.form.captures(from_word.get(..length)?)?;
@@ -243,4 +249,24 @@ pub(super) fn block_end(bytes: &[u8]) -> usize {
 
 fn is_of_key(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=:,- \t\r\n".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_name_with_a_value_is_passed_over(
+            text in "(?i:password|token|api-key|secret)[a-z_.-]{0,3}[\"'\\\\\\]]{0,2}[ \\t]{0,2}(=>|:=|==|=|:|;|)[ ]{0,2}[\"'\\\\]{0,2}[A-Za-z0-9]{0,12}",
+        ) {
+            for form in [NAMED_PASSWORD, NAMED_SECRET] {
+                let form = Regex::new(&format!("^(?i-u)(?:{form})")).unwrap();
+                let is_found = form.is_match(text.as_bytes());
+                prop_assert!(!is_found || verdict::is_assigned(text.as_bytes()), "{:?}", text);
+            }
+        }
+    }
 }

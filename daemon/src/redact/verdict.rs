@@ -90,3 +90,18 @@ pub(super) fn is_of_word(byte: u8) -> bool {
 pub(super) fn is_of_token(byte: u8) -> bool {
     is_of_word(byte) || b"-.+/=".contains(&byte)
 }
+
+/// Whether a name that begins here may be given a value: what most of them are not, told in few steps. What comes between is
+/// as the forms of [`super::built_in`] have it, but for how long it may be.
+pub(super) fn is_assigned(from_name: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    let rest = skip(skip(skip(from_name, is_name), |byte| b"\"']\\".contains(byte)), |byte| {
+        b" \t".contains(byte)
+    });
+    matches!(rest, [b'=' | b':', ..])
+}
+
+fn skip(bytes: &[u8], is_meant: impl Fn(&u8) -> bool) -> &[u8] {
+    let end = bytes.iter().position(|byte| !is_meant(byte)).unwrap_or(bytes.len());
+    bytes.get(end..).unwrap_or_default()
+}
