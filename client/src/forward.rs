@@ -14,11 +14,13 @@ mod websocket;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::{MenuEntry, Reflects};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::ForwardArguments;
@@ -35,6 +37,11 @@ use inspect::{Inspect, Style};
 
 /// Calls that are made at one time: the daemon, by default, takes 32 of a seat.
 const CALLS_MAX: usize = 24;
+/// What is said of it then.
+const CROWDED: &str =
+    "as many requests are under way as may be at one time: end some, or wait for them";
+/// How long what is one too many waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
 /// What `--json` writes.
 const SCHEMA: &str = "openscope.forward/1";
 /// Connections of local programs at one time.
@@ -116,6 +123,11 @@ struct Server {
 }
 
 impl Server {
+    /// A place among the calls that are made at one time, if there is one soon.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(TURN, self.calls.acquire()).await.ok()?.ok()
+    }
+
     async fn serve(self: Arc<Self>, stream: TcpStream, reflects: Reflects) {
         // A packet less for every answer; what cannot be set is only slower.
         let _ = stream.set_nodelay(true);

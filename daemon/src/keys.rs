@@ -20,7 +20,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::{Deserialize, Serialize};
 use wire::privsep::{MAX_PACKET, Packet, receive};
 
-use peer::Allowed;
+use peer::{Allowed, beside};
 use ring::Ring;
 
 /// As what `openscoped` is started for this.
@@ -36,7 +36,7 @@ const CONVERSATIONS_MAX: usize = 8;
 pub(crate) struct KeysOrder {
     /// Who may ask.
     pub(crate) uid: u32,
-    /// The end of the cgroup's path in which whoever asks must be.
+    /// The name of the cgroup, beside that of this process, in which whoever asks must be; none where calls have none.
     pub(crate) cgroup: Option<String>,
     /// For each key, where it lets in.
     pub(crate) doors: Vec<Door>,
@@ -78,6 +78,7 @@ fn serve() -> io::Result<()> {
     let mut descriptors = descriptors.into_iter();
     let listener = descriptors.next().ok_or_else(|| io::Error::other("no socket came along"))?;
     let ring = Arc::new(Ring::read(descriptors.collect(), doors)?);
+    let cgroup = cgroup.as_deref().map(beside).transpose()?;
     answer(&line, &UnixListener::from(listener), &Allowed { uid, cgroup }, &ring)
 }
 

@@ -18,6 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use built_in::Body;
 pub use literal::{Seal, VALUE_MAX, VALUE_MIN};
 pub use rules::{Known, Rules};
 use secret::Secret;
@@ -47,7 +48,7 @@ pub struct Redactor {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Going {
     /// A private key of several lines, of which so much was masked.
-    Key(usize),
+    Key(usize, Body),
     /// A token that is longer than what is looked at at once.
     Token,
 }
@@ -142,23 +143,23 @@ impl Redactor {
     /// The secrets, in order and apart; and whether the last of them goes on.
     fn find(&self, bytes: &[u8]) -> (Vec<Secret>, Option<Going>) {
         let mut secrets = Vec::new();
-        let at = match self.going {
-            None => 0,
-            Some(Going::Key(_)) => built_in::block_end(bytes),
-            Some(Going::Token) => secret::token_end(bytes, 0),
+        let (at, goes_on) = match self.going {
+            None => (0, None),
+            Some(Going::Key(masked, mut body)) => {
+                let at = body.end(bytes);
+                (at, Some(Going::Key(masked.saturating_add(at), body)))
+            }
+            Some(Going::Token) => (secret::token_end(bytes, 0), Some(Going::Token)),
         };
-        if let Some(going) = self.going {
+        if let Some(goes_on) = goes_on {
             secrets.push(Secret { word: 0, from: 0, to: at, label: None });
-            let goes_on = match going {
-                Going::Key(masked) => Going::Key(masked.saturating_add(at)),
-                Going::Token => Going::Token,
-            };
-            let is_endless = matches!(goes_on, Going::Key(masked) if masked >= BLOCK_MAX);
+            let is_endless = matches!(goes_on, Going::Key(masked, _) if masked >= BLOCK_MAX);
             if at == bytes.len() && !is_endless {
                 return (secrets, Some(goes_on));
             }
         }
-        let key = self.rules.find(bytes, at, &mut secrets).map(Going::Key);
+        let key = self.rules.find(bytes, at, &mut secrets);
+        let key = key.map(|(masked, body)| Going::Key(masked, body));
         let token = secrets.last().filter(|last| last.to == bytes.len() && last.is_long());
         let going = key.or(token.map(|_| Going::Token));
         (secrets, going)

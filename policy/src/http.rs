@@ -18,7 +18,8 @@ use crate::value::{Arguments, Value};
 
 pub(crate) use json::Json;
 pub(crate) use spelling::not_path;
-pub use spelling::{encoded, is_path, is_query};
+use spelling::segment;
+pub use spelling::{PATH_PLAIN, encoded, is_path, is_query};
 pub use target::{Credential, HttpTarget, Paths, Queries, Sockets};
 
 /// The parameters of a verb that reflects a service.
@@ -201,7 +202,7 @@ impl Fixed {
     }
 
     fn path_for(&self, arguments: &Arguments) -> String {
-        self.path.rendered_with(arguments, encoded)
+        self.path.rendered_with(arguments, segment)
     }
 
     /// An argument in the path is the text of one segment: not the end of it, nor the way up.

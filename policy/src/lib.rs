@@ -66,8 +66,8 @@ pub use expectation::{Expectation, Expected, Trial};
 pub use explain::{Check, Explanation, Step, StepKind};
 pub use file::{File, FileAct, FileAsk, FileAt, Transfer, Which};
 pub use http::{
-    Asks, Credential, Fixed, Http, HttpRequest, HttpTarget, Paths, Queries, Reflects, Sockets,
-    WEBSOCKET, encoded, is_path, is_query,
+    Asks, Credential, Fixed, Http, HttpRequest, HttpTarget, PATH_PLAIN, Paths, Queries, Reflects,
+    Sockets, WEBSOCKET, encoded, is_path, is_query,
 };
 pub use input::{Content, Input, Stdin};
 pub use kind::Kind;

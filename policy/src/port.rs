@@ -29,6 +29,8 @@ pub struct TcpTarget {
     pub idle: Duration,
     /// Bytes that may go to it in one connection.
     pub upload_max: u64,
+    /// How many connections of one share there may be to it at one time.
+    pub connections: usize,
 }
 
 impl Port {

@@ -38,6 +38,7 @@ run     = { http = { target = "away", path = "/" } }
 summary = "Somebody does"
 effect  = "read"
 run     = { forward = { tcp = "here" } }
+output  = { redact = [] }
 
 [verb."others.run"]
 summary = "Is not alice's"

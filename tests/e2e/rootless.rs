@@ -40,6 +40,7 @@ run     = { forward = { http = "web" } }
 summary = "A port"
 effect  = "write"
 run     = { forward = { tcp = "port" } }
+output  = { redact = [] }
 
 [verb."web.page"]
 summary = "A page"

@@ -243,6 +243,32 @@ fn ru8_what_runs_there_ends_with_its_call_as_its_verb_says() {
 }
 
 #[test]
+fn ru8_what_goes_on_there_of_a_call_that_its_recipient_gave_up_is_named_by_revoke() {
+    let (world, _sshd) = world(own);
+    world.script("wait", "while :; do echo tick; sleep 0.2; done\n");
+    let share = open(&world);
+    for verb in ["far.stay", "far.sh"] {
+        let given_up = world.vendor().start(&share, &[verb, "name=wait"]);
+        given_up.stdout.line_with("tick");
+        given_up.signal(rustix::process::Signal::INT);
+        let mut given_up = given_up;
+        given_up.wait();
+    }
+    let ended = wait::until("both ends are on record", || {
+        let ended = world.events("call_ended");
+        (ended.len() == 2).then_some(ended)
+    });
+    let beyond: Vec<&str> = ended.iter().filter_map(|end| end["beyond"].as_str()).collect();
+    assert_eq!(beyond, ["far.stay on web"]);
+    let revoked = world.alice().revoke(&share);
+    assert!(
+        revoked.stdout.contains("goes on where nothing of here can end it: far.stay on web"),
+        "{revoked:?}"
+    );
+    assert!(!revoked.stdout.contains("far.sh"), "{revoked:?}");
+}
+
+#[test]
 fn a_host_that_is_lost_in_the_middle_of_a_call_is_told_so_over_a_kept_connection_too() {
     let (world, sshd) = world(own);
     world.script("wait", "while :; do echo tick; sleep 0.2; done\n");

@@ -1,9 +1,22 @@
 //! Secrets as they stand in output, and what looks like one and is none: drawn anew each time from the same seed.
 
-/// A drawn secret, and the line that it stands in.
+/// A drawn secret, and the line that it stands in, or the lines.
 pub struct Leak {
     pub line: String,
     pub secret: String,
+}
+
+/// As little of a secret as helps whoever looks for it.
+const WINDOW: usize = 8;
+
+impl Leak {
+    /// Whether something of the secret is left in what has become of its line.
+    pub fn is_in(&self, text: &str) -> bool {
+        let parts = self.secret.lines().map(str::as_bytes);
+        let windows = parts.flat_map(|part| part.windows(WINDOW.min(part.len().max(1))));
+        let text = text.as_bytes();
+        windows.into_iter().any(|window| text.windows(window.len()).any(|one| one == window))
+    }
 }
 
 const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
@@ -65,8 +78,42 @@ fn token(draws: &mut Draws, form: usize) -> String {
             let header = format!("eyJ{}", part(draws, 33));
             format!("{header}.eyJ{}.{}", part(draws, 60), part(draws, 43))
         }
-        _ => format!("AGE-SECRET-KEY-1{}", draws.of(UPPER, 58)),
+        15 => format!("AGE-SECRET-KEY-1{}", draws.of(UPPER, 58)),
+        16 => format!("pypi-AgEIcHlwaS5vcmc{}", draws.of(URL, 120)),
+        17 => format!("ya29.{}", draws.of(URL, 60)),
+        18 => format!("GOCSPX-{}", draws.of(URL, 28)),
+        19 => format!("shpat_{}", draws.of(HEX, 32)),
+        20 => format!("dapi{}", draws.of(HEX, 32)),
+        21 => format!("whsec_{}", draws.of(WORD, 32)),
+        22 => format!("gho_{}", draws.of(WORD, 36)),
+        _ => format!("xapp-1-{}-{}", draws.of(UPPER, 11), draws.of(HEX, 64)),
     }
+}
+
+/// How many sorts there are.
+const TOKENS: usize = 24;
+const NAMED: usize = 22;
+
+/// A private key as it comes out of a file, or of a log that puts something before each line.
+fn key(draws: &mut Draws, round: usize) -> Leak {
+    let kind =
+        draws.one(&["RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY"]);
+    let prefix = [
+        "",
+        "Nov 22 10:00:00 web-1 app[4711]: ",
+        "2026-11-22T10:00:00.123456789Z stdout F ",
+        "[pod/web-7f9c/app] ",
+        "web_1  | ",
+    ];
+    let prefix = prefix[round % prefix.len()];
+    let whole = draws.below(20) + 2;
+    let mut body: Vec<String> = (0..whole).map(|_| draws.of(BASE64, 64)).collect();
+    let rest = 4 * (draws.below(15) + 1);
+    body.push(draws.of(BASE64, rest));
+    let lines = [format!("-----BEGIN {kind}-----")].into_iter().chain(body.iter().cloned());
+    let lines = lines.chain([format!("-----END {kind}-----"), "and goes on".to_owned()]);
+    let line = lines.map(|line| format!("{prefix}{line}\n")).collect();
+    Leak { line, secret: body.join("\n") }
 }
 
 /// Lines with a secret each.
@@ -74,7 +121,7 @@ pub fn leaks(of_each: usize) -> Vec<Leak> {
     let mut draws = Draws::new(1);
     let mut all = Vec::new();
     for round in 0..of_each {
-        for form in 0..16 {
+        for form in 0..TOKENS {
             let secret = token(&mut draws, form);
             let line = match round % 5 {
                 0 => format!("2026-11-21T10:00:00Z INFO using key {secret} for upload"),
@@ -85,9 +132,10 @@ pub fn leaks(of_each: usize) -> Vec<Leak> {
             };
             all.push(Leak { line, secret });
         }
-        for form in 0..13 {
+        for form in 0..NAMED {
             all.push(named(&mut draws, form));
         }
+        all.push(key(&mut draws, round));
     }
     all
 }
@@ -100,6 +148,12 @@ fn named(draws: &mut Draws, form: usize) -> Leak {
     };
     let long = draws.of(WORD, 32);
     let short = word(draws);
+    // As a manager of passwords draws them.
+    let mut drawn = draws.of("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ", 3);
+    drawn.push_str(&draws.of("23456789", 2));
+    drawn.push_str(&draws.of("!#%^*_+-~?@&;,)]}", 2));
+    drawn.push_str(&draws.of(WORD, 9));
+    let basic = draws.of(BASE64, 24);
     let (line, secret) = match form {
         0 => (format!("DB_PASSWORD={short} DB_HOST=db-1"), short),
         1 => (format!("password: {short}"), short),
@@ -113,7 +167,19 @@ fn named(draws: &mut Draws, form: usize) -> Leak {
         9 => (format!("AWS_SECRET_ACCESS_KEY={long}"), long),
         10 => (format!("client_secret: '{long}'"), long),
         11 => (format!("AccountKey={long}==;EndpointSuffix=core.windows.net"), long),
-        _ => (format!("?access_token={long}&state=1"), long),
+        12 => (format!("?access_token={long}&state=1"), long),
+        13 => (format!("DB_PASSWORD={drawn}"), drawn),
+        14 => (format!("export PGPASSWORD={drawn} PGHOST=db"), drawn),
+        15 => (format!("passwd: {drawn}"), drawn),
+        16 => (format!("password=\"{drawn}\""), drawn),
+        17 => (format!("Server=db;User=app;Password={short};Database=x"), short),
+        18 => (format!("Authorization: Basic {basic}=="), basic),
+        19 => (format!("< Set-Cookie: sid={long}; Path=/; HttpOnly"), long),
+        20 => (
+            format!("https://hooks.slack.com/services/T0000/B0000/{}", &long[..24]),
+            long[..24].to_owned(),
+        ),
+        _ => (format!("{{\\\"password\\\":\\\"{short}\\\"}}"), short),
     };
     Leak { line, secret }
 }

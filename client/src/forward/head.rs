@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ::http::header::{CONNECTION, HOST};
 use ::http::{HeaderMap, Method, StatusCode};
-use policy::{Arguments, MenuEntry, Value, is_path, is_query};
+use policy::{Arguments, MenuEntry, PATH_PLAIN, Value, is_path, is_query};
 
 /// A header is not longer.
 const LONGEST: usize = 32 * 1024;
@@ -51,8 +51,8 @@ pub(super) fn asked(
     headers: &HeaderMap,
 ) -> Result<Asked, Denied> {
     let two_ways = (StatusCode::BAD_REQUEST, "this path can be read in more than one way");
-    let path = spelled(path, b"!$&'()*+,;=:@/").filter(|path| is_path(path)).ok_or(two_ways)?;
-    let query = spelled(query.unwrap_or_default(), b"!$&'()*+,;=:@/?[]");
+    let path = path_of(path).ok_or(two_ways)?;
+    let query = spelled(query.unwrap_or_default(), b"!$&'()*+,;=:@/?[]", b"");
     let query = query.filter(|query| is_query(query)).ok_or(two_ways)?;
     let too_long = (StatusCode::URI_TOO_LONG, "the path, or the query, is too long");
     let pairs = [("method", method.as_str()), ("path", &path), ("query", &query)];
@@ -78,9 +78,15 @@ pub(super) fn asked(
     Ok(Asked { arguments, head, line: format!("{method} {path}{mark}{query}") })
 }
 
-/// The text as URLs spell it: a letter that is escaped is the letter, digits of escapes are capitals, and what cannot stand
-/// there is escaped. Nothing that changes what is meant.
-fn spelled(text: &str, plain: &[u8]) -> Option<String> {
+/// A path in its one spelling, if it has one.
+fn path_of(text: &str) -> Option<String> {
+    let plain = [PATH_PLAIN, b"/;"].concat();
+    spelled(text, &plain, PATH_PLAIN).filter(|path| is_path(path))
+}
+
+/// The text as URLs spell it: a letter that is escaped is the letter, and so are those of `alike`; digits of escapes are
+/// capitals, and what cannot stand there is escaped. Nothing that changes what is meant.
+fn spelled(text: &str, plain: &[u8], alike: &[u8]) -> Option<String> {
     let mut spelled = String::new();
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -97,7 +103,7 @@ fn spelled(text: &str, plain: &[u8]) -> Option<String> {
         if escaped && byte == b'.' {
             return None;
         }
-        if is_letter || !escaped && plain.contains(&byte) {
+        if is_letter || alike.contains(&byte) || !escaped && plain.contains(&byte) {
             spelled.push(char::from(byte));
         } else {
             let _infallible = write!(spelled, "%{byte:02X}");
@@ -135,7 +141,7 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Option<String> {
-        spelled(text, b"!$&'()*+,;=:@/").filter(|path| is_path(path))
+        path_of(text)
     }
 
     #[test]
@@ -144,9 +150,10 @@ mod tests {
         assert_eq!(path("/%c3%a9").as_deref(), Some("/%C3%A9"));
         assert_eq!(path("/a{b}").as_deref(), Some("/a%7Bb%7D"));
         assert_eq!(path("/a%20b").as_deref(), Some("/a%20b"));
+        assert_eq!(path("/%40a%3ab").as_deref(), Some("/@a:b"));
         for bad in [
             "/..", "/a/../b", "/%2e%2e/", "/.%2E/", "/a%2fb", "/a%5cb", "//a", "/a//b", "*",
-            "/a%00", "/..;/", "/%252e/", "/a%", "/a%4", "/a\\b",
+            "/a%00", "/..;/", "/a;v=1", "/a%3Bv", "/%252e/", "/a%", "/a%4", "/a\\b",
         ] {
             assert_eq!(path(bad), None, "{bad}");
         }

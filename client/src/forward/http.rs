@@ -15,12 +15,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::Server;
 use super::answer::Pieces;
 use super::carried::{Carried, Sent};
 use super::head::{Asked, Denied, asked};
 use super::inspect::{Kept, Told};
 use super::websocket;
+use super::{CROWDED, Server};
 
 /// How long a local program may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,10 +93,18 @@ impl Server {
         let (answered, answer) = tokio::sync::oneshot::channel();
         let carried = Carried::new(call, sent, answered);
         let server = Arc::clone(self);
+        let (busy, is_busy) = tokio::sync::oneshot::channel();
         self.tasks.spawn(async move {
-            let _place = server.calls.acquire().await;
+            let Some(_place) = server.turn().await else {
+                let _gone = busy.send(());
+                return;
+            };
+            drop(busy);
             carried.run(&server.inspect).await;
         });
+        if is_busy.await.is_ok() {
+            return told_of(StatusCode::SERVICE_UNAVAILABLE, CROWDED);
+        }
         let gone = || told_of(StatusCode::BAD_GATEWAY, "the service gave no answer");
         answer.await.unwrap_or_else(|_| gone())
     }

@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::Server;
 use super::inspect::Style;
+use super::{CROWDED, Server};
 use crate::call::{Call, CallFault, Event};
 use crate::neutral::one_line;
 use crate::start::say;
@@ -45,7 +45,7 @@ impl Carried {
 
 /// Carries one connection.
 pub(super) async fn serve(server: Arc<Server>, stream: TcpStream) {
-    let Ok(_place) = server.calls.acquire().await else { return };
+    let Some(_place) = server.turn().await else { return say(CROWDED) };
     let number = server.inspect.number();
     let verb = server.entry.verb.clone();
     let begun = server.caller.request(verb, Arguments::default(), Vec::new());

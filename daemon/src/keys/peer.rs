@@ -1,6 +1,7 @@
 //! Who asks: by the kernel's word, not by theirs.
 
 use std::fs;
+use std::io;
 use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::socket_peercred;
@@ -8,7 +9,7 @@ use rustix::net::sockopt::socket_peercred;
 /// Who may ask.
 pub(super) struct Allowed {
     pub(super) uid: u32,
-    /// The end of the path of the cgroup that they must be in.
+    /// The path of the cgroup that they must be in, as /proc tells it here.
     pub(super) cgroup: Option<String>,
 }
 
@@ -19,15 +20,26 @@ impl Allowed {
         peer.uid.as_raw() == self.uid
             && self.cgroup.as_ref().is_none_or(|cgroup| {
                 let path = format!("/proc/{}/cgroup", peer.pid.as_raw_pid());
-                is_in(&fs::read_to_string(path).unwrap_or_default(), cgroup)
+                unified(&fs::read_to_string(path).unwrap_or_default()) == Some(cgroup.as_str())
             })
     }
 }
 
-/// Whether what /proc says of a process puts it in the cgroup whose path ends so. Only the unified hierarchy counts.
-fn is_in(told: &str, cgroup: &str) -> bool {
-    let path = told.lines().find_map(|line| line.strip_prefix("0::"));
-    path.and_then(|path| path.strip_suffix(cgroup)).is_some_and(|before| before.ends_with('/'))
+/// The path of the cgroup of this name beside our own: both are of this daemon. Only the whole path tells: whoever has a
+/// part of the tree may call theirs as they like.
+pub(super) fn beside(leaf: &str) -> io::Result<String> {
+    sibling(&fs::read_to_string("/proc/self/cgroup")?, leaf)
+        .ok_or_else(|| io::Error::other("this process is in no cgroup of the daemon's"))
+}
+
+fn sibling(told: &str, leaf: &str) -> Option<String> {
+    let (above, _own) = unified(told)?.rsplit_once('/').filter(|(above, _)| !above.is_empty())?;
+    (!leaf.is_empty() && !leaf.contains('/')).then(|| format!("{above}/{leaf}"))
+}
+
+/// The path in the unified hierarchy; the others do not count.
+fn unified(told: &str) -> Option<&str> {
+    told.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
 #[cfg(test)]
@@ -35,12 +47,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_in_a_cgroup_by_the_whole_of_its_last_names() {
-        let told = "1:name=systemd:/x\n0::/sys/openscope-ab/call-12\n";
-        assert!(is_in(told, "openscope-ab/call-12"));
-        for other in ["openscope-ab/call-1", "call-13", "pe-ab/call-12", "x"] {
-            assert!(!is_in(told, other), "{other}");
+    fn a_call_is_known_by_the_whole_path_of_its_cgroup() {
+        let own = "1:name=systemd:/x\n0::/sys/openscope-ab/call-13\n";
+        let beside = sibling(own, "call-12").unwrap();
+        assert_eq!(beside, "/sys/openscope-ab/call-12");
+        let is_it = |told: &str| unified(told) == Some(beside.as_str());
+        assert!(is_it("1:name=systemd:/x\n0::/sys/openscope-ab/call-12\n"));
+        for other in [
+            "/sys/openscope-ab/call-1",
+            "/sys/openscope-ab/call-12/below",
+            "/user/u1000/openscope-ab/call-12",
+            "/user/sys/openscope-ab/call-12",
+            "/",
+        ] {
+            assert!(!is_it(&format!("0::{other}\n")), "{other}");
         }
-        assert!(!is_in("", "openscope-ab/call-12"));
+        assert!(!is_it(""));
+        for (own, leaf) in
+            [(own, ""), (own, "a/b"), ("0::/\n", "call-1"), ("0::/x\n", "call-1"), ("", "call-1")]
+        {
+            assert_eq!(sibling(own, leaf), None, "{own:?} {leaf:?}");
+        }
     }
 }

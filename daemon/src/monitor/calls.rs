@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Consent, Passport, SeatId, ShareId, Timestamp};
+use policy::{Consent, Passport, SeatId, ShareId, Timestamp, Verb};
 use wire::call::{CallId, Ending, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, Given, ToBroker};
@@ -12,6 +12,7 @@ use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::Durability;
+use super::beyond::Beyond;
 use super::consents::HeldCall;
 use super::ends::Closed;
 use super::permit::{Asked, Verdict};
@@ -76,8 +77,8 @@ pub(super) struct Active {
     pub(super) work: Work,
     /// Where it runs on another host.
     pub(super) remote: Option<Remote>,
-    /// What of it may go on elsewhere once it is ended here, in words.
-    pub(super) beyond: Option<String>,
+    /// What of it may go on elsewhere once it has ended here.
+    pub(super) beyond: Option<Beyond>,
     /// Why we ended it, if we did.
     pub(super) why: Option<Ending>,
     /// Boot time when it was killed.
@@ -176,6 +177,12 @@ impl Batch {
         self.starts.len().saturating_add(self.answers.len()) >= CALLS_PER_TURN
     }
 
+    /// The verbs that are to start in a share.
+    pub(super) fn starting(&self, share: ShareId) -> impl Iterator<Item = &Verb> {
+        let of_share = self.starts.iter().filter(move |start| start.at.share == share);
+        of_share.map(|start| start.permit.verb())
+    }
+
     /// Sends `answer` once the records are written.
     pub(super) fn answer(&mut self, answer: ToBroker) {
         self.answers.push(answer);
@@ -247,6 +254,7 @@ impl Monitor {
     ) -> Result<(), Refusal> {
         let running = self.calls.active.len().saturating_add(batch.starts.len());
         self.check_bounds(&asked, running, now)?;
+        self.check_connections(&asked, batch, now)?;
         let (permit, output_max) = match self.permit(&asked, &consents, now)? {
             Verdict::Start { permit, output_max } => (permit, output_max),
             Verdict::Ask(question) => {

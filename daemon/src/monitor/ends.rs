@@ -8,6 +8,7 @@ use wire::privsep::ToBroker;
 
 use super::Monitor;
 use super::audit::{Event, Hex, Said};
+use super::beyond::is_cut;
 use super::calls::{Active, At, Batch, Run, Written};
 use super::start_call::ending;
 use super::work::Work;
@@ -114,12 +115,13 @@ impl Monitor {
         match active.work.try_reap() {
             Ok(None) => {}
             Ok(Some(ended)) => {
+                if active.killed.is_none() && !is_cut(&ended, active.remote.as_ref()) {
+                    active.beyond = None;
+                }
                 active.gone = Some((ended, now.boot));
-                if let Some(beyond) = active.killed.and(active.beyond.as_ref()) {
-                    let seat = active.at.seat;
-                    if let Some(share) = self.shares.get_mut(&active.at.share) {
-                        share.goes_on(seat, beyond);
-                    }
+                let share = self.shares.get_mut(&active.at.share);
+                if let (Some(beyond), Some(share)) = (&active.beyond, share) {
+                    share.goes_on(active.at.seat, beyond.clone());
                 }
                 if let Some(keys) = active.remote.as_ref().and_then(|remote| remote.keys) {
                     self.helpers.end(keys);
@@ -162,8 +164,8 @@ impl Monitor {
             active.gone.as_ref().map(|(ended, _)| ending(ended, active.remote.as_ref()));
         // A verb that ended by itself in the moment of its killing has been killed: nobody can tell.
         let ending = active.why.or(by_itself).unwrap_or(Ending::Interrupted);
-        let Active { at, beyond, killed, drained: written, started, .. } = active;
-        let beyond = killed.and(beyond);
+        let Active { at, beyond, drained: written, started, .. } = active;
+        let beyond = beyond.map(|beyond| beyond.words);
         let outcome = self.close_call(Closed { at, ending, beyond, written, started }, now);
         if let (Some(call), Some(outcome)) = (active.to, outcome) {
             batch.answer(ToBroker::Outcome { call, outcome });

@@ -38,7 +38,7 @@ pub(super) struct Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // One on which nobody listens any more would make ssh complain.
-        let _ = std::fs::remove_file(&self.control);
+        let _ = super::ssh::forget(&self.control);
     }
 }
 

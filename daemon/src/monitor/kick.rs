@@ -62,7 +62,8 @@ impl Monitor {
         let Some(share) = self.shares.get_mut(&id) else { return };
         let at = share.clock.read(now);
         share.channels.retain(|_, place| place.seat != seat);
-        let over = Over { since: now.boot, told, ended_calls: calls, beyond: Vec::new() };
+        let beyond = share.still_beyond(Some(seat), now.boot);
+        let over = Over { since: now.boot, told, ended_calls: calls, beyond };
         share.leaving.insert(seat, over);
         let Some(of) = share.lease.seats.iter_mut().find(|of| of.id == seat) else { return };
         of.ended = Some(Ended { at, how: How::Kicked });

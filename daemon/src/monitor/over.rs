@@ -60,7 +60,8 @@ impl Monitor {
         }
         self.sync_this_turn = true;
         let Some(share) = self.shares.get_mut(&id) else { return };
-        share.over = Some(Over { since: now.boot, told, ended_calls: calls, beyond: Vec::new() });
+        let beyond = share.still_beyond(None, now.boot);
+        share.over = Some(Over { since: now.boot, told, ended_calls: calls, beyond });
         share.lease.ended = Some(Ended { at: share.clock.read(now), how });
         self.unkept_ends.push(id);
         tracing::info!(share = %id, ?how, calls, "a share is over");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use policy::{
     Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient,
-    RequestId, ShareId, Timestamp,
+    RequestId, Run, ShareId, TcpTarget, Timestamp, Verb,
 };
 use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
 use wire::frame::Refusal;
@@ -13,7 +13,7 @@ use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::{Event, Hex, Recorded, Said, Who};
-use super::calls::At;
+use super::calls::{At, Batch};
 use super::share::Share;
 use crate::clock::Instants;
 
@@ -252,6 +252,32 @@ impl Monitor {
         Err(busy(reached))
     }
 
+    /// A port takes so many connections of a share at one time.
+    pub(super) fn check_connections(
+        &mut self,
+        asked: &Asked,
+        batch: &Batch,
+        now: Instants,
+    ) -> Result<(), Refusal> {
+        let (share, catalog) = (asked.at.share, self.policy.catalog());
+        let Some(target) = catalog.verb(&asked.call.verb).and_then(|verb| port(verb)) else {
+            return Ok(());
+        };
+        let is_to = |verb: &Verb| port(verb).is_some_and(|other| other.name == target.name);
+        let active = self.calls.active.values().filter(|active| active.at.share == share);
+        let active = active.filter_map(|active| catalog.verb(&active.call.verb));
+        let there = active.filter(|verb| is_to(verb)).count();
+        let there = there.saturating_add(batch.starting(share).filter(|verb| is_to(verb)).count());
+        if there < target.connections {
+            return Ok(());
+        }
+        // A pool of connections asks more than once: the share does not end for that.
+        let reason = format!("`connections` of `{}` is reached", target.name);
+        self.record_refusal(asked.at, &asked.call, &reason, now);
+        self.count_refusal(share);
+        Err(Refusal::Busy { limit: "connections".to_owned() })
+    }
+
     /// Puts a refusal of a signed call on record, and ends a share that has had too many.
     pub(super) fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
         self.record_refusal(at, call, reason, now);
@@ -286,6 +312,10 @@ impl Monitor {
             tracing::error!(%fault, "a refusal is not on record");
         }
     }
+}
+
+fn port(verb: &Verb) -> Option<&TcpTarget> {
+    if let Run::Tcp(port) = &verb.run { Some(&*port.target) } else { None }
 }
 
 pub(super) fn busy(limit: &str) -> Refusal {

@@ -36,6 +36,8 @@ const HEAD_MAX: usize = 32 * 1024;
 const PLANNED: usize = 96 * 1024;
 /// What is reported fits: its reasons are cut.
 const REPORT_MAX: usize = 4096;
+/// Reports of one process that one turn hears: the next turn hears the others.
+const REPORTS_PER_TURN: usize = 64;
 /// How long a process that asks a service may take to say that it has stopped; then it is ended.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -253,7 +255,7 @@ impl Monitor {
         let mut buffer = [0; REPORT_MAX];
         // That it has hung up is heard below.
         let _gone = self.helpers.line(helper).map(OrderLine::flush);
-        loop {
+        for _ in 0..REPORTS_PER_TURN {
             let Some(line) = self.helpers.line(helper) else { return };
             match receive::<FromReach>(line, &mut buffer) {
                 Ok(Some(packet)) => match packet.message {
@@ -277,8 +279,8 @@ impl Monitor {
         if let Work::Errand(errand) = &mut active.work
             && errand.helper == helper
         {
-            if !matches!(how, Finish::Lost(_)) {
-                // It has ended there too.
+            if !matches!(how, Finish::Cut(_)) {
+                // It has ended there too, or never began.
                 active.beyond = None;
             }
             errand.ended = Some(ended(how));
@@ -318,7 +320,7 @@ impl Monitor {
         let lost = self.calls.active.iter().filter(|(_, active)| of_helper(&active.work));
         for run in lost.map(|(run, _)| *run).collect::<Vec<_>>() {
             let why = "the process that asked the service has ended".to_owned();
-            self.errand_done(run, helper, Finish::Lost(why), now);
+            self.errand_done(run, helper, Finish::Cut(why), now);
         }
     }
 
@@ -363,7 +365,7 @@ pub(super) fn planned(verb: &Verb) -> Option<Planned> {
 fn ended(finish: Finish) -> Ended {
     match finish {
         Finish::Exited(status) => Ended::Exited(status.into()),
-        Finish::Lost(why) => Ended::Lost(why),
+        Finish::Lost(why) | Finish::Cut(why) => Ended::Lost(why),
         // Nobody took what it had: what ended the call has said why.
         Finish::Stopped => Ended::Lost("nobody took what the service had to say".to_owned()),
     }

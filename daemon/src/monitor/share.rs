@@ -13,6 +13,7 @@ use wire::control::Told;
 use wire::privsep::ChannelId;
 
 use super::audit::{Hex, Holder};
+use super::beyond::Beyond;
 use super::calls::{At, Run};
 use super::leases::{Lease, Seat};
 use super::meter::Meter;
@@ -53,6 +54,8 @@ pub(super) struct Share {
     pub(super) over: Option<Over>,
     /// Seats that were ended, until nothing of them runs.
     pub(super) leaving: BTreeMap<SeatId, Over>,
+    /// What of calls that have ended may go on elsewhere, the oldest first.
+    beyond: Vec<(SeatId, Beyond)>,
     /// Consents that hold for all calls of a verb.
     pub(super) consents: Vec<Consent>,
     /// Bytes of output of calls that have ended; of those whose output nobody counted, all that they could.
@@ -90,6 +93,9 @@ pub(super) struct Current {
     pub(super) run: Run,
 }
 
+/// How much that may go on elsewhere is remembered of one share.
+const BEYOND_MAX: usize = 32;
+
 /// A share, or a seat, that is over, and is being cleared away.
 pub(super) struct Over {
     /// Boot time when it ended.
@@ -103,11 +109,23 @@ pub(super) struct Over {
 }
 
 impl Share {
-    /// Notes what of a call of a seat goes on elsewhere, for whoever has ended the share, or the seat.
-    pub(super) fn goes_on(&mut self, seat: SeatId, what: &str) {
+    /// Notes what of a call of a seat may go on elsewhere, for whoever has ended the share or the seat, or will.
+    pub(super) fn goes_on(&mut self, seat: SeatId, beyond: Beyond) {
         for over in self.over.iter_mut().chain(self.leaving.get_mut(&seat)) {
-            over.beyond.push(what.to_owned());
+            over.beyond.push(beyond.words.clone());
         }
+        if self.beyond.len() >= BEYOND_MAX {
+            self.beyond.remove(0);
+        }
+        self.beyond.push((seat, beyond));
+    }
+
+    /// What may still go on elsewhere of the calls of a seat, or of all.
+    pub(super) fn still_beyond(&self, seat: Option<SeatId>, now: Duration) -> Vec<String> {
+        let meant = self.beyond.iter().filter(|(of, beyond)| {
+            seat.is_none_or(|seat| seat == *of) && beyond.until.is_none_or(|until| until > now)
+        });
+        meant.map(|(_, beyond)| beyond.words.clone()).collect()
     }
 
     pub(super) fn new(lease: Lease) -> Self {
@@ -124,6 +142,7 @@ impl Share {
             unreachable: BTreeSet::new(),
             over: None,
             leaving: BTreeMap::new(),
+            beyond: Vec::new(),
             consents: Vec::new(),
             bytes: 0,
             reserved: BTreeMap::new(),

@@ -175,11 +175,18 @@ impl Runners {
         Ok(runner)
     }
 
-    /// The end of the path of the cgroup that a call's processes are in, where calls have cgroups.
-    pub(crate) fn place(&self, running: &Running) -> Option<String> {
-        let Containment::Cgroup(instance) = &self.contain else { return None };
-        let own = instance.path().file_name()?.to_str()?;
-        Some(format!("{own}/{}", running.leaf()?))
+    /// The name of the cgroup that a call's processes are in, where calls have cgroups.
+    ///
+    /// # Errors
+    /// When they have, and this one has none: it ends.
+    pub(crate) fn place(&self, running: &Running) -> io::Result<Option<String>> {
+        match &self.contain {
+            Containment::Subreaper => Ok(None),
+            Containment::Cgroup(_) => {
+                let ends = || io::Error::other("the call has left its cgroup");
+                running.leaf().map(|leaf| Some(leaf.to_owned())).ok_or_else(ends)
+            }
+        }
     }
 
     fn runner(&mut self, which: Which) -> Result<Running, SpawnFault> {

@@ -10,6 +10,7 @@ mod keep;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use policy::{
     Arguments, Confinement, NetworkAccess, ProcessLimits, Route, ShareId, Ssh, SystemCalls,
@@ -21,10 +22,11 @@ use super::Monitor;
 use super::helpers::HelperId;
 use super::keys::Keys;
 use super::spawn::Running;
+use crate::clock::Instants;
 use crate::config::SSH;
 use crate::run::{Account, Argument, Order};
 
-pub(super) use directory::{Bell, Directory};
+pub(super) use directory::{Bell, Directory, forget};
 
 /// Calls that go through a connection that is kept: sshd, by default, has ten sessions on each.
 const SESSIONS_MAX: usize = 8;
@@ -32,7 +34,8 @@ const SESSIONS_MAX: usize = 8;
 /// What a call on a target leaves behind it, until it is over.
 #[derive(Debug)]
 pub(super) struct Remote {
-    target: TargetName,
+    /// As policy had it when the call began.
+    pub(super) route: Route,
     /// Where ssh says what went wrong, if anything did.
     said: PathBuf,
     /// The other end of its input: what watches it there ends with this.
@@ -48,13 +51,18 @@ impl Remote {
         let said = if status == 255 { directory::said(&self.said) } else { String::new() };
         config::reason(&said).map(str::to_owned)
     }
+
+    /// Whether it was lost after it had begun there, as far as ssh tells.
+    pub(super) fn was_cut(&self, status: i32) -> bool {
+        self.lost(status).is_some_and(|reason| config::is_cut(&reason))
+    }
 }
 
 impl Drop for Remote {
     fn drop(&mut self) {
         drop(self.line.take());
         // What is left goes with its share's directory.
-        let _ = std::fs::remove_file(&self.said);
+        let _ = directory::forget(&self.said);
     }
 }
 
@@ -77,7 +85,8 @@ impl Monitor {
     ) -> io::Result<Ready> {
         let route = ssh.route(arguments).ok_or_else(|| io::Error::other("no such target"))?;
         let target = &route.target.name;
-        let timeout = verb.timeout.unwrap_or(self.config.limits.verb_timeout).as_secs();
+        let timeout = verb.timeout.unwrap_or(self.config.limits.verb_timeout);
+        let timeout = timeout.min(self.until_hard_stop(share)).as_secs();
         let place = self.share_place(share, &account)?;
         let said = place.join(name);
         let control = control(&place, target);
@@ -89,8 +98,7 @@ impl Monitor {
         words.extend([target.to_string(), ssh.line(arguments, timeout)]);
         let order = ssh_order(account, words, keys.as_ref(), SystemCalls::from(verb.effect));
         let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
-        let target = target.clone();
-        let remote = Remote { target, said, line: Some(line), keys: None };
+        let remote = Remote { route: route.clone(), said, line: Some(line), keys: None };
         Ok(Ready { order, input, remote, keys })
     }
 
@@ -104,7 +112,7 @@ impl Monitor {
     ) -> Option<HelperId> {
         let keys = keys.and_then(|keys| {
             let place = self.runners.place(running);
-            let served = self.serve_keys(share, account, keys, place);
+            let served = place.and_then(|place| self.serve_keys(share, account, keys, place));
             served.map_err(|fault| tracing::error!(%fault, "held keys cannot be used")).ok()
         });
         if let Err(fault) = self.keep_connection(share, account, route) {
@@ -118,7 +126,13 @@ impl Monitor {
     fn sessions(&self, share: ShareId, target: &TargetName) -> usize {
         let calls = self.calls.active.values().filter(|active| active.at.share == share);
         let there = calls.filter_map(|active| active.remote.as_ref());
-        there.filter(|remote| remote.target == *target).count()
+        there.filter(|remote| remote.route.target.name == *target).count()
+    }
+
+    /// How long a share can last, whatever its owner does.
+    pub(super) fn until_hard_stop(&self, share: ShareId) -> Duration {
+        let Some(share) = self.shares.get(&share) else { return Duration::ZERO };
+        share.lease.hard_stop.since(share.clock.clone().read(Instants::now()))
     }
 
     /// Where ssh makes its sockets for a share.

@@ -96,7 +96,8 @@ impl Monitor {
                 let input = admitted.verb.input_for(&admitted.call.arguments);
                 let started = ToBroker::Started { call: to, output_max, redact, input };
                 self.broker.send(&started, &ends.descriptors());
-                let beyond = beyond(&admitted.verb, &admitted.call, timeout);
+                let limit = timeout.min(self.until_hard_stop(at.share));
+                let beyond = beyond(&admitted.verb, &admitted.call, limit, now.boot);
                 let active = Active {
                     at,
                     to: Some(to),
@@ -156,7 +157,7 @@ impl Monitor {
             }
             How::Ssh(ssh) => ssh,
         };
-        let name = (at.share, at.id.to_string());
+        let name = (at.share, format!("said-{}", run.number()));
         let ready =
             self.ready_ssh((name.0, &name.1), account.clone(), (verb, ssh), &call.arguments)?;
         let Ready { order, input, mut remote, keys } = ready;

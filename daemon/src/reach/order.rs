@@ -118,6 +118,8 @@ pub(crate) enum Finish {
     Exited(u8),
     /// The service was not reached, or lost, and why.
     Lost(String),
+    /// The service was lost, or not seen to stop, after something was asked of it that may go on there, and why.
+    Cut(String),
     /// It was told to stop, or nobody took what it had.
     Stopped,
 }
@@ -146,6 +148,7 @@ impl Finish {
     pub(super) fn shortened(self) -> Self {
         match self {
             Self::Lost(why) => Self::Lost(shortened(&why)),
+            Self::Cut(why) => Self::Cut(shortened(&why)),
             Self::Exited(_) | Self::Stopped => self,
         }
     }

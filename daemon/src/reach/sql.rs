@@ -76,6 +76,7 @@ impl Database {
             Ok(Put::Cut) => say(stderr, &self.cut(), CUT).await,
             Err(Fault::Refused(why)) => say(stderr, &why, REFUSED).await,
             Err(Fault::Lost(why)) => Finish::Lost(why),
+            Err(Fault::Cut(why)) => Finish::Cut(why),
             Err(Fault::Stopped) => Finish::Stopped,
         }
     }

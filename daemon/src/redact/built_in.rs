@@ -140,9 +140,9 @@ const DECLARED: &[Declared] = &[
     ),
 ];
 
-const NAMED_PASSWORD: &str = "(?:password|passwd|passphrase|pwd)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"',;&)}\\]<>|\\\\]{4,}))";
+const NAMED_PASSWORD: &str = "(?:password|passwd|passphrase|pwd)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"']{4,}))";
 
-const NAMED_SECRET: &str = "(?:secret|token|api[_-]?key|access[_-]?key|private_?key|credential|auth_key|account_?key|sharedaccesskey|(?:encryption|signing|session)_key)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"',;&)}\\]<>|\\\\]{8,}))";
+const NAMED_SECRET: &str = "(?:secret|token|api[_-]?key|access[_-]?key|private_?key|credential|auth_key|account_?key|sharedaccesskey|(?:encryption|signing|session)_key)[0-9A-Za-z_.-]{0,40}[\"'\\]\\\\]{0,4}[ \\t]{0,8}(?:=>|:=|==|=|:)[ \\t]{0,8}\\\\{0,3}(?:\"([^\"\\n]+?)\\\\{0,3}\"|'([^'\\n]+)'|([^\\s\"']{8,}))";
 
 impl BuiltIn {
     /// Compiles them. One that is none is a defect.
@@ -165,18 +165,20 @@ impl BuiltIn {
         bytes: &[u8],
         mut at: usize,
         secrets: &mut Vec<Secret>,
-    ) -> Option<usize> {
+    ) -> Option<(usize, Body)> {
         let words = self.words.search(bytes);
         while let Some(hit) = words.next(at) {
             let rule = self.rule(hit.pattern().as_usize())?;
             at = hit.end();
             let Some((from, to)) = rule.at(bytes, hit.start()) else { continue };
             let is_open = &*rule.label == KEY && is_only_the_beginning(bytes.get(from..to)?);
-            let end = if is_open { to.saturating_add(block_end(bytes.get(to..)?)) } else { to };
             let word = hit.start();
+            let mut body = Body::after(bytes.get(..word)?);
+            let rest = bytes.get(to..)?;
+            let end = if is_open { to.saturating_add(body.end(rest)) } else { to };
             secrets.push(Secret { word, from, to: end, label: Some(Arc::clone(&rule.label)) });
             if is_open && end == bytes.len() {
-                return Some(end.saturating_sub(from));
+                return Some((end.saturating_sub(from), body));
             }
             at = end.max(hit.end());
         }
@@ -217,11 +219,17 @@ impl Rule {
         let found = self.form.captures(from_word.get(..length)?)?;
         let secret =
             (1..found.len()).find_map(|group| found.get(group)).or_else(|| found.get(0))?;
-        if !verdict::is_secret(self.kind, secret.as_bytes()) {
+        let mut value = secret.as_bytes();
+        // The last group of such a form is a value without quotes, which says by itself where it ends.
+        if self.is_assigned && found.get(3).is_some() {
+            value = verdict::bare(self.kind, value)?;
+        }
+        if !verdict::is_secret(self.kind, value) {
             return None;
         }
-        let (from, to) = (word.saturating_add(secret.start()), word.saturating_add(secret.end()));
-        Some((from, if secret.len() < LONG { to } else { token_end(bytes, to) }))
+        let from = word.saturating_add(secret.start());
+        let to = from.saturating_add(value.len());
+        Some((from, if value.len() < LONG { to } else { token_end(bytes, to) }))
     }
 }
 
@@ -230,21 +238,57 @@ fn is_only_the_beginning(found: &[u8]) -> bool {
     memchr::memmem::find(found, b"-----END").is_none()
 }
 
-/// Where a private key ends of which the beginning is past: with its last line, or with what cannot be of one.
-pub(super) fn block_end(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if let Some(end) = memchr::memmem::find(line, b"-----END") {
-            let rest = line.get(end..).unwrap_or_default();
-            let text = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            return at + end + text;
-        }
-        if !line.iter().all(|byte| is_of_key(*byte)) {
-            return at;
-        }
-        at += line.len();
+/// The lines of a private key after its first, as far as they were looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Body {
+    /// Something stands before each, as a log's time and name do.
+    is_prefixed: bool,
+    /// The last one was as long as those within are.
+    was_whole: bool,
+}
+
+impl Body {
+    /// The least that a line within has of a key; the last one may have less.
+    const WHOLE: usize = 40;
+
+    /// Of a key whose first line begins after this.
+    fn after(before: &[u8]) -> Self {
+        let begin = memchr::memrchr(b'\n', before).map_or(0, |end| end.saturating_add(1));
+        let prefix = before.get(begin..).unwrap_or_default();
+        Self { is_prefixed: !prefix.trim_ascii().is_empty(), was_whole: false }
     }
-    at
+
+    /// Where the key ends: with its last line, or with what cannot be of one.
+    pub(super) fn end(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(end) = memchr::memmem::find(line, b"-----END") {
+                let rest = line.get(end..).unwrap_or_default();
+                let text = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                return at + end + text;
+            }
+            if !line.iter().all(|byte| is_of_key(*byte)) && !self.takes(line) {
+                return at;
+            }
+            at += line.len();
+        }
+        at
+    }
+
+    /// Whether a line with something before it ends with a part of a key.
+    fn takes(&mut self, line: &[u8]) -> bool {
+        let line = line.trim_ascii_end();
+        let begin = line.iter().rposition(|byte| !is_of_base64(*byte));
+        let part = line.get(begin.map_or(0, |before| before.saturating_add(1))..);
+        let length = part.unwrap_or_default().len();
+        let could_be = self.is_prefixed && length > 0 && (self.was_whole || length >= Self::WHOLE);
+        self.was_whole = length >= Self::WHOLE;
+        could_be
+    }
+}
+
+fn is_of_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
 }
 
 fn is_of_key(byte: u8) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use policy::RedactName;
 use wire::privsep::{RedactBy, RedactRules, RedactSetRules};
 
-use super::built_in::BuiltIn;
+use super::built_in::{Body, BuiltIn};
 use super::entropy;
 use super::secret::{Secret, settle};
 use super::set::Set;
@@ -75,7 +75,12 @@ impl Rules {
 
     /// Adds the secrets from `at` on, in order and apart. How much of a private key they end with that goes on, if
     /// they do.
-    pub(super) fn find(&self, bytes: &[u8], at: usize, secrets: &mut Vec<Secret>) -> Option<usize> {
+    pub(super) fn find(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        secrets: &mut Vec<Secret>,
+    ) -> Option<(usize, Body)> {
         let key = self.built_in.as_ref().and_then(|rules| rules.find(bytes, at, secrets));
         let before = secrets.len();
         self.sets.iter().for_each(|set| set.find(bytes, at, secrets));

@@ -35,6 +35,7 @@ fn in_pieces_by(rules: &Arc<Rules>, text: &[u8], cuts: &[usize]) -> String {
 
 const GITHUB: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
 const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nAAAAMwAAAAtzc2gtZWQyNTUxOQ\n-----END OPENSSH PRIVATE KEY-----";
+const PREFIXED: &str = "app[1]: -----BEGIN PRIVATE KEY-----\napp[1]: QUJDREVGR0hJQUJDREVGR0hJQUJDREVGR0hJQUJDREVGR0hJ\napp[1]: QUJD\napp[1]: -----END PRIVATE KEY-----";
 
 #[test]
 fn a_secret_becomes_a_mark_that_says_what_it_was_and_nothing_else_changes() {
@@ -64,6 +65,15 @@ fn a_secret_becomes_a_mark_that_says_what_it_was_and_nothing_else_changes() {
         ("set-cookie: sid=31d4d96e407aad42; Path=/".to_owned(), "set-cookie: [redacted:cookie]"),
         ("api_key: 9f86d081884c7d65".to_owned(), "api_key: [redacted:secret]"),
         (format!("a\n{KEY}\nb\n"), "a\n[redacted:private-key]\nb\n"),
+        ("DB_PASSWORD=Tr0u&b4dor x".to_owned(), "DB_PASSWORD=[redacted:password] x"),
+        ("password=kX9;pQ2mZ7".to_owned(), "password=[redacted:password]"),
+        ("pwd: a1)b2]c3}d4, next".to_owned(), "pwd: [redacted:password], next"),
+        (
+            "Server=db;Password=p4ss;w0rd;Database=x".to_owned(),
+            "Server=db;Password=[redacted:password];Database=x",
+        ),
+        ("?password=hunter2&user=app".to_owned(), "?password=[redacted:password]&user=app"),
+        ("{password: hunter2}".to_owned(), "{password: [redacted:password]}"),
     ] {
         assert_eq!(redacted(&text), expected);
     }
@@ -85,6 +95,32 @@ fn what_only_looks_like_one_stays() {
     ] {
         assert_eq!(redacted(text), text);
     }
+}
+
+#[test]
+fn a_key_in_a_log_is_hidden_with_what_stands_before_its_lines() {
+    let body = ["QUJD".repeat(16), "REVG".repeat(16), "R0hJ".repeat(3)];
+    for prefix in [
+        "Nov 22 10:00:00 web-1 app[4711]: ",
+        "2026-11-22T10:00:00.123456789Z stdout F ",
+        "[pod/web-7f9c/app] ",
+        "app_1  | ",
+        "    ",
+    ] {
+        let begin = "-----BEGIN RSA PRIVATE KEY-----";
+        let lines = [begin, &body[0], &body[1], &body[2], "-----END RSA PRIVATE KEY-----"];
+        let log = lines.map(|line| format!("{prefix}{line}\n")).concat();
+        let log = format!("{prefix}before\n{log}{prefix}after it\n");
+        let wanted = format!("{prefix}before\n{prefix}[redacted:private-key]\n{prefix}after it\n");
+        assert_eq!(redacted(&log), wanted);
+        for size in [1, 7, 40, 100] {
+            assert_eq!(in_pieces(log.as_bytes(), &vec![size; log.len()]), wanted, "{size}");
+        }
+    }
+    // One that breaks off hides no more than one line that is not its own.
+    let cut = format!("app[1]: -----BEGIN PRIVATE KEY-----\napp[1]: {}\n", body[0]);
+    let log = format!("{cut}app[1]: [up]\napp[1]: it goes on\n");
+    assert_eq!(redacted(&log), "app[1]: [redacted:private-key]app[1]: [up]\napp[1]: it goes on\n");
 }
 
 #[test]
@@ -139,9 +175,9 @@ proptest! {
     fn the_pieces_in_which_it_comes_make_no_difference(
         cuts in prop::collection::vec(1_usize..80, 0..60),
         filler in prop::collection::vec("[ a-z0-9=:\"'/@._\n-]{0,40}", 0..6),
-        places in prop::collection::vec(0_usize..6, 0..6),
+        places in prop::collection::vec(0_usize..8, 0..6),
     ) {
-        let secrets = [GITHUB, "password=hunter2", KEY, "postgres://a:b1@c/", "Bearer abcdefgh12345678", "eyJhbGciOi.eyJzdWIi.x"];
+        let secrets = [GITHUB, "password=hunter2", KEY, "postgres://a:b1@c/", "Bearer abcdefgh12345678", "eyJhbGciOi.eyJzdWIi.x", PREFIXED, "pwd=a1&b2;c3"];
         let places = places.iter().chain(std::iter::repeat(&0));
         let text: Vec<String> =
             filler.iter().zip(places).map(|(filler, place)| format!("{filler} {} ", secrets[*place])).collect();

@@ -15,6 +15,8 @@ pub(super) enum Kind {
 
 /// Bits a character of a value that nobody has thought up: words have less.
 const ENTROPY_FLOOR: f64 = 2.8;
+/// The shortest value after a name such as `password`, where it has no quotes.
+const PASSWORD_MIN: usize = 4;
 /// The shortest value after a name such as `token`.
 const NAMED_MIN: usize = 8;
 
@@ -89,6 +91,44 @@ pub(super) fn is_of_word(byte: u8) -> bool {
 /// What a token is made of.
 pub(super) fn is_of_token(byte: u8) -> bool {
     is_of_word(byte) || b"-.+/=".contains(&byte)
+}
+
+/// What of a value without quotes is the value. What separates fields may be of it: it is where the whole looks drawn, and
+/// is not text of a program.
+pub(super) fn bare(kind: Kind, value: &[u8]) -> Option<&[u8]> {
+    let least = if kind == Kind::Password { PASSWORD_MIN } else { NAMED_MIN };
+    let first = value.iter().position(|byte| b",;&)}]<>|\\".contains(byte));
+    let short = value.get(..first.unwrap_or(value.len())).unwrap_or_default();
+    let whole = value.get(..whole_end(value)).unwrap_or_default();
+    let has = |is_one: fn(&u8) -> bool| whole.iter().any(is_one);
+    let is_drawn = has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && !whole.iter().any(|byte| b"(.=:|".contains(byte));
+    let value = if is_drawn { whole } else { short };
+    (value.len() >= least).then_some(value)
+}
+
+/// Up to what ends a value for certain: an escape, another name with its value, or that nothing but separators follow.
+fn whole_end(value: &[u8]) -> usize {
+    let ends = |at: usize, byte: u8| {
+        let rest = value.get(at.saturating_add(1)..).unwrap_or_default();
+        let is_last = || rest.iter().all(|byte| b",;.)}]>&|".contains(byte));
+        match byte {
+            b'\\' => true,
+            b'<' => rest.starts_with(b"/"),
+            b',' | b';' | b'&' | b'|' => is_last() || is_field(rest),
+            b')' | b'}' | b']' | b'>' => is_last(),
+            _ => false,
+        }
+    };
+    let end = value.iter().enumerate().find(|(at, byte)| ends(*at, **byte));
+    end.map_or(value.len(), |(at, _)| at)
+}
+
+/// Whether it begins with a name and what gives it a value.
+fn is_field(bytes: &[u8]) -> bool {
+    let rest = skip(bytes, |byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
+    rest.len() < bytes.len() && matches!(rest, [b'=' | b':', ..])
 }
 
 /// Whether a name that begins here may be given a value: what most of them are not, told in few steps. What comes between is

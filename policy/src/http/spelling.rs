@@ -7,7 +7,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// A text as one part of a path or of a query: every byte but letters, digits and `-._~` escaped.
+/// A text as one part of a query: every byte but letters, digits and `-._~` escaped.
 #[must_use]
 pub fn encoded(text: &str) -> String {
     let byte = |byte: u8| {
@@ -16,8 +16,21 @@ pub fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// Whether the text is a path in its one spelling: absolute, no empty, `.` or `..` segment, no backslash, nothing escaped
-/// that need not be, and no escaped `/`, `\`, `%`, `;`, dot or control character.
+/// A text as one segment of a path, in the one spelling that it has there.
+pub(super) fn segment(text: &str) -> String {
+    let byte = |byte: u8| {
+        let is_itself = is_plain(byte) || PATH_PLAIN.contains(&byte);
+        if is_itself { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// What stands for itself in a path, besides: it has no other spelling. A `;` has none at all, since some servers end the
+/// segment there.
+pub const PATH_PLAIN: &[u8] = b"!$&'()*+,=:@";
+
+/// Whether the text is a path in its one spelling: absolute, no empty, `.` or `..` segment, no backslash or `;`, nothing
+/// escaped that need not be, and no escaped `/`, `\`, `%`, `;`, dot or control character.
 #[must_use]
 pub fn is_path(text: &str) -> bool {
     let Some(segments) = text.strip_prefix('/') else { return false };
@@ -32,40 +45,39 @@ pub fn is_path(text: &str) -> bool {
 }
 
 fn is_segment(text: &str) -> bool {
-    // Some servers cut a segment at its first `;` before they look for dots.
-    let head = text.split(';').next().unwrap_or_default();
-    let Some(decoded) = decoded(text, b"!$&'()*+,;=:@") else { return false };
+    let is_needless = |byte: u8| PATH_PLAIN.contains(&byte);
+    let Some(decoded) = decoded(text, PATH_PLAIN, is_needless) else { return false };
     // What is read twice ends at the first `?` or `#`.
-    let dots = decoded.split(|byte| b";?#".contains(byte)).next().unwrap_or_default();
-    let is_clean = !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\%".contains(byte))
-        && !text.contains("%3B");
-    let is_up = head.is_empty() || matches!(dots, b"." | b"..");
+    let dots = decoded.split(|byte| b"?#".contains(byte)).next().unwrap_or_default();
+    let is_clean = !decoded.iter().any(|byte| byte.is_ascii_control() || b"/\\%;".contains(byte));
+    let is_up = text.is_empty() || matches!(dots, b"." | b"..");
     is_clean && !is_up && std::str::from_utf8(&decoded).is_ok()
 }
 
 /// Whether the text is a query in its one spelling, without its `?`: fields with `&` between.
 #[must_use]
 pub fn is_query(text: &str) -> bool {
-    decoded(text, b"!$&'()*+,;=:@/?[]").is_some_and(|bytes| !bytes.contains(&0))
+    decoded(text, b"!$&'()*+,;=:@/?[]", |_| false).is_some_and(|bytes| !bytes.contains(&0))
 }
 
 /// The names of a query's fields, as servers read them; none where they could be read otherwise.
 pub(super) fn field_names(query: &str) -> Option<Vec<String>> {
     let name = |field: &str| {
         let name = field.split('=').next().unwrap_or_default().replace('+', " ");
-        String::from_utf8(decoded(&name, b"!$'()*,:@/?[] ")?).ok()
+        String::from_utf8(decoded(&name, b"!$'()*,:@/?[] ", |_| false)?).ok()
     };
     let fields = query.split(['&', ';']).filter(|field| !field.is_empty());
     fields.map(name).collect()
 }
 
-/// The bytes that a text stands for, when what may be plain is, and all else is `%XX` in capitals.
-fn decoded(text: &str, plain: &[u8]) -> Option<Vec<u8>> {
+/// The bytes that a text stands for, when what may be plain is, and all else is `%XX` in capitals; nothing where one is
+/// escaped for which that is needless.
+fn decoded(text: &str, plain: &[u8], is_needless: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
     while let Some(byte) = bytes.next() {
         let byte = match byte {
-            b'%' => escaped(bytes.next()?, bytes.next()?)?,
+            b'%' => escaped(bytes.next()?, bytes.next()?).filter(|byte| !is_needless(*byte))?,
             byte if is_plain(byte) || plain.contains(&byte) => byte,
             _ => return None,
         };
@@ -99,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_path_has_one_spelling() {
-        for good in ["/", "/a", "/a/", "/a/b.txt", "/a%20b", "/%C3%A9", "/a;v=1", "/@x/~y", "/..."]
+        for good in
+            ["/", "/a", "/a/", "/a/b.txt", "/a%20b", "/%C3%A9", "/a!b:c,d=e", "/@x/~y", "/..."]
         {
             assert!(is_path(good), "{good}");
         }
@@ -147,6 +160,13 @@ mod tests {
             "/%3B/x%2F",
             "/..%3F/x",
             "/.%23/x",
+            "/a;v=1",
+            "/admin;x/users",
+            "/%40internal/x",
+            "/v1/jobs%3Arun",
+            "/logs-a%2Csecret",
+            "/a%2A",
+            "/%21%24%26%27%28%29%2B%3D",
         ] {
             assert!(!is_path(bad), "{bad}");
         }

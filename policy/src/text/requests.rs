@@ -82,15 +82,24 @@ pub(super) fn check_unmasked(
     run: &Run,
     redact: &[Redact],
 ) -> Result<(), TextFault> {
-    let Run::Http(http) = run else { return Ok(()) };
-    if !http.opens_sockets() || redact.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "`{}` grants `{WEBSOCKET}`, and masking the secrets in what comes through one would break it",
-        http.target.name
-    );
-    let hint = "say `output = { redact = [] }`, or name a service without `WEBSOCKET`";
+    let (message, hint) = match run {
+        _ if redact.is_empty() => return Ok(()),
+        Run::Http(http) if http.opens_sockets() => (
+            format!(
+                "`{}` grants `{WEBSOCKET}`, and masking the secrets in what comes through one would break it",
+                http.target.name
+            ),
+            "say `output = { redact = [] }`, or name a service without `WEBSOCKET`",
+        ),
+        Run::Tcp(port) => (
+            format!(
+                "what comes from `{}` is of a protocol that nobody here reads, and masking the secrets in it would break it",
+                port.target.name
+            ),
+            "say `output = { redact = [] }`",
+        ),
+        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::File(_) | Run::Sql(_) => return Ok(()),
+    };
     Err(verb.need("run")?.place.hinted(message, Some(hint.to_owned())))
 }
 

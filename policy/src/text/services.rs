@@ -1,6 +1,7 @@
 //! `targets.d`: the services that verbs ask, over HTTP, at a port, or in SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ const OF_CONNECTIONS: [&str; 13] = [
 
 const USUAL_BODY: u64 = 1 << 20;
 const USUAL_UPLOAD: u64 = 1 << 30;
+const USUAL_CONNECTIONS: usize = 16;
+const CONNECTIONS: RangeInclusive<usize> = 1..=256;
 const USUAL_WAIT: Duration = Duration::from_secs(5);
 const USUAL_IDLE: Duration = Duration::from_mins(5);
 
@@ -167,7 +170,7 @@ fn found<T>(
 }
 
 fn port_of(name: TargetName, table: Table<'_>) -> Result<TcpTarget, TextFault> {
-    table.only(&["host", "port", "connect_timeout", "idle", "upload_max"])?;
+    table.only(&["host", "port", "connect_timeout", "idle", "upload_max", "connections"])?;
     let host: Host = table.need("host")?.parsed()?;
     Ok(TcpTarget {
         name,
@@ -176,6 +179,16 @@ fn port_of(name: TargetName, table: Table<'_>) -> Result<TcpTarget, TextFault> {
         connect_timeout: table.get("connect_timeout").map_or(Ok(USUAL_WAIT), wait)?,
         idle: table.get("idle").map_or(Ok(USUAL_IDLE), units::duration)?,
         upload_max: table.get("upload_max").map_or(Ok(USUAL_UPLOAD), units::size)?,
+        connections: table.get("connections").map_or(Ok(USUAL_CONNECTIONS), connections)?,
+    })
+}
+
+fn connections(node: Node<'_>) -> Result<usize, TextFault> {
+    let number =
+        usize::try_from(node.integer()?).ok().filter(|number| CONNECTIONS.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = (CONNECTIONS.start(), CONNECTIONS.end());
+        node.place.fault(format!("`connections` is a number from {least} to {most}"))
     })
 }
 

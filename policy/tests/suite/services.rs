@@ -59,7 +59,7 @@ fn an_argument_is_one_part_of_what_is_asked() {
     let get = "http = { target = \"web\", path = \"/docs/{key}\", query = { q = \"{key}\" } }";
     let (method, path, body) = asked(get, KEY, &[("key", "a b/?&=#é")]);
     assert_eq!((method.as_str(), body.as_str()), ("GET", ""));
-    assert_eq!(path, "/app/docs/a%20b%2F%3F%26%3D%23%C3%A9?q=a%20b%2F%3F%26%3D%23%C3%A9");
+    assert_eq!(path, "/app/docs/a%20b%2F%3F&=%23%C3%A9?q=a%20b%2F%3F%26%3D%23%C3%A9");
     let form = "http = { target = \"web\", method = \"POST\", path = \"/api/v1\", form = { a = \"x{key}\", b = \"1\" } }";
     let (_, path, body) = asked(form, KEY, &[("key", "&b=2")]);
     assert_eq!((path.as_str(), body.as_str()), ("/app/api/v1", "a=x%26b%3D2&b=1"));
@@ -72,7 +72,7 @@ fn an_argument_is_one_part_of_what_is_asked() {
 fn an_argument_that_would_leave_its_place_in_the_path_is_refused() {
     let get = "http = { target = \"web\", path = \"/docs/{key}\" }";
     let shared = shared(&verb(get, KEY), "a.b");
-    for good in ["a", "OPS-1", "a b", "...", "é", "a?b"] {
+    for good in ["a", "OPS-1", "a b", "...", "é", "a?b", "a@b", "a:b,c"] {
         assert!(shared.admits("a.b", [("key", text(good))]), "{good}");
     }
     for bad in ["", ".", "..", "a/b", "/", "a\\b", "%2e", "a;b", "a\nb", "\u{7f}"] {
@@ -81,7 +81,7 @@ fn an_argument_that_would_leave_its_place_in_the_path_is_refused() {
 }
 
 /// Paths that servers, proxies and libraries have been found to read in two ways, and plain ones outside.
-const CONFUSED: [&str; 44] = [
+const CONFUSED: [&str; 48] = [
     "",
     "docs/a",
     "//docs/a",
@@ -124,6 +124,10 @@ const CONFUSED: [&str; 44] = [
     "/docs/%4",
     "/docs/%zz",
     "/docs/%61",
+    "/docs/a%40b",
+    "/docs/a%3Ab",
+    "/docs/a%2Cb",
+    "/docs/a;v=1",
     "/docs",
     "/secret",
 ];
@@ -135,9 +139,15 @@ fn no_path_that_is_read_in_two_ways_and_none_that_is_not_listed_is_ever_asked() 
         let pairs = [("method", text("GET")), ("path", text(path)), ("query", text(query))];
         shared.admits("a.b", pairs)
     };
-    for good in
-        ["/", "/docs/", "/docs/a.txt", "/docs/a%20b/c;v=1", "/api/v1", "/docs/%C3%A9", "/docs/..."]
-    {
+    for good in [
+        "/",
+        "/docs/",
+        "/docs/a.txt",
+        "/docs/a%20b/c:v=1@x",
+        "/api/v1",
+        "/docs/%C3%A9",
+        "/docs/...",
+    ] {
         assert!(admits(good, ""), "{good}");
     }
     let through: Vec<_> = CONFUSED.into_iter().filter(|path| admits(path, "")).collect();
@@ -213,6 +223,10 @@ fn each_fault_of_a_service_is_named() {
     let tcp = |keys: &str| load(&format!("[tcp.db]\n{keys}"), "").unwrap_err();
     assert!(tcp("host = \"h\"").contains("`port` is missing"));
     assert!(tcp("host = \"h/\"\nport = 1").contains("is not a host"));
+    for number in ["0", "257", "-1"] {
+        let said = tcp(&format!("host = \"h\"\nport = 1\nconnections = {number}"));
+        assert!(said.contains("`connections` is a number from 1 to 256"), "{said}");
+    }
     let twice = load(&(WEB.to_owned() + "[http.\"web\"]\n"), "").unwrap_err();
     assert!(twice.contains("duplicate") || twice.contains("already"), "{twice}");
 }
@@ -267,6 +281,12 @@ fn lint_names_what_goes_in_the_clear_and_what_nobody_reads() {
     let near = load(&near, &reads.replace("\"read\"", "\"write\"")).unwrap();
     assert_eq!(found(&near), [(Level::Note, "first-listener")]);
     let tcp = "[tcp.db]\nhost = \"h\"\nport = 1\n";
-    let policy = load(tcp, &verb("forward = { tcp = \"db\" }", "")).unwrap();
-    assert_eq!(found(&policy), [(Level::Note, "unread")]);
+    let bare = verb("forward = { tcp = \"db\" }\noutput = { redact = [] }", "");
+    let bare = bare.replace(" }\noutput = { redact = [] } }", " } }\noutput = { redact = [] }");
+    assert_eq!(
+        found(&load(tcp, &bare).unwrap()),
+        [(Level::Note, "unmasked"), (Level::Note, "unread")]
+    );
+    let masked = load(tcp, &verb("forward = { tcp = \"db\" }", "")).unwrap_err();
+    assert!(masked.contains("masking the secrets in it would break it"), "{masked}");
 }

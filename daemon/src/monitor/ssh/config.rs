@@ -52,6 +52,13 @@ pub(super) fn reason(said: &str) -> Option<&str> {
     Some(if line.contains(SESSION) { "the connection was lost" } else { line })
 }
 
+/// Whether a reason is one of those that ssh has once it was there.
+pub(super) fn is_cut(reason: &str) -> bool {
+    ["connection was lost", "closed by remote host", "not responding", "Broken pipe"]
+        .iter()
+        .any(|end| reason.contains(end))
+}
+
 /// The configuration for one target, and for those through which it is reached; `own` is where it will be.
 pub(super) fn config(route: &Route, own: &Path, hosts: &Path) -> String {
     let mut text = String::from(

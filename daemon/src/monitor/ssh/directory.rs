@@ -1,14 +1,18 @@
 //! The files by which ssh, as an owner, is told what to do: beside the owner socket, root's, and no secret among them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use policy::{Route, ShareId, TargetName};
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Uid, fchmod, fchown, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, openat, openat2, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::config::{config, known_hosts};
@@ -86,9 +90,11 @@ impl Directory {
     /// A share's own directory, in which only its owner's processes make anything.
     pub(super) fn of_share(&self, share: ShareId, owner: Option<u32>) -> io::Result<PathBuf> {
         let path = self.share(share);
-        if !path.try_exists()? {
-            DirBuilder::new().mode(0o700).create(&path)?;
-            chown(&path, owner, None)?;
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => chown(&path, owner, None)?,
+            // What is in it, or lies over it, is its owner's: it is not looked at.
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(fault) => return Err(fault),
         }
         Ok(path)
     }
@@ -137,10 +143,35 @@ pub(super) fn socket(path: PathBuf) -> Option<PathBuf> {
     (path.as_os_str().len() <= MAX_SOCKET_PATH).then_some(path)
 }
 
+/// How what is in an owner's directory is found: past no link, and not on a file system that they have put there, which
+/// need never answer.
+const HERE: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
+
+/// A directory beside that of a file of the owner's, and the file's way from there.
+fn above(path: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+    let unnamed = || io::Error::other("a path without a name");
+    let (directory, name) = path.parent().zip(path.file_name()).ok_or_else(unnamed)?;
+    let (shares, share) = directory.parent().zip(directory.file_name()).ok_or_else(unnamed)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok((openat(CWD, shares, flags, Mode::empty())?, Path::new(share).join(name)))
+}
+
+/// Removes a file of the owner's.
+pub(in crate::monitor) fn forget(path: &Path) -> io::Result<()> {
+    let (shares, file) = above(path)?;
+    let (share, name) = file.parent().zip(file.file_name()).unwrap_or((&file, OsStr::new("")));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let share = openat2(&shares, share, flags, Mode::empty(), HERE)?;
+    Ok(unlinkat(share, name, AtFlags::empty())?)
+}
+
 /// What a file of the owner's holds, as far as it is read; nothing where it is no file.
 pub(super) fn said(path: &Path) -> String {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = openat(CWD, path, flags, Mode::empty()) else { return String::new() };
+    let opened = above(path)
+        .and_then(|(shares, file)| Ok(openat2(&shares, &file, flags, Mode::empty(), HERE)?));
+    let Ok(file) = opened else { return String::new() };
     let file = File::from(file);
     let mut bytes = Vec::new();
     if file.metadata().is_ok_and(|meta| meta.is_file()) {
@@ -154,7 +185,10 @@ pub(super) fn said(path: &Path) -> String {
 /// beneath the directory that was opened, and nothing that a link leads to.
 fn remove(path: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(CWD, path, flags, Mode::empty()) {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = openat(CWD, parent, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    let name = path.file_name().unwrap_or_default();
+    match openat2(&parent, name, flags, Mode::empty(), HERE) {
         Ok(directory) => {
             // Nobody makes anything in it any more.
             if rustix::process::geteuid().is_root() {
@@ -170,11 +204,11 @@ fn remove(path: &Path) -> io::Result<()> {
                 let removed = unlinkat(&directory, name, AtFlags::empty());
                 let _ = removed.or_else(|_| unlinkat(&directory, name, AtFlags::REMOVEDIR));
             }
-            Ok(unlinkat(CWD, path, AtFlags::REMOVEDIR)?)
+            Ok(unlinkat(&parent, name, AtFlags::REMOVEDIR)?)
         }
         Err(Errno::NOENT) => Ok(()),
         Err(Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => {
-            Ok(unlinkat(CWD, path, AtFlags::empty())?)
+            Ok(unlinkat(&parent, name, AtFlags::empty())?)
         }
         Err(errno) => Err(errno.into()),
     }
@@ -247,10 +281,44 @@ mod tests {
         assert!(!place.exists() && !bell.path().exists() && outside.join("kept").exists());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "as an owner would, by a program")]
+    fn run(program: &str, arguments: &[&str]) -> bool {
+        std::process::Command::new(program).args(arguments).status().unwrap().success()
+    }
+
+    #[test]
+    fn what_an_owner_has_put_over_their_directory_is_not_entered() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("openscope.sock");
+        let directory = Directory::open(&socket).unwrap();
+        let place = directory.of_share(share(), None).unwrap();
+        fs::write(place.join("said"), "before").unwrap();
+        assert_eq!(said(&place.join("said")), "before");
+        let at = place.to_str().unwrap();
+        assert!(run("mount", &["-t", "tmpfs", "none", at]));
+        fs::write(place.join("said"), "theirs").unwrap();
+        let seen = said(&place.join("said"));
+        let again = directory.of_share(share(), None).is_ok();
+        let forgotten = forget(&place.join("said")).is_err();
+        let cleared = directory.clear_share(share()).is_err();
+        let restarted = Directory::open(&socket).is_ok();
+        assert!(run("umount", &[at]));
+        assert_eq!(
+            (seen.as_str(), again, forgotten, cleared, restarted),
+            ("", true, true, true, true)
+        );
+        directory.clear_share(share()).unwrap();
+        assert!(!place.exists());
+    }
+
     #[test]
     fn what_ssh_said_is_read_from_a_file_and_from_nothing_else() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("said");
+        fs::create_dir(home.path().join("share")).unwrap();
+        let path = home.path().join("share/said");
         assert_eq!(said(&path), "");
         fs::write(&path, "x".repeat(10_000)).unwrap();
         assert_eq!(said(&path).len(), 4096);

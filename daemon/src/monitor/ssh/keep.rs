@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use policy::{Identity, Policy, Route, ShareId, SystemCalls};
+use wire::call::Ending;
 
 use super::config::along;
 use super::{control, ssh_order};
@@ -58,8 +59,8 @@ impl Monitor {
         Ok(Attached { stdin: None, stdout: sink()?, stderr: sink()?, program: Some(program) })
     }
 
-    /// Takes over what policy now says of targets: the files for ssh, and an end to connections that are kept by what
-    /// it said before.
+    /// Takes over what policy now says of targets: the files for ssh, and an end to calls and to connections that are kept
+    /// by what it said before.
     ///
     /// # Errors
     /// When the files cannot be written.
@@ -68,6 +69,12 @@ impl Monitor {
         let stands = |route: &Route| policy.ssh_routes().any(|known| known == route);
         self.helpers
             .end_where(|what| matches!(what, What::Connection(kept) if !stands(&kept.route)));
+        let elsewhere = self.calls.active.iter().filter(|(_, active)| {
+            active.remote.as_ref().is_some_and(|remote| !stands(&remote.route))
+        });
+        for run in elsewhere.map(|(run, _)| *run).collect::<Vec<_>>() {
+            self.kill(run, Ending::Withdrawn, Instants::now());
+        }
         Ok(())
     }
 }

@@ -9,6 +9,8 @@ const SAID_MAX: usize = 4096;
 pub(super) enum Fault {
     /// The database is not there, or was lost: for the record.
     Lost(String),
+    /// It was lost, or not seen to stop, while it was at a statement: for the record.
+    Cut(String),
     /// The database takes the statement, or the values, for wrong: for whoever asks.
     Refused(String),
     /// Nobody wants the rest.
@@ -23,7 +25,7 @@ impl Fault {
     /// The reason, whoever is to have it.
     pub(super) fn why(self) -> String {
         match self {
-            Self::Lost(why) | Self::Refused(why) => why,
+            Self::Lost(why) | Self::Cut(why) | Self::Refused(why) => why,
             Self::Stopped => "it was stopped".to_owned(),
         }
     }

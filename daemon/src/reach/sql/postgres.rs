@@ -82,7 +82,7 @@ impl Asker {
             () = sleep(self.login.statement_timeout + LATE) => {
                 return Err(match self.cancel(connection).await {
                     Fault::Stopped => Fault::Refused("its rows were not taken in its time".to_owned()),
-                    fault @ (Fault::Lost(_) | Fault::Refused(_)) => fault,
+                    fault @ (Fault::Lost(_) | Fault::Cut(_) | Fault::Refused(_)) => fault,
                 });
             }
         };
@@ -94,7 +94,7 @@ impl Asker {
                 }
             }
             Err(Fault::Stopped) => return Err(self.cancel(connection).await),
-            Err(Fault::Lost(_)) => {}
+            Err(Fault::Lost(why) | Fault::Cut(why)) => return Err(Fault::Cut(why)),
         }
         put
     }
@@ -175,8 +175,10 @@ impl Asker {
             // That it complains of having been ended is what was wanted.
             Ok(Ok(()) | Err(Fault::Refused(_) | Fault::Stopped)) => Fault::Stopped,
             // It loses its connection, and meets its own time limit.
-            Ok(Err(Fault::Lost(why))) => Fault::Lost(format!("it was not seen to end: {why}")),
-            Err(_) => Fault::Lost(format!("it had not ended {} ms later", CANCEL.as_millis())),
+            Ok(Err(Fault::Lost(why) | Fault::Cut(why))) => {
+                Fault::Cut(format!("it was not seen to end: {why}"))
+            }
+            Err(_) => Fault::Cut(format!("it had not ended {} ms later", CANCEL.as_millis())),
         }
     }
 }
