@@ -25,12 +25,14 @@ use std::process::ExitCode;
 use rustix::io::fcntl_dupfd_cloexec;
 
 pub(crate) use descendants::{Children, Left, kill_all, reap_all};
+pub(crate) use network::{is_offered as can_keep_ports, may_leave};
 #[cfg(test)]
 pub(crate) use order::Opened;
 pub(crate) use order::{Account, Argument, Attached, FileOrder, Known, Order, Report, Status};
 #[cfg(test)]
 pub(crate) use packet::MAX_ORDER;
 pub(crate) use packet::{PacketFault, reports, send_order};
+pub(crate) use reach::is_offered as can_keep_files;
 
 use crate::run::exec::NotStarted;
 

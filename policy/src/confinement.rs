@@ -36,6 +36,14 @@ pub enum Network {
     None,
 }
 
+impl Network {
+    /// Whether it is kept to some ports.
+    #[must_use]
+    pub fn has_ports(&self) -> bool {
+        matches!(self, Self::Owners { connect: Some(_), .. } | Self::Owners { listen: Some(_), .. })
+    }
+}
+
 impl Default for Network {
     fn default() -> Self {
         Self::Owners { connect: None, listen: None }

@@ -379,8 +379,16 @@ impl Verb {
         let file = match &self.run {
             Run::File(file) => Some(file),
             Run::Exec(_) => None,
+            Run::Sql(sql) => {
+                return sql
+                    .target
+                    .file()
+                    .map(|file| (file.to_owned(), false))
+                    .into_iter()
+                    .collect();
+            }
             // Theirs are on other hosts.
-            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) => return BTreeSet::new(),
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => return BTreeSet::new(),
         };
         let is_written = file.is_some_and(|file| matches!(file.act, FileAct::Put { .. }));
         let fixed = file.and_then(|file| file.at(&self.parameters, &Arguments::default()));

@@ -159,3 +159,53 @@ fn p04_another_containment_is_another_plan() {
     assert_eq!(world.root().run(&["reload"]).status, 0);
     assert_ne!(plan(), before);
 }
+
+#[test]
+fn ru4_a_verb_that_fills_its_processes_or_its_disk_keeps_no_other_share_from_anything() {
+    let accounts = tests::account::Accounts::shared();
+    let verbs = Setup::default().verbs
+        + "[verb.\"bad.fork\"]\nsummary = \"s\"\neffect = \"read\"\ntimeout = \"10m\"\nrun = { exec = { argv = [\"/bin/sh\", \"@HOME@/script/fork\"], limits = { processes = 200 } } }\n\
+           [verb.\"bad.fill\"]\nsummary = \"s\"\neffect = \"write\"\ntimeout = \"10m\"\nrun = { exec = { argv = [\"/bin/sh\", \"@HOME@/script/fill\"], limits = { file_size = \"1MiB\" } } }\n";
+    let policy = Setup::default()
+        .policy
+        .replacen(
+            "verbs = { \"log.tail\"",
+            "verbs = { \"bad.fork\" = {}, \"bad.fill\" = {}, \"log.tail\"",
+            1,
+        )
+        .replace("[\"log.*\"", "[\"bad.*\", \"log.*\"");
+    let world = Setup { verbs, policy, ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    // A file system of its own, as small as a full disk.
+    let disk = world.drop_file("disk");
+    fs::create_dir(&disk).expect("make a directory");
+    let at = disk.display().to_string();
+    let uid = format!("size=4m,mode=0755,uid={}", accounts.alice.uid);
+    assert!(tests::account::run("mount", &["-t", "tmpfs", "-o", &uid, "none", &at]));
+    world.script("fork", "trap '' TERM\necho here\nwhile :; do (sleep 338 &) 2>/dev/null; done\n");
+    world.script("fill", "i=0; while :; do head -c 2000000 /dev/zero > @HOME@/drop/disk/$i || [ $i -lt 9 ] || break; i=$((i+1)); done 2>/dev/null\necho full; exec sleep 338\n");
+    let (bad, good) = (
+        world.alice().open(&["bad.fork", "bad.fill"]),
+        world.alice().open(&["test.true", "log.tail"]),
+    );
+    let fork = world.vendor().start(&bad, &["bad.fork"]);
+    let fill = world.vendor().start(&bad, &["bad.fill"]);
+    fork.stdout.line_with("here");
+    fill.stdout.line_with("full");
+    let largest = fs::read_dir(&disk).expect("look").flatten();
+    let largest = largest.filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).max();
+    assert!(largest.is_some_and(|length| length <= 1 << 20), "{largest:?}");
+    for _ in 0..3 {
+        let said = world.vendor().call(&good, &["log.tail", "service=web", "lines=1"]);
+        assert_eq!((said.status, said.stdout.as_str()), (0, "web line 9\n"), "{said:?}");
+    }
+    let listed = world.alice().json(&["share", "list"]).expect("they are told");
+    assert_eq!(listed["shares"].as_array().map(Vec::len), Some(2), "{listed}");
+    let revoked = world.alice().revoke(&bad);
+    let left = std::process::Command::new("pgrep").args(["-f", "^sleep 338"]).output();
+    let left = left.expect("look for them").stdout;
+    assert!(tests::account::run("umount", &[&at]));
+    assert_eq!(revoked.status, 0, "{revoked:?}");
+    assert!(left.is_empty(), "they live on: {}", String::from_utf8_lossy(&left));
+    assert_eq!(world.vendor().call(&good, &["test.true"]).status, 0);
+}

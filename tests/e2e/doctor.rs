@@ -40,6 +40,24 @@ effect  = "read"
 run     = { forward = { tcp = "here" } }
 output  = { redact = [] }
 
+[verb."ill.far"]
+summary = "Has no key"
+effect  = "read"
+run     = { ssh = { target = "far", argv = ["id"] } }
+
+[verb."ill.rows"]
+summary = "There is no such file"
+effect  = "read"
+run     = { sql = { target = "none", statement = "select 1" } }
+
+[verb."well.kept"]
+summary = "Is contained, and has no network"
+effect  = "read"
+[verb."well.kept".run.exec]
+argv = ["/bin/true"]
+read = ["/usr"]
+network = false
+
 [verb."others.run"]
 summary = "Is not alice's"
 effect  = "read"
@@ -59,7 +77,9 @@ fn world(listener: &TcpListener) -> World {
     let closed = TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("its address");
     let targets = format!(
         "[http.away]\nurl = \"http://{closed}/\"\npaths = [\"/\"]\ncredential = {{ file = \"token\" }}\n\
-         [tcp.here]\nhost = \"localhost\"\nport = {port}\n"
+         [tcp.here]\nhost = \"localhost\"\nport = {port}\n\
+         [sql.none]\nsqlite = \"/nonexistent/none.db\"\n\
+         [ssh.far]\nhost = \"localhost\"\nport = {port}\nhost_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6d1bqVYx3rlrOhCGpCLyqAvkRiJbC8B0cE4R8iYFsF\"\nidentity = {{ own = \".ssh/none\" }}\n"
     );
     let (verbs, policy) = (VERBS.to_owned(), POLICY.to_owned());
     let secrets = vec![("token".to_owned(), "tok-3141592653\n".to_owned())];
@@ -84,11 +104,13 @@ fn what_would_fail_is_told_with_its_reason_and_what_is_well_is_not() {
     let (status, document) = look();
     assert_eq!((status, &document["ok"]), (1, &false.into()), "{document}");
     let told = failing(&document).join("\n");
-    assert_eq!(told.lines().count(), 3, "{told}");
+    assert_eq!(told.lines().count(), 5, "{told}");
     for expected in [
         "\"ill.run\": \"program /usr/bin/openscope-has",
         "\"ill.put\": \"path ",
         "\"ill.ask\": \"port ",
+        "\"ill.far\": \"path ~/.ssh/none",
+        "\"ill.rows\": \"path /nonexistent/none.db",
     ] {
         assert!(told.contains(expected), "no {expected} in\n{told}");
     }
@@ -102,5 +124,5 @@ fn what_would_fail_is_told_with_its_reason_and_what_is_well_is_not() {
     assert!(
         said.stdout.contains("Permission denied") && said.stdout.contains("Connection refused")
     );
-    assert!(said.stderr.contains("4 would fail"), "{said:?}");
+    assert!(said.stderr.contains("6 would fail"), "{said:?}");
 }

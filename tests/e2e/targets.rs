@@ -409,7 +409,7 @@ fn ru6_no_login_shell_reads_a_line_as_anything_but_its_words() {
                 (name.parse().expect("a name"), policy::Value::text(value).expect("a value"))
             });
             let line = ssh.line(&given.into_iter().collect(), 20);
-            for shell in ["sh", "dash", "bash", "tcsh"] {
+            for shell in ["sh", "dash", "bash", "tcsh", "zsh", "fish"] {
                 let mut command = Command::new(shell);
                 // As sshd does; the input stays open, as a connection's.
                 let child = command.arg("-c").arg(&line).stdin(std::process::Stdio::piped());

@@ -180,11 +180,19 @@ fn advice(need: &Need) -> &'static str {
     }
 }
 
+/// As ssh has it: the home that the system says.
+fn at_home(rest: &str) -> Option<String> {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??;
+    Some(format!("{}{rest}", user.dir.display()))
+}
+
 /// As who we are: the owner, as whom verbs run.
 fn look(need: &Need) -> Option<Wrong> {
     let looked = match need {
         Need::Program { path } => access(path, Access::EXEC_OK).map_err(io::Error::from),
         Need::Path { path, is_written } => {
+            let own = path.strip_prefix('~').and_then(at_home);
+            let path = own.as_ref().unwrap_or(path);
             let written =
                 if *is_written { Access::WRITE_OK | Access::EXEC_OK } else { Access::empty() };
             access(path, Access::READ_OK | written).map_err(io::Error::from)

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use policy::{Identity, NetworkAccess, Policy, Run, Source, SqlTarget, SshTarget, Verb};
 use relay::protocol::DeploymentToken;
-use rustix::thread::CapabilitySet;
+
 use sha2::{Digest, Sha256};
 use wire::privsep::RedactRules;
 
 use super::written::{Written, WrittenRelay};
 use super::{Config, ConfigFault, Kill, Mode, Places, RelayEntry, literals, parse};
 use crate::monitor::contacts::Contacts;
+use crate::run::{can_keep_files, can_keep_ports, may_leave};
 use crate::strict::{Above, Judge};
 
 /// The largest configuration file.
@@ -202,8 +203,6 @@ impl Reading {
                 Ok(_) => {}
             }
         }
-        let may = rustix::thread::capabilities(None)
-            .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
         let asks = |verb: &&Arc<Verb>| matches!(verb.run, Run::Http(_) | Run::Tcp(_) | Run::Sql(_));
         let beside = std::env::current_exe().map(|own| own.with_file_name("openscope-reach"));
         if !beside.is_ok_and(|program| program.exists()) {
@@ -215,7 +214,8 @@ impl Reading {
                 )
             }));
         }
-        warnings.extend(without_network(policy).into_iter().filter(|_| !may));
+        warnings.extend(without_network(policy).into_iter().filter(|_| !may_leave()));
+        warnings.extend(without_landlock(policy));
         warnings
     }
 
@@ -286,6 +286,25 @@ impl Reading {
     fn faults(&mut self, faults: Vec<policy::TextFault>) {
         self.faults.extend(faults.into_iter().map(ConfigFault::from));
     }
+}
+
+/// What is to be said of verbs that this kernel cannot keep to their files or ports.
+fn without_landlock(policy: &Policy) -> Vec<String> {
+    let (files, ports) = (can_keep_files(), can_keep_ports());
+    let lacks = |verb: &Arc<Verb>| {
+        let Run::Exec(exec) = &verb.run else { return None };
+        let confinement = &exec.confinement;
+        let since = match () {
+            () if confinement.reach.is_some() && !files => "6.2",
+            () if confinement.network.has_ports() && !ports => "6.7",
+            () => return None,
+        };
+        let name = &verb.name;
+        Some(format!(
+            "`{name}` cannot be called: what contains it takes Landlock as of Linux {since}"
+        ))
+    };
+    policy.catalog().verbs().filter_map(lacks).collect()
 }
 
 /// What is to be said of verbs that are to have no network, by a daemon that cannot take it from them.

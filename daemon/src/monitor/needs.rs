@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use policy::{AgentName, Database, FileName, HttpTarget, Route, Run, SqlTarget, Verb, Via};
+use policy::{
+    AgentName, Confinement, Database, FileName, HttpTarget, Identity, NetworkAccess, Route, Run,
+    SqlTarget, Verb, Via,
+};
 use wire::control::{Failure, Need, NeedView, Reply, VerbNeeds};
 
 use super::Monitor;
 use super::resolver::Person;
 use crate::clock::Instants;
 use crate::config::{SSH, held_key};
+use crate::run::{can_keep_files, can_keep_ports, may_leave};
 
 impl Monitor {
     /// What the verbs take that the caller's agent holds.
@@ -31,7 +35,10 @@ impl Monitor {
 
     fn needs_of(&self, verb: &Verb) -> Vec<NeedView> {
         let mut needs = match &verb.run {
-            Run::Exec(exec) => vec![self.program(exec.program())],
+            Run::Exec(exec) => {
+                let kept = kept(&exec.confinement);
+                std::iter::once(self.program(exec.program())).chain(kept).collect()
+            }
             Run::Ssh(ssh) => {
                 let routes = ssh.routes().flat_map(|route| self.route(route));
                 std::iter::once(self.program(SSH)).chain(routes).collect()
@@ -59,12 +66,28 @@ impl Monitor {
         // What lies behind another host only that host reaches.
         let nearest = route.jumps.first().unwrap_or(&route.target);
         let hops = route.jumps.iter().chain([&route.target]);
+        let own = hops.clone().filter_map(|target| match &target.identity {
+            Identity::Own(file) => Some(file.as_str()),
+            Identity::Usual | Identity::Held(_) => None,
+        });
+        let own = own.map(|file| {
+            let path = if file.starts_with('/') { file.to_owned() } else { format!("~/{file}") };
+            NeedView { need: Need::Path { path, is_written: false }, fault: None }
+        });
+        let is_held = hops.clone().any(|target| matches!(target.identity, Identity::Held(_)));
+        let account = is_held.then(|| {
+            let fault = self.keys_user.is_none().then(|| {
+                "`keys_user` names no account of its own, or this daemon is no root's".to_owned()
+            });
+            daemons("the account that holds keys".to_owned(), fault)
+        });
         let held = hops.filter_map(|target| held_key(self.beside(), target)).map(|path| {
             let judged = self.judge.secret_file(&path);
             let what = format!("the key {}, held for owners", path.display());
             daemons(what, judged.err().map(|fault| fault.to_string()))
         });
-        std::iter::once(port(nearest.host.as_str(), nearest.port)).chain(held).collect()
+        let nearest = port(nearest.host.as_str(), nearest.port);
+        std::iter::once(nearest).chain(own).chain(account).chain(held).collect()
     }
 
     fn service(&self, target: &HttpTarget) -> Vec<NeedView> {
@@ -116,6 +139,32 @@ impl Monitor {
     fn beside(&self) -> &Path {
         self.config_path.parent().unwrap_or(Path::new("/"))
     }
+}
+
+/// What the kernel, and the daemon, must be able to do for a verb that is contained.
+fn kept(confinement: &Confinement) -> Vec<NeedView> {
+    let lacks = |what: &str, is_there: bool, why: &str| {
+        daemons(what.to_owned(), (!is_there).then(|| why.to_owned()))
+    };
+    let files = confinement.reach.is_some().then(|| {
+        lacks(
+            "Landlock for files",
+            can_keep_files(),
+            "this kernel has none: it came with Linux 6.2",
+        )
+    });
+    let ports = confinement.network.has_ports().then(|| {
+        lacks(
+            "Landlock for ports",
+            can_keep_ports(),
+            "this kernel has none: it came with Linux 6.7",
+        )
+    });
+    let own = (confinement.network == NetworkAccess::None).then(|| {
+        let why = "root's daemon makes them, started with --isolate-networks";
+        lacks("a network of the verb's own", may_leave(), why)
+    });
+    [files, ports, own].into_iter().flatten().collect()
 }
 
 fn port(host: &str, port: u16) -> NeedView {

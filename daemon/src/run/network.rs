@@ -8,6 +8,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 use nix::sched::{CloneFlags, unshare};
+use rustix::thread::CapabilitySet;
 use thiserror::Error;
 
 /// Why the verb could not be kept to its network.
@@ -19,6 +20,19 @@ pub(super) enum NetworkFault {
     Kernel,
     #[error("cannot keep the verb to its ports: {0}")]
     Setup(#[from] RulesetError),
+}
+
+/// Whether the kernel can keep a verb to its ports.
+pub(crate) fn is_offered() -> bool {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let rules = rules.handle_access(AccessNet::ConnectTcp | AccessNet::BindTcp);
+    rules.is_ok_and(|rules| rules.create().is_ok())
+}
+
+/// Whether this process may give a verb a network of its own.
+pub(crate) fn may_leave() -> bool {
+    let sets = rustix::thread::capabilities(None);
+    sets.is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
 /// From here on there is no network but one that is empty, its loopback down.

@@ -76,6 +76,11 @@ fn enforce(rules: RulesetCreated) -> Result<(), ReachFault> {
     }
 }
 
+/// Whether the kernel can keep a verb to its files.
+pub(crate) fn is_offered() -> bool {
+    ruleset().is_ok()
+}
+
 fn ruleset() -> Result<RulesetCreated, ReachFault> {
     let needed = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)

@@ -71,6 +71,15 @@ impl SqlTarget {
         }
     }
 
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match &self.database {
+            Database::Sqlite(file) => Some(file),
+            Database::Postgres(_) => None,
+        }
+    }
+
     /// The server's, if it is one.
     #[must_use]
     pub fn postgres(&self) -> Option<&Postgres> {
