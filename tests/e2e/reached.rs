@@ -130,6 +130,61 @@ fn a_port_that_says_no_more_and_reads_on_hears_all_of_it() {
 }
 
 #[test]
+fn a_port_takes_so_many_connections_of_a_share_and_its_bytes_have_an_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("take a port");
+    let port = listener.local_addr().expect("an address").port();
+    let targets = format!(
+        "[tcp.few]\nhost = \"127.0.0.1\"\nport = {port}\nconnections = 2\nupload_max = \"64KiB\"\n"
+    );
+    let verb = verb("few.open", "tcp = \"few\"").replace("\"1GiB\"", "\"64KiB\"");
+    let world = world(targets, &verb, &["few.open"]);
+    let share = world.alice().open(&["few.open"]);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut word = [0; 4];
+                if stream.read_exact(&mut word).is_ok() && &word == b"more" {
+                    while stream.write_all(&[b'x'; 4096]).is_ok() {}
+                }
+                let _ = stream.write_all(&word);
+                let mut rest = [0; 4096];
+                while stream.read(&mut rest).is_ok_and(|some| some > 0) {}
+            });
+        }
+    });
+    let here = forward(&world, &share, "few");
+    let greet = || {
+        let mut local = TcpStream::connect(here.at).expect("connect");
+        local.set_read_timeout(Some(Duration::from_secs(10))).expect("set it");
+        local.write_all(b"here").expect("say");
+        let mut heard = [0; 4];
+        local.read_exact(&mut heard).map(|()| local)
+    };
+    let (one, two) = (greet().expect("one"), greet().expect("two"));
+    assert!(greet().is_err(), "the third is hung up on");
+    assert!(record(&world).contains("`connections` of `few` is reached"));
+    drop(one);
+    wait::until("there is room again", || greet().ok());
+    drop(two);
+    // Both ways there is an end. A place that was given up is free a moment later.
+    let heard = wait::until("more is said", || {
+        let mut local = TcpStream::connect(here.at).expect("connect");
+        local.write_all(b"more").expect("say");
+        let mut heard = Vec::new();
+        let _ = local.read_to_end(&mut heard);
+        (!heard.is_empty()).then_some(heard.len())
+    });
+    assert!(heard <= 64 << 10, "{heard}");
+    let mut local = wait::until("there is room", || greet().ok());
+    let _ = (0..64).try_for_each(|_| local.write_all(&[b'x'; 4096]));
+    let _ = local.read_to_end(&mut Vec::new());
+    wait::until("both ends are on record", || {
+        let told = record(&world);
+        (told.contains("\"output_limit\"") && told.contains("\"input_limit\"")).then_some(())
+    });
+}
+
+#[test]
 fn a_port_is_silent_only_so_long() {
     let (listener, targets) = port();
     let world = world(targets, &port_verbs(), &["port.open", "brief.open"]);

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::owner::{Said, Share};
+use tests::reflect::{forward, verb};
+use tests::web::get;
 use tests::world::{Setup, World};
 
 /// What is written of a host key that nobody has.
@@ -149,4 +151,31 @@ fn a_host_that_hangs_or_resets_is_lost_and_keeps_nobody() {
         assert!(took < Duration::from_secs(10), "{name} took {took:?}");
     }
     assert_eq!(world.alice().revoke(&share).status, 0);
+}
+
+#[test]
+fn one_request_too_many_at_a_local_address_is_told_so() {
+    let port = serve(answers);
+    let targets = format!(
+        "[http.odd]\nurl = \"http://127.0.0.1:{port}/\"\nmethods = [\"GET\"]\npaths = [\"/*\"]\n"
+    );
+    let world = tests::reflect::world(targets, &verb("odd.open", "http = \"odd\""), &["odd.open"]);
+    let share = world.alice().open(&["odd.open"]);
+    let here = forward(&world, &share, "odd");
+    let held: Vec<TcpStream> = (0..24)
+        .map(|_| {
+            let mut local = TcpStream::connect(here.at).expect("connect");
+            write!(local, "GET /hang HTTP/1.1\r\nHost: {}\r\n\r\n", here.at).expect("ask");
+            local
+        })
+        .collect();
+    tests::wait::until("all of them are under way", || {
+        (world.events("call_started").len() == 24).then_some(())
+    });
+    let crowded = get(here.at, "/well");
+    assert!(crowded.text().contains("as many requests are under way"), "{}", crowded.text());
+    drop(held);
+    tests::wait::until("there is room again", || {
+        get(here.at, "/well").text().is_empty().then_some(())
+    });
 }
