@@ -76,21 +76,6 @@ mod docs {
     }
 
     #[test]
-    fn each_finding_of_lint_is_in_the_book() {
-        let told = table("policy", "### What deserves a second look");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy/src/lint");
-        let mut found = BTreeSet::new();
-        for file in fs::read_dir(root).unwrap() {
-            let text = fs::read_to_string(file.unwrap().path()).unwrap();
-            let places = text.split("Finding::note(").chain(text.split("Finding::warning("));
-            let first = places.filter_map(|place| place.trim_start().strip_prefix('"'));
-            found.extend(first.filter_map(|place| Some(place.split_once('"')?.0.to_owned())));
-        }
-        let untold: Vec<_> = found.iter().filter(|code| !told.contains_key(*code)).collect();
-        assert!(found.len() > 20 && untold.is_empty(), "{untold:?} of {}", found.len());
-    }
-
-    #[test]
     fn every_limit_of_the_daemon_is_told_with_its_default() {
         let limits = daemon::config::Limits::default();
         assert_tells("### `[limits]` of the daemon", &format!("{limits:#?}"));
@@ -202,8 +187,9 @@ mod docs {
             .filter_map(row)
             .map(|(code, _)| code)
             .collect();
-        let sources = ["catalog", "confinement", "delegates", "grants", "programs"];
-        let code = sources.map(|name| read(&format!("policy/src/lint/{name}.rs"))).concat();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy/src/lint");
+        let sources = fs::read_dir(root).unwrap().map(|file| file.unwrap().path());
+        let code: String = sources.map(|file| fs::read_to_string(file).unwrap()).collect();
         for finding in &told {
             assert!(
                 code.contains(&format!("\"{finding}\"")),
