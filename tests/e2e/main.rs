@@ -11,6 +11,7 @@ mod files;
 mod forward;
 mod groups;
 mod handing;
+mod injection;
 mod input;
 mod paths;
 mod reached;
