@@ -132,12 +132,17 @@ fn a_verb_that_closes_its_outputs_lives_on_until_it_ends_or_is_ended() {
     let world = World::start();
     world.script("brief", "echo here; exec >&- 2>&-; sleep 0.5; exit 3\n");
     world.script("long", "echo here; exec >&- 2>&-; exec sleep 335\n");
-    let share = shared(&world, &["test.sh"]);
+    let share = shared(&world, &["test.sh", "test.true"]);
     let brief = world.vendor().call(&share, &["test.sh", "name=brief"]);
     assert_eq!((brief.status, brief.stdout.as_str()), (3, "here\n"), "{brief:?}");
     let mut long = world.vendor().start(&share, &["test.sh", "name=long"]);
     long.stdout.line_with("here");
-    std::thread::sleep(Duration::from_millis(500));
+    // It is this program once both outputs are closed.
+    tests::wait::until("its outputs are closed", || {
+        tests::account::run("pgrep", &["-f", "^sleep 335"]).then_some(())
+    });
+    let said = world.vendor().call(&share, &["test.true"]);
+    assert_eq!(said.status, 0, "a whole call later: {said:?}");
     assert_eq!(long.ended(), None, "its outputs are not its end");
     assert_eq!(world.alice().revoke(&share).status, 0);
     let left = std::process::Command::new("pgrep").args(["-f", "^sleep 335"]).output();
