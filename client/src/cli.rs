@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::setup::Host;
+
 const EXAMPLES: &str = "\
 Examples:
   openscope-reflect-client --passport @handle list
@@ -84,6 +86,10 @@ pub(crate) enum Command {
     },
     /// Call verbs at a prompt; the default at a terminal
     Prompt,
+    /// Be a server of the Model Context Protocol on standard input and output; the default where neither is a terminal
+    Mcp(McpArguments),
+    /// Have an agent's host start `mcp` for this handle
+    Setup(SetupArguments),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -114,6 +120,44 @@ pub(crate) struct CallArguments {
     #[arg(long)]
     pub(crate) raw: bool,
 }
+
+/// A host's server.
+#[derive(Args, Debug)]
+#[command(after_help = MCP_EXAMPLES)]
+pub(crate) struct McpArguments {
+    /// How long an answer may take: a call that goes on is then asked about by its id
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = humantime::parse_duration)]
+    pub(crate) patience: Duration,
+}
+
+const MCP_EXAMPLES: &str = "\
+The daemon's fingerprint must have been confirmed before, by any other command, or be given with `--fingerprint`: nobody can be
+asked here.
+
+Examples:
+  openscope-reflect-client --passport @/home/you/web.handle mcp
+  openscope-reflect-client --passport @/home/you/web.handle mcp --patience 50s";
+
+/// A host's file.
+#[derive(Args, Debug)]
+#[command(after_help = SETUP_EXAMPLES)]
+pub(crate) struct SetupArguments {
+    /// Which host
+    pub(crate) host: Host,
+    /// What it calls this [default: the daemon's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Write nothing: print what belongs into the host's file
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+const SETUP_EXAMPLES: &str = "\
+What the host's file holds already stays. An entry that has the name is replaced.
+
+Examples:
+  openscope-reflect-client --passport @web.handle setup claude
+  openscope-reflect-client --passport @web.handle setup codex --name web --print";
 
 /// A file to fetch.
 #[derive(Args, Debug)]

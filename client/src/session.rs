@@ -174,9 +174,7 @@ impl Session {
     /// # Errors
     /// When the system gives no randomness for its id, or its arguments are too large.
     pub fn call(&self, verb: VerbName, arguments: Arguments) -> Result<Call, CallFault> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(CallFault::Random)?;
-        self.call_as(CallId(id), verb, arguments)
+        self.call_as(drawn()?, verb, arguments)
     }
 
     /// A call under a known id: the same id and content never run twice.
@@ -190,6 +188,11 @@ impl Session {
         arguments: Arguments,
     ) -> Result<Call, CallFault> {
         Call::new(Arc::clone(&self.shared), id, verb, arguments, Vec::new())
+    }
+
+    /// The same, for what outlives a borrow.
+    pub(crate) fn shared_seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.shared.seat)
     }
 
     /// What makes calls for others, as long as the session lasts.
@@ -225,10 +228,28 @@ impl Caller {
         arguments: Arguments,
         head: Vec<u8>,
     ) -> Result<Call, CallFault> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(CallFault::Random)?;
-        Call::new(Arc::clone(&self.shared), CallId(id), verb, arguments, head)
+        Call::new(Arc::clone(&self.shared), drawn()?, verb, arguments, head)
     }
+
+    /// A new call, or one that was made under this id before.
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub(crate) fn call(
+        &self,
+        id: Option<CallId>,
+        verb: VerbName,
+        arguments: Arguments,
+    ) -> Result<Call, CallFault> {
+        let id = id.map_or_else(drawn, Ok)?;
+        Call::new(Arc::clone(&self.shared), id, verb, arguments, Vec::new())
+    }
+}
+
+fn drawn() -> Result<CallId, CallFault> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(CallFault::Random)?;
+    Ok(CallId(id))
 }
 
 impl Drop for Session {

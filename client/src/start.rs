@@ -36,10 +36,12 @@ use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::source::Source;
 use crate::tty::{Person, Tty};
-use crate::{forward, inspect, list, narrow, prompt, transfer};
+use crate::{forward, inspect, list, mcp, narrow, prompt, setup, transfer};
 
 /// A lost channel is made again for so long under a single call.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
+/// As long as hosts commonly wait for an answer.
+const MCP_PATIENCE: Duration = Duration::from_secs(25);
 /// At a prompt, until every share is over.
 const PROMPT_PATIENCE: Duration = Duration::from_hours(1);
 
@@ -90,7 +92,7 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
         Some(Command::Inspect) => inspect_handle(options, environment),
         Some(Command::Narrow(what)) => {
-            let (seat, own) = confirmed_seat(options, environment)?;
+            let (seat, own) = confirmed_seat(options, environment, Tty::open())?;
             narrow::run(&seat, &own, what, options, (environment, now()))
         }
         Some(Command::List) => with_session(options, environment, CALL_PATIENCE, async |session| {
@@ -129,11 +131,37 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
             start_prompt(options, environment)
         }
+        Some(Command::Setup(what)) => {
+            let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
+            setup::run(&seat, what, options, environment)
+        }
+        Some(Command::Mcp(what)) => start_mcp(what.patience, options, environment),
+        None if !(io::stdin().is_terminal() || io::stdout().is_terminal()) => {
+            start_mcp(MCP_PATIENCE, options, environment)
+        }
         None => {
             Err(Failure::new(Exit::USAGE, "usage", "no command given, and this is not a terminal")
                 .hint("say `list` or `call VERB name=value …`; `--help` shows the rest"))
         }
     }
+}
+
+/// What a host says comes on standard input: nothing else may.
+fn start_mcp(
+    patience: Duration,
+    options: &Options,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let is_input = |path: &std::ffi::OsStr| path == "-";
+    let by_input = options.passport.as_deref().is_some_and(is_input)
+        || options.secret_file.as_deref().is_some_and(|path| is_input(path.as_os_str()));
+    if by_input {
+        let what = "standard input is the host's: neither a handle nor a secret can come that way";
+        return Err(Failure::new(Exit::USAGE, "usage", what).hint("give `@FILE`"));
+    }
+    // The terminal, if there is one, is the host's.
+    let (seat, _) = confirmed_seat(options, environment, None)?;
+    at_seat(seat, environment, PROMPT_PATIENCE, async |session| mcp::run(session, patience).await)
 }
 
 fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Failure> {
@@ -166,7 +194,16 @@ fn with_session(
     patience: Duration,
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
-    let (seat, _) = confirmed_seat(options, environment)?;
+    let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
+    at_seat(seat, environment, patience, work)
+}
+
+fn at_seat(
+    seat: Seat,
+    environment: &Environment,
+    patience: Duration,
+    work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
     let (seats, holder) = holder(&seat, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -200,10 +237,10 @@ fn with_session(
 fn confirmed_seat(
     options: &Options,
     environment: &Environment,
+    mut tty: Option<Tty>,
 ) -> Result<(Seat, RecipientKey), Failure> {
     let pin = options.fingerprint.as_deref().map(str::parse::<Claim>).transpose();
     let pin = pin.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    let mut tty = Tty::open();
     let text = given(options, environment, as_person(&mut tty))?;
     let (handle, own) = open(&text, options, environment, as_person(&mut tty))?;
     let seat = Seat::verified(handle, now()).map_err(|fault| refused(&fault))?;

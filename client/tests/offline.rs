@@ -355,11 +355,16 @@ mod tests {
     fn off_a_terminal_it_says_what_to_use_instead_of_the_prompt() {
         let world = World::new();
         let handle = world.sealed(&world.authority());
-        for arguments in [&["--passport", &handle][..], &["--passport", &handle, "prompt"]] {
-            let ran = world.run(arguments);
-            assert_eq!(ran.status, 2);
-            assert!(ran.stderr.contains("`call VERB name=value …`"), "{}", ran.stderr);
-        }
+        let ran = world.run(&["--passport", &handle, "prompt"]);
+        assert_eq!(ran.status, 2);
+        assert!(ran.stderr.contains("`call VERB name=value …`"), "{}", ran.stderr);
+        // Without a command it is a host's server, which asks nobody and reads nothing but the host.
+        let ran = world.run(&["--passport", &handle]);
+        assert_eq!((ran.status, ran.stdout.as_str()), (125, ""));
+        assert!(ran.stderr.contains("nobody has confirmed the fingerprint"), "{}", ran.stderr);
+        let ran = world.run(&["--passport", "-"]);
+        assert_eq!(ran.status, 2);
+        assert!(ran.stderr.contains("standard input is the host's"), "{}", ran.stderr);
     }
 
     #[test]

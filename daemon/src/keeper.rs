@@ -67,6 +67,8 @@ pub fn main(
 ) -> ExitCode {
     close_fds::set_fds_cloexec(3, handed_down);
     let arguments = [AS_MONITOR.into()].into_iter().chain(arguments).collect();
+    // Before there is anybody else who would have to move.
+    cgroup::make_room();
     match shed(networks).and_then(|()| keep("/proc/self/exe", arguments)) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {

@@ -16,6 +16,7 @@ pub(crate) mod identity;
 mod keys;
 mod kick;
 mod leases;
+mod look;
 mod meter;
 mod needs;
 mod open;

@@ -72,10 +72,11 @@ async fn attend(line: OwnedFd) -> io::Result<()> {
                 let known = errands.borrow_mut().remove(&errand);
                 known.map(|stop| stop.send(()));
             }
-            ToReach::Probe { path, planned } => {
+            ToReach::Probe { request, planned } => {
                 let (line, service) = (Rc::clone(&line), Rc::clone(&service));
                 tokio::task::spawn_local(async move {
-                    line.say(FromReach::Probed(service.probe(path, planned).await.shortened()));
+                    let probed = service.probe(request, planned).await;
+                    line.say(FromReach::Probed(probed.shortened()));
                 });
             }
         }

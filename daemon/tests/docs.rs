@@ -14,6 +14,7 @@ mod docs {
     const STRAY: &str = "zzzzzzzz = 1";
 
     const VERB: &str = "[verb.\"a.b\"]\n";
+    const LIMITING_ALL: &str = "effect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"], limits = { total = { zzzzzzzz = 1 } } } }\n";
     const LIMITING: &str = "effect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"], limits = { zzzzzzzz = 1 } } }\n";
     const RUNNING: &str =
         "summary = \"s\"\neffect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"] } }\n";
@@ -136,6 +137,7 @@ mod docs {
             ("### What `file` takes", format!("{VERB}run = {{ file = {{ {STRAY} }} }}\n")),
             ("### `[redact.NAME]`", format!("[redact.a]\n{STRAY}\n")),
             ("### `limits`", format!("{VERB}{LIMITING}")),
+            ("### `limits.total`", format!("{VERB}{LIMITING_ALL}")),
             ("### A parameter", format!("{VERB}params = {{ x = {{ {STRAY} }} }}\n")),
         ] {
             assert_eq!(policy_keys(heading), known_to_policy(&stray, ""), "below `{heading}`");

@@ -249,6 +249,7 @@ impl<'a> Judgement<'a> {
             summary: verb.summary.clone(),
             effect: verb.effect,
             input: verb.input_for(&call.arguments),
+            run_as: verb.run.run_as().cloned(),
         })
     }
 

@@ -13,6 +13,8 @@ use crate::verb::Effect;
 pub struct Confinement {
     /// What each of its processes may use.
     pub limits: ProcessLimits,
+    /// What all of them may use together.
+    pub total: TotalLimits,
     /// Which files it may touch; without it, those that the owner may.
     pub reach: Option<Reach>,
     /// What it may ask of the kernel.
@@ -64,6 +66,26 @@ pub struct ProcessLimits {
     pub file_size: Option<u64>,
     /// Seconds of processor time.
     pub cpu: Option<u64>,
+}
+
+/// Upper bounds on all processes of one call together. A host that cannot keep one of them does not start the verb.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TotalLimits {
+    /// Bytes of memory, with what files take in the cache; nothing is swapped out.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Processor time, in percent of one processor.
+    pub cpu: Option<u64>,
+}
+
+impl TotalLimits {
+    /// Whether nothing is bounded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The files that a program may touch, besides what every program needs to run.

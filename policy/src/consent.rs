@@ -121,4 +121,6 @@ pub struct Question {
     pub effect: crate::verb::Effect,
     /// What the recipient would give it while it runs.
     pub input: crate::input::Input,
+    /// The account that it would run as, if not as its owner.
+    pub run_as: Option<crate::name::AccountName>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::constraint::Constraint;
 use crate::input::{Content, Input, Stdin};
 use crate::kind::Kind;
-use crate::name::ParameterName;
+use crate::name::{AccountName, ParameterName};
 use crate::pattern::Anchored;
 use crate::value::{Arguments, Value};
 use crate::verb::Parameter;
@@ -30,6 +30,8 @@ pub struct File {
     pub which: Which,
     /// What is done.
     pub act: FileAct,
+    /// As whom, where that is not the owner.
+    pub run_as: Option<AccountName>,
 }
 
 /// Which file.

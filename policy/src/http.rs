@@ -2,6 +2,7 @@
 //! profile lists.
 
 mod json;
+mod look;
 mod spelling;
 mod target;
 

@@ -57,7 +57,9 @@ pub use address::Network;
 pub use authorize::{
     Admitted, Basis, Call, Decision, Permit, Standing, authorize, still_permitted,
 };
-pub use confinement::{Confinement, Network as NetworkAccess, ProcessLimits, Reach, SystemCalls};
+pub use confinement::{
+    Confinement, Network as NetworkAccess, ProcessLimits, Reach, SystemCalls, TotalLimits,
+};
 pub use consent::{Approve, Approvers, Consent, Question};
 pub use constraint::Constraint;
 pub use delegation::{DelegateFault, Delegation, Live, Proposal};
@@ -74,8 +76,8 @@ pub use kind::Kind;
 pub use lint::{Finding, Level, lint};
 pub use menu::{MenuEntry, MenuParameter};
 pub use name::{
-    AgentName, Alias, DaemonName, Mark, NameFault, ParameterName, RedactName, RequestId, SeatId,
-    ShareId, TargetName, VerbName,
+    AccountName, AgentName, Alias, DaemonName, Mark, NameFault, ParameterName, RedactName,
+    RequestId, SeatId, ShareId, TargetName, VerbName,
 };
 pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};

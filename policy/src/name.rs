@@ -102,6 +102,11 @@ name! {
     is_label
 }
 name! {
+    /// An account of the machine, at most 32 bytes.
+    AccountName, "a name of an account", "write a-z, A-Z, 0-9, `.`, `_` and `-` from a letter or `_` on, at most 32 bytes",
+    is_account
+}
+name! {
     /// What a daemon calls itself, at most 64 bytes.
     DaemonName, "a daemon name", "write a-z, 0-9, `.`, `_` and `-` from a letter or digit on, at most 64 bytes",
     is_label
@@ -141,6 +146,12 @@ impl VerbName {
     pub fn action(&self) -> &str {
         self.0.split_once('.').map_or("", |(_, action)| action)
     }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() <= 32
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 fn is_word(text: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::input::Input;
 use crate::name::{ParameterName, TargetName};
 use crate::shell;
 use crate::target::SshTarget;
@@ -20,6 +21,8 @@ pub struct Ssh {
     pub argv: Vec<Template>,
     /// What becomes of the program when the call ends first.
     pub remote_end: RemoteEnd,
+    /// What it takes from whoever calls it, besides its arguments: nothing, or what is typed at a terminal.
+    pub input: Input,
 }
 
 /// A target, and the way to it.
@@ -50,6 +53,14 @@ const WATCHED: &str = "exec 3<&0; (trap '' HUP TERM; read -r _ <&3; \
     kill -TERM -$$ || kill -TERM $$; sleep 2; kill -KILL -$$ || kill -KILL $$) >/dev/null 2>&1 & \
     exec \"$@\" </dev/null 3<&-";
 
+/// The same before a terminal, where the input is the program's alone: the watcher asks once a second whether there still
+/// is a terminal. sshd takes it away with the connection, and the kernel tells most programs so; this is for those that
+/// do not listen. The signals by which it would be ended itself are refused before it begins, as the words may be quick.
+const SEATED: &str = "(: </dev/tty) 2>/dev/null || { echo 'this host gives no terminal'; exit 255; }; \
+    trap '' HUP INT QUIT TERM TSTP; (while sleep 1 && (: </dev/tty); do :; done; \
+    kill -TERM -$$ || kill -TERM $$; sleep 2; kill -KILL -$$ || kill -KILL $$) </dev/null >/dev/null 2>&1 & \
+    trap - HUP INT QUIT TERM TSTP; exec \"$@\"";
+
 /// How long after SIGTERM what does not end is killed, there.
 const KILL_AFTER: &str = "--kill-after=2";
 
@@ -75,8 +86,9 @@ impl Ssh {
     pub fn line(&self, arguments: &Arguments, seconds: u64) -> String {
         let words = self.words(arguments);
         let limit = seconds.max(1).to_string();
+        let watched = if self.input == Input::Terminal { SEATED } else { WATCHED };
         let before: &[&str] = match self.remote_end {
-            RemoteEnd::Hangup => &["exec", "sh", "-c", WATCHED, "openscope"],
+            RemoteEnd::Hangup => &["exec", "sh", "-c", watched, "openscope"],
             RemoteEnd::Timeout => &["exec", "timeout", KILL_AFTER, &limit],
             RemoteEnd::None => &["exec"],
         };

@@ -12,7 +12,7 @@ use crate::file::{File, FileAct, FileAt, Transfer};
 use crate::http::{Asks, Http, Reflects};
 use crate::input::Input;
 use crate::kind::Kind;
-use crate::name::{ParameterName, VerbName};
+use crate::name::{AccountName, ParameterName, VerbName};
 use crate::port::Port;
 use crate::redact::Redact;
 use crate::refusal::ParameterProblem;
@@ -153,6 +153,8 @@ pub struct Exec {
     pub confinement: Confinement,
     /// What it takes from whoever calls it, besides its arguments.
     pub input: Input,
+    /// As whom it runs, where that is not the owner.
+    pub run_as: Option<AccountName>,
 }
 
 impl Exec {
@@ -236,6 +238,16 @@ impl Run {
         program(self.argv())
     }
 
+    /// As whom it is done, where that is not the owner.
+    #[must_use]
+    pub fn run_as(&self) -> Option<&AccountName> {
+        match self {
+            Self::Exec(exec) => exec.run_as.as_ref(),
+            Self::File(file) => file.run_as.as_ref(),
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => None,
+        }
+    }
+
     /// The variables that it adds to the environment.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
@@ -294,12 +306,13 @@ impl Run {
     pub(crate) fn manner(&self, arguments: &Arguments) -> String {
         match self {
             Self::Exec(exec) => {
-                format!("{:?}", (&exec.dir, &exec.env, &exec.confinement, exec.input))
+                let as_whom = (exec.input, &exec.run_as);
+                format!("{:?}", (&exec.dir, &exec.env, &exec.confinement, as_whom))
             }
-            Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end)),
+            Self::Ssh(ssh) => format!("{:?}", (ssh.route(arguments), ssh.remote_end, ssh.input)),
             Self::Http(http) => format!("{:?}", (&http.target, http.request(arguments))),
             Self::Tcp(port) => format!("{port:?}"),
-            Self::File(file) => format!("{:?}", (file.act, file.ask(arguments))),
+            Self::File(file) => format!("{:?}", (file.act, file.ask(arguments), &file.run_as)),
             Self::Sql(sql) => format!("{:?}", (&sql.target, sql.query(arguments))),
         }
     }
@@ -332,7 +345,8 @@ impl Verb {
     pub fn input(&self) -> Input {
         match &self.run {
             Run::Exec(exec) => exec.input,
-            Run::Ssh(_) | Run::Sql(_) => Input::Nothing,
+            Run::Ssh(ssh) => ssh.input,
+            Run::Sql(_) => Input::Nothing,
             Run::Http(http) => http.input(None),
             Run::Tcp(port) => port.input(),
             Run::File(file) => file.input(),

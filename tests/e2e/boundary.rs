@@ -29,7 +29,7 @@ fn p02_every_call_is_decided_and_on_record() {
     let refused = world.events("call_refused");
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0]["arguments"]["service"], "db");
-    assert_eq!(world.events("call_ended").len(), 1);
+    assert_eq!(world.ends().len(), 1);
 }
 
 #[test]

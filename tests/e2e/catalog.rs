@@ -1,7 +1,7 @@
 //! The ready catalog, verb by verb, each against what it is for.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,22 @@ fn programs(world: &World) -> PathBuf {
     programs
 }
 
+/// Each verb that ships is named by a test of this file.
+#[test]
+fn no_verb_of_the_catalog_is_without_a_test() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/verbs/verbs.d");
+    let mut count = 0;
+    for file in fs::read_dir(shipped).expect("read the directory").flatten() {
+        let text = fs::read_to_string(file.path()).expect("read the example");
+        let headings = text.lines().filter_map(|line| line.strip_prefix("[verb."));
+        for name in headings.filter_map(|rest| rest.strip_suffix("\"]")) {
+            assert!(include_str!("catalog.rs").contains(&format!("{name}\"")), "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 25, "{count} verbs");
+}
+
 fn call(world: &World, share: &Share, words: &[&str]) -> (i32, String, String) {
     let said = world.vendor().call(share, words);
     (said.status, said.stdout, said.stderr)
@@ -88,6 +104,7 @@ fn each_verb_of_this_machines_catalog_does_what_it_says() {
         "host.top",
         "host.note",
         "log.tail",
+        "app.errors",
         "log.follow",
         "log.search",
         "journal.tail",
@@ -98,11 +115,18 @@ fn each_verb_of_this_machines_catalog_does_what_it_says() {
     let policy = "[[allow]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\n[[delegate]]\nuser = \"@ALICE@\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n";
     let verbs = example("verbs.d/host.toml")
         .replace("/var/log", "@HOME@/log")
+        .replace("run_as = \"app\"", "run_as = \"@BOB@\"")
         .replace("/usr/bin/systemctl", "@HOME@/bin/systemctl")
         .replace("/usr/bin/journalctl", "@HOME@/bin/journalctl")
         .replace("\"--stderr\"", "\"--stderr\", \"--socket\", \"@HOME@/log/socket\"");
     let world = Setup { verbs, policy: policy.to_owned(), ..Setup::default() }.start();
     programs(&world);
+    let application = world.home.join("log/app");
+    fs::create_dir(&application).expect("make a directory");
+    fs::write(application.join("error.log"), "an old one\nno memory\n").expect("write its log");
+    let bob = &world.accounts.bob;
+    chown(&application, Some(bob.uid), Some(bob.gid)).expect("give it away");
+    fs::set_permissions(&application, fs::Permissions::from_mode(0o700)).expect("close it");
     world.alice().add_contact("vendor-b", &world.vendor());
     let share = world.alice().open(&names);
     let call = |words: &[&str]| call(&world, &share, words);
@@ -112,6 +136,7 @@ fn each_verb_of_this_machines_catalog_does_what_it_says() {
         (&["host.load"], "load average"),
         (&["host.processes", "by=rss"], "COMMAND"),
         (&["host.sockets"], "LISTEN"),
+        (&["app.errors", "lines=1"], "no memory\n"),
     ] {
         let (status, said, fault) = call(words);
         assert_eq!((status, said.contains(part)), (0, true), "{words:?}: {said}{fault}");
@@ -179,6 +204,7 @@ fn each_verb_of_the_ssh_catalog_does_what_it_says() {
         "ssh.host_metrics",
         "ssh.read_file",
         "ssh.list_dir",
+        "ssh.top",
     ]);
     let call = |words: &[&str]| call(&world, &share, words);
     let (status, tail, said) = call(&["ssh.tail_logs", "service=nginx.service", "lines=2"]);
@@ -208,6 +234,11 @@ fn each_verb_of_the_ssh_catalog_does_what_it_says() {
     assert_eq!((status, read.as_str()), (0, "web line 1"), "{said}");
     let (status, listed, said) = call(&["ssh.list_dir"]);
     assert_eq!((status, listed.contains("nginx.service")), (0, true), "{said}");
+    let command = world.vendor().command(&share, &["call", "ssh.top"]);
+    let mut person = AtTerminal::start(&command, &world.accounts.vendor, 30, 100);
+    person.sees("load average");
+    person.types("q");
+    assert!(person.wait().success(), "{}", person.shown.text());
     let outside = format!("path={}/script/append", world.home.display());
     assert_eq!(call(&["ssh.read_file", &outside]).0, 126);
     assert_eq!(world.alice().revoke(&share).status, 0);

@@ -201,6 +201,10 @@ fn no_spelling_makes_a_service_answer_for_what_is_not_listed() {
         assert!(!answer.contains("not listed"), "{request:?}: {answer}");
     }
     let asked = noted.len() - before - 1;
-    println!("{} spellings, {asked} of them asked, 0 outside what is listed", all.len());
+    let line = format!(
+        "path confusion corpus: {} spellings, {asked} of them asked, 0 outside what is listed\n",
+        all.len()
+    );
+    let _ = std::io::stderr().write_all(line.as_bytes());
     assert!(asked < 20, "{noted:#?}");
 }

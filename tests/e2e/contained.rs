@@ -39,6 +39,11 @@ run     = { exec = { argv = ["/bin/sh", "@HOME@/script/alone"], network = false,
 [verb."wall.alone".params]
 who = { type = "string", required = true }
 
+[verb."wall.total"]
+summary = "Is kept to limits in total"
+effect  = "read"
+run     = { exec = { argv = ["/bin/true"], limits = { total = { memory = "64MiB", processes = 8, cpu = "50%" } } } }
+
 [verb."wall.spin"]
 summary = "Is never done"
 effect  = "read"
@@ -57,7 +62,7 @@ run     = { exec = { argv = ["/usr/bin/strace", "-o", "/dev/null", "/bin/true"],
 
 fn world() -> World {
     let Setup { policy, .. } = Setup::default();
-    let verbs = ["look", "open", "make", "gone", "alone", "spin", "trace", "free"];
+    let verbs = ["look", "open", "make", "gone", "alone", "total", "spin", "trace", "free"];
     let held: String = verbs.map(|verb| format!("\"wall.{verb}\" = {{}}, ")).concat();
     let policy = policy
         .replacen("verbs = { \"log.tail\"", &format!("verbs = {{ {held}\"log.tail\""), 1)
@@ -78,7 +83,7 @@ fn world() -> World {
 }
 
 #[test]
-fn ru7_a_verb_touches_what_the_catalog_names_and_nothing_else_of_its_owners() {
+fn a_verb_touches_what_the_catalog_names_and_nothing_else_of_its_owners() {
     let world = world();
     let share = world.alice().open(&["wall.look", "wall.open", "wall.make", "wall.gone"]);
     let call = |words: &[&str]| {
@@ -103,9 +108,30 @@ fn ru7_a_verb_touches_what_the_catalog_names_and_nothing_else_of_its_owners() {
     let (status, _, said) = call(&["wall.gone"]);
     assert_eq!(status, 125, "{said}");
     assert!(!said.contains("gone` names"), "the recipient does not hear why: {said}");
-    let ended = world.events("call_ended").pop().expect("its end is on record");
+    let ended = world.last_end();
     let wanted = format!("cannot open `{}`", world.home.join("gone").display());
     assert!(ended["ending"].to_string().contains(&wanted), "{ended}");
+}
+
+/// The daemon of a test is not alone in its cgroup, and so has no controllers to give.
+#[test]
+fn a_limit_in_total_that_the_host_cannot_keep_is_named_and_the_verb_does_not_start() {
+    let world = world();
+    let why = "`limits.total` takes the cgroup controller `memory`, which the daemon's cgroup does not have";
+    let status = world.alice().json(&["status"]).expect("it is up");
+    let warned = format!("`wall.total` cannot be called: {why}");
+    assert!(status["warnings"].to_string().contains(&warned), "{status}");
+    let doctor = world.alice().run(&["doctor", "--agent", "you"]);
+    assert_eq!(doctor.status, 1, "{}", doctor.stdout);
+    assert!(
+        doctor.stdout.contains("controllers of cgroups for `limits.total`"),
+        "{}",
+        doctor.stdout
+    );
+    let share = world.alice().open(&["wall.total"]);
+    assert_eq!(world.vendor().call(&share, &["wall.total"]).status, 125);
+    let ended = world.last_end();
+    assert!(ended["ending"].to_string().contains(why), "{ended}");
 }
 
 #[test]
@@ -122,7 +148,7 @@ fn a_verb_without_a_network_sees_its_own_loopback_and_a_value_stays_in_its_varia
 }
 
 #[test]
-fn ru7_a_verb_that_looks_is_told_no_and_one_that_spins_is_ended() {
+fn a_verb_that_looks_is_told_no_and_one_that_spins_is_ended() {
     let world = world();
     let share = world.alice().open(&["wall.spin", "wall.trace", "wall.free"]);
     let said = world.vendor().call(&share, &["wall.trace"]);

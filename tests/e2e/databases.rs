@@ -364,16 +364,17 @@ fn what_a_server_was_not_seen_to_end_is_named() {
     let world = catalog.start();
     let share = open(&world, &catalog);
     let asleep = world.vendor().start(&share, &["db.sleep"]);
-    postgres.wait_for("pg_sleep(600)");
-    let at_it = "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()";
-    let backend = postgres.tell(at_it).trim().to_owned();
+    let at_it = "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and wait_event = 'PgSleep'";
+    let backend = wait::until("the server is at it", || {
+        Some(postgres.tell(at_it).trim().to_owned()).filter(|pid| !pid.is_empty())
+    });
     assert!(tests::account::run("kill", &["-STOP", &backend]));
     let revoked = world.alice().revoke(&share);
     assert!(tests::account::run("kill", &["-CONT", &backend]));
     assert_eq!(revoked.status, 0, "{}", revoked.stderr);
     let goes_on = "db.sleep on shop, for at most 600s";
     assert!(revoked.stdout.contains(goes_on), "{}", revoked.stdout);
-    let ended = world.events("call_ended").pop().expect("its end is on record");
+    let ended = world.last_end();
     assert_eq!((&ended["ending"], &ended["beyond"]), (&json!("revoked"), &json!(goes_on)));
     drop(asleep);
 }

@@ -184,7 +184,7 @@ fn a_file_is_fetched_as_it_is_and_takes_nobody_s_place() {
     let said = scene.get("files.safe", &long, &["--force"]);
     assert!(said.stderr.contains("more than the 1047552 that this call may write"), "{said:?}");
     assert_eq!((said.status, scene.local("got.openscope-part").exists()), (1, false));
-    let ends = scene.world.events("call_ended");
+    let ends = scene.world.ends();
     assert_eq!(ends.last().expect("its end is on record")["stdout"], 0);
 }
 
@@ -451,7 +451,7 @@ fn the_end_of_a_file_is_shown_and_followed_through_rotation_until_nobody_looks()
     fs::write(&log, "cut\n").expect("cut it");
     follower.stdout.line_with("cut");
     assert_eq!(scene.world.alice().revoke(&scene.share).status, 0);
-    let ended = until("its end is on record", || scene.world.events("call_ended").pop());
+    let ended = scene.world.last_end();
     assert_eq!(ended["ending"], "revoked");
     drop::<Background>(follower);
 }

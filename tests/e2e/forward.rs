@@ -8,7 +8,7 @@ use serde_json::Value;
 use tests::background::Background;
 use tests::owner::Share;
 use tests::wait;
-use tests::web::{Answer, Web, ask, exchange, get};
+use tests::web::{Answer, Web, ask, exchange, exchange_on, get};
 use tests::world::{Setup, World};
 
 const VERBS: &str = r#"
@@ -236,6 +236,29 @@ fn a_service_is_had_at_a_local_address_and_asked_by_method_and_path() {
 }
 
 #[test]
+fn each_request_of_one_connection_is_decided_on_its_own() {
+    let Scene { world, app: _app, files: _files } = scene();
+    let share = world.alice().open(&["web.open"]);
+    let web = forward(&world, &share, "web.open");
+    let mut kept = TcpStream::connect(web.at).expect("connect");
+    for (path, status) in [
+        ("/docs/a.txt", 200),
+        ("/secret.txt", 403),
+        ("/docs/../secret.txt", 403),
+        ("/docs/a.txt", 200),
+        ("/", 200),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", web.at);
+        let answer = exchange_on(&mut kept, request.as_bytes());
+        assert_eq!(answer.status, status, "{path}: {}", answer.head);
+        assert!(!answer.text().contains("not listed"), "{path}");
+    }
+    let began = world.events("call_started");
+    let paths: Vec<_> = began.iter().map(|call| &call["arguments"]["path"]).collect();
+    assert_eq!(paths, ["/docs/a.txt", "/docs/a.txt", "/"]);
+}
+
+#[test]
 fn a_share_narrows_a_service_to_methods_and_paths() {
     let Scene { world, app: _app, files: _files } = scene();
     let share = world.alice().open(&["app.open:method=GET|HEAD,path=/issue/*,query=''"]);
@@ -382,6 +405,20 @@ fn a_share_does_not_open_while_its_service_is_away_and_warns_of_one_that_is_unwe
         "{}",
         warned.stderr
     );
+    let asked = world.events("services_asked").pop().expect("it is on record");
+    assert_eq!(asked["asked"], serde_json::json!(["files: HEAD /"]));
+    // Where the share may not use HEAD, nor have that page.
+    let verb = "web.open:method=GET,path=/docs/*";
+    let pinned =
+        world.alice().run(&["share", "open", "--agent", "you", "--verb", verb, "--to", "vendor-b"]);
+    assert_eq!(pinned.status, 0, "{}", pinned.stderr);
+    let asked = world.events("services_asked").pop().expect("it is on record");
+    assert_eq!(asked["asked"], serde_json::json!(["files: GET /docs/"]));
+    // Nobody has consented to a call yet.
+    let waits = ["share", "open", "--agent", "you", "--verb", "web.open", "--approve", "each"];
+    let waits = world.alice().run(&[&waits[..], &["--to", "vendor-b"]].concat());
+    assert_eq!(waits.status, 0, "{}", waits.stderr);
+    assert_eq!(world.events("services_asked").len(), 2);
     app.stop();
     let refused = world
         .alice()
@@ -391,7 +428,7 @@ fn a_share_does_not_open_while_its_service_is_away_and_warns_of_one_that_is_unwe
     assert!(refused.stderr.contains("nothing was opened"), "{}", refused.stderr);
     wait::until("nothing of it is left", || {
         let left = world.alice().run(&["share", "list", "--json"]);
-        (left.stdout.matches("osp_").count() == 1).then_some(())
+        (left.stdout.matches("osp_").count() == 3).then_some(())
     });
 }
 

@@ -82,7 +82,7 @@ fn p06_revoking_a_share_ends_whoever_it_was_handed_on_to() {
         assert_eq!(call.wait().code(), Some(255));
     }
     assert_eq!(agent.call(&sub, &["test.sh", "name=slow"]).status, 255);
-    assert_eq!(world.events("call_ended").len(), 2);
+    assert_eq!(world.ends().len(), 2);
 }
 
 #[test]

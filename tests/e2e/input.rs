@@ -92,7 +92,7 @@ fn said(world: &World, share: &Share, call: &[&str], given: &[u8]) -> Output {
 }
 
 fn end(world: &World) -> serde_json::Value {
-    until("the call's end is on record", || world.events("call_ended").pop())
+    world.last_end()
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn p06_a_verb_that_never_reads_holds_nobody_up_and_dies_with_the_share() {
     let output: Said = child.wait_with_output().expect("it ends").into();
     assert_eq!(output.status, 255, "{output:?}");
     thread.join().expect("nobody reads any more");
-    let ends = world.events("call_ended");
+    let ends = world.ends();
     assert!(ends.iter().any(|end| end["ending"] == "revoked"), "{ends:?}");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     let kib = peak.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok());

@@ -58,7 +58,7 @@ fn ru6_a_path_beneath_its_root_is_read_and_nothing_outside_is() {
         let (status, stdout, said) = print(&format!("{root}/{link}"));
         assert_eq!((status, stdout.as_str()), (125, ""), "{link}: {said}");
         assert!(said.contains("its owner can see why") && !said.contains("symbolic"), "{said}");
-        let ended = world.events("call_ended").pop().expect("its end is on record");
+        let ended = world.last_end();
         let why = ended["ending"].to_string();
         assert!(why.contains(&format!("`files`: cannot open `sub/{link}` beneath")), "{why}");
     }

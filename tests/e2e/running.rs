@@ -25,6 +25,9 @@ fn ru1_status_signal_and_streams_come_back_as_they_were() {
     assert_eq!(output.status.code(), Some(7));
     assert_eq!(output.stdout, b"out\x00\xff");
     assert!(output.stderr.ends_with(b"err\r\n"), "{:?}", String::from_utf8_lossy(&output.stderr));
+    let raw = ["call", "--raw", "test.sh", "name=streams"];
+    let raw = world.vendor().command(&share, &raw).output().expect("run the client");
+    assert_eq!((raw.status.code(), raw.stdout.as_slice()), (Some(7), &b"out\x00\xff"[..]));
     assert_eq!(world.vendor().call(&share, &["test.sh", "name=signal"]).status, 137);
 }
 
@@ -41,7 +44,7 @@ fn ru3_an_output_limit_ends_the_call_and_never_the_share() {
         .expect("run the client");
     assert_eq!(output.status.code(), Some(137), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stdout.len(), 64 * 1024);
-    assert_eq!(world.events("call_ended")[0]["ending"], "output_limit");
+    assert_eq!(world.ends()[0]["ending"], "output_limit");
     assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
 }
 

@@ -21,7 +21,7 @@ fn a_secret_in_either_stream_is_masked_counted_and_told() {
     assert_eq!(said.stdout, "token [redacted:github-token] here\n");
     assert!(said.stderr.contains("password=[redacted:password]"), "{said:?}");
     assert!(said.stderr.contains("2 secrets in the output were masked"), "{said:?}");
-    let ended = &world.events("call_ended")[0];
+    let ended = &world.ends()[0];
     assert_eq!((&ended["redactions"], &ended["stdout"]), (&2.into(), &said.stdout.len().into()));
 }
 
@@ -96,7 +96,7 @@ fn a_value_that_only_root_knows_is_masked_wherever_it_is_cut_and_counted() {
     assert_eq!(said.stdout, "a [redacted:corp] b\n[redacted:corp]\n");
     assert!(said.stderr.contains("[redacted:corp]"), "{said:?}");
     assert!(said.stderr.contains("3 secrets in the output were masked"), "{said:?}");
-    assert_eq!(world.events("call_ended")[0]["redactions"], 3);
+    assert_eq!(world.ends()[0]["redactions"], 3);
     let log = fs::read_to_string(world.state().join("audit.log")).expect("read the log");
     assert!(!log.contains("battery") && !log.contains("Tr0ub4dor"));
 }

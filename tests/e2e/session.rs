@@ -65,7 +65,7 @@ fn p06_revoke_ends_the_running_verb_before_it_returns() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(revoked["revoked"][0]["told"], "acknowledged", "{revoked}");
     assert_eq!(call.wait().code(), Some(255));
-    let end = &world.events("call_ended")[0];
+    let end = &world.ends()[0];
     assert_eq!(end["ending"], "revoked", "{end}");
 }
 
@@ -106,7 +106,7 @@ fn p05_the_deadline_ends_the_running_verb_and_tells_the_peer() {
     follow.stdout.line_with("web line 9");
     assert_eq!(follow.wait().code(), Some(255), "{}", follow.stderr.text());
     assert!(follow.stderr.text().contains("expired"), "{}", follow.stderr.text());
-    assert_eq!(world.events("call_ended")[0]["ending"], "expired");
+    assert_eq!(world.ends()[0]["ending"], "expired");
     assert_eq!(world.events("share_expired")[0]["why"], "deadline");
     assert!(processes_of(&world).is_empty());
 }
@@ -140,7 +140,7 @@ fn se11_policy_narrowed_mid_share_refuses_the_next_call_and_ends_the_running_one
     assert_eq!(world.root().run(&["reload"]).status, 0);
 
     follow.wait();
-    assert_eq!(world.events("call_ended")[0]["ending"], "withdrawn");
+    assert_eq!(world.ends()[0]["ending"], "withdrawn");
     let refused = world.vendor().call(&share, &["log.follow", "service=web"]);
     assert!([126, 127].contains(&refused.status), "{refused:?}");
     assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
@@ -155,7 +155,7 @@ fn se20_a_running_follow_ends_when_its_contact_goes() {
     let said = world.alice().run(&["contact", "remove", "vendor-b"]);
     assert_eq!(said.status, 0, "{said:?}");
     follow.wait();
-    assert_eq!(world.events("call_ended")[0]["ending"], "withdrawn");
+    assert_eq!(world.ends()[0]["ending"], "withdrawn");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn ctrl_c_in_the_client_kills_the_remote_tree() {
     follow.signal(Signal::INT);
     assert_eq!(follow.wait().code(), Some(130));
     until("the remote tree is dead", || processes_of(&world).is_empty().then_some(()));
-    let end = until("its end is on record", || world.events("call_ended").pop());
+    let end = world.last_end();
     assert_eq!(end["ending"], "cancelled");
 }
 
@@ -273,5 +273,5 @@ fn ru3_a_verb_that_runs_too_long_is_timed_out_and_the_share_goes_on() {
     let slow = world.vendor().call(&share, &["test.sh", "name=slow"]);
     assert_eq!((slow.status, slow.stdout.as_str()), (124, "begun\n"), "{slow:?}");
     assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
-    assert_eq!(world.events("call_ended")[0]["ending"], "timed_out");
+    assert_eq!(world.ends()[0]["ending"], "timed_out");
 }

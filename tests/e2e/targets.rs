@@ -73,11 +73,11 @@ fn world(identity: impl Fn(&Sshd, &Accounts) -> String) -> (World, Sshd) {
     (world, sshd)
 }
 
-fn own(sshd: &Sshd, accounts: &Accounts) -> String {
+pub(crate) fn own(sshd: &Sshd, accounts: &Accounts) -> String {
     format!("identity = {{ own = \"{}\" }}", sshd.key_of(&accounts.alice).display())
 }
 
-fn held(sshd: &Sshd, _: &Accounts) -> String {
+pub(crate) fn held(sshd: &Sshd, _: &Accounts) -> String {
     format!("identity = {{ held = \"{}\" }}", sshd.key().display())
 }
 
@@ -86,7 +86,7 @@ fn open(world: &World) -> Share {
 }
 
 /// Programs of an account's that run now, with a word in their arguments.
-fn running(uid: u32, word: &str) -> Vec<u32> {
+pub(crate) fn running(uid: u32, word: &str) -> Vec<u32> {
     let pids = fs::read_dir("/proc").expect("list processes").flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
@@ -98,7 +98,7 @@ fn running(uid: u32, word: &str) -> Vec<u32> {
     .collect()
 }
 
-fn until_kept(world: &World) {
+pub(crate) fn until_kept(world: &World) {
     wait::until("a connection is kept", || {
         let shares = fs::read_dir(world.home.join("run/openscope.d/shares")).ok()?;
         shares.flatten().find(|share| share.path().join("to-web").exists()).map(drop)
@@ -269,6 +269,32 @@ fn ru8_what_goes_on_there_of_a_call_that_its_recipient_gave_up_is_named_by_revok
 }
 
 #[test]
+fn ru8_what_may_go_on_there_is_named_after_the_daemon_went_down_in_the_middle() {
+    let (world, _sshd) = world(own);
+    world.script("wait", "while :; do echo tick; sleep 0.2; done\n");
+    let share = open(&world);
+    let stays = world.vendor().start(&share, &["far.stay", "name=wait"]);
+    let ends = world.vendor().start(&share, &["far.sh", "name=wait"]);
+    for call in [&stays, &ends] {
+        call.stdout.line_with("tick");
+    }
+    let monitor = world.process("--as-monitor").expect("it runs");
+    let pid = rustix::process::Pid::from_raw(monitor.cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+    let ended = wait::until("both ends are on record", || {
+        let ended = world.events("call_ended");
+        (ended.len() == 2).then_some(ended)
+    });
+    assert!(ended.iter().all(|end| end["ending"] == "interrupted"), "{ended:?}");
+    let beyond: Vec<&str> = ended.iter().filter_map(|end| end["beyond"].as_str()).collect();
+    assert_eq!(beyond, ["far.stay on web"]);
+    wait::until("another monitor serves", || world.root().json(&["status"]).ok());
+    let revoked = world.alice().revoke(&share);
+    let goes_on = "goes on where nothing of here can end it: far.stay on web";
+    assert!(revoked.stdout.contains(goes_on), "{revoked:?}");
+}
+
+#[test]
 fn a_host_that_is_lost_in_the_middle_of_a_call_is_told_so_over_a_kept_connection_too() {
     let (world, sshd) = world(own);
     world.script("wait", "while :; do echo tick; sleep 0.2; done\n");
@@ -283,7 +309,7 @@ fn a_host_that_is_lost_in_the_middle_of_a_call_is_told_so_over_a_kept_connection
     assert_eq!(follow.wait().code(), Some(255));
     let said = follow.stderr.text();
     assert!(said.contains("the verb's host was not reached, or lost"), "{said}");
-    let ended = world.events("call_ended").pop().expect("its end is on record");
+    let ended = world.last_end();
     let why = ended["ending"].to_string();
     assert!(why.contains("target_lost") && why.contains("the connection was lost"), "{why}");
 }
@@ -310,7 +336,7 @@ fn a_host_that_is_not_the_one_that_root_pinned_is_not_spoken_to() {
             "the recipient hears nothing of it: {}",
             said.stderr
         );
-        let ended = world.events("call_ended").pop().expect("its end is on record");
+        let ended = world.last_end();
         assert!(ended["ending"].to_string().contains(why), "{ended}");
     };
     sshd.stop();

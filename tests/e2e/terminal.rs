@@ -58,7 +58,7 @@ fn calling(world: &World, share: &Share, call: &[&str]) -> AtTerminal {
 }
 
 fn end(world: &World) -> serde_json::Value {
-    until("the call's end is on record", || world.events("call_ended").pop())
+    world.last_end()
 }
 
 #[test]

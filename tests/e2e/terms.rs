@@ -86,7 +86,7 @@ fn p11_output_that_nobody_was_left_to_count_is_counted_in_full() {
     assert_eq!(world.alice().show(&share)["share"]["bytes"], 1024);
     let more = world.vendor().call(&share, &["test.true"]);
     assert_eq!(more.status, 126, "{more:?}");
-    let ended = world.events("call_ended");
+    let ended = world.ends();
     assert_eq!(ended[0]["uncounted"], 1024, "{ended:?}");
 }
 

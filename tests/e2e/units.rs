@@ -30,8 +30,25 @@ fn bounded(name: &str, kept: &str) -> World {
     );
     fs::write(&path, text).expect("write a program");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set its mode");
-    let setup = Setup { program: path, ..Setup::default() };
+    let alone = "[verb.\"test.alone\"]\nsummary = \"s\"\neffect = \"read\"\nrun = { exec = { argv = [\"/bin/true\"], network = false } }\n";
+    let verbs = Setup::default().verbs + alone;
+    let policy = Setup::default().policy.replacen("verbs = {", "verbs = { \"test.alone\" = {},", 1);
+    let setup = Setup { program: path, verbs, policy, ..Setup::default() };
     setup.start()
+}
+
+#[test]
+fn a_verb_that_is_to_have_no_network_does_not_start_where_the_daemon_cannot_take_it() {
+    let world = bounded("without-networks", &unit("CapabilityBoundingSet"));
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let status = world.alice().json(&["status"]).expect("it is up").to_string();
+    assert!(status.contains("`test.alone` cannot be called: `network = false` takes"), "{status}");
+    let share = world.alice().open(&["test.alone", "test.true"]);
+    let said = world.vendor().call(&share, &["test.alone"]);
+    assert_eq!((said.status, said.stdout.as_str()), (125, ""), "{said:?}");
+    let ended = world.last_end();
+    assert!(ended["ending"].to_string().contains("network"), "{ended}");
+    assert_eq!(world.vendor().call(&share, &["test.true"]).status, 0);
 }
 
 #[test]

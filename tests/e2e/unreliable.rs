@@ -37,6 +37,13 @@ fn resets(mut stream: TcpStream) {
     let _ = stream.read_exact(&mut [0; 4]);
 }
 
+/// A byte at a time, whatever is asked.
+fn drips(mut stream: TcpStream) {
+    while stream.write_all(b"x").is_ok() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// What is asked says how it is answered.
 fn answers(mut stream: TcpStream) {
     let mut asked = [0; 1024];
@@ -79,12 +86,14 @@ fn call(world: &World, share: &Share, verb: &str) -> (Said, Duration) {
 }
 
 fn ending(world: &World) -> serde_json::Value {
-    world.events("call_ended").pop().expect("its end is on record")["ending"].clone()
+    world.last_end()["ending"].clone()
 }
 
 fn start(targets: String, verbs: String) -> World {
     let policy = "[[agent]]\nname = \"you\"\nuser = \"@ALICE@\"\n[[allow]]\nagent = \"you\"\nverbs = [\"*\"]\n[[delegate]]\nagent = \"you\"\nverbs = [\"*\"]\nto = [\"own/vendor-*\"]\n";
-    let world = Setup { targets, verbs, policy: policy.to_owned(), ..Setup::default() }.start();
+    let secrets = vec![("token".to_owned(), "tok-3141592653\n".to_owned())];
+    let policy = policy.to_owned();
+    let world = Setup { targets, verbs, policy, secrets, ..Setup::default() }.start();
     world.alice().add_contact("vendor-b", &world.vendor());
     world
 }
@@ -151,6 +160,66 @@ fn a_host_that_hangs_or_resets_is_lost_and_keeps_nobody() {
         assert!(took < Duration::from_secs(10), "{name} took {took:?}");
     }
     assert_eq!(world.alice().revoke(&share).status, 0);
+}
+
+#[test]
+fn a_database_that_hangs_resets_or_drips_opens_nothing_and_keeps_nobody() {
+    let ways = [("hang", serve(hangs)), ("reset", serve(resets)), ("drip", serve(drips))];
+    let target = |(name, port): &(&str, u16)| {
+        format!(
+            "[sql.{name}]\npostgres = {{ host = \"127.0.0.1\", port = {port}, database = \"d\", user = \"u\" }}\npassword = \"token\"\nconnect_timeout = \"1s\"\n"
+        )
+    };
+    let verb = |(name, _): &(&str, u16)| {
+        format!(
+            "[verb.\"odd.{name}\"]\nsummary = \"s\"\neffect = \"read\"\nrun = {{ sql = {{ target = \"{name}\", statement = \"select 1\" }} }}\n"
+        )
+    };
+    let world = start(ways.iter().map(target).collect(), ways.iter().map(verb).collect());
+    for (name, _) in ways {
+        let begun = Instant::now();
+        let verb = format!("odd.{name}");
+        let open = ["share", "open", "--agent", "you", "--verb", &verb, "--to", "vendor-b"];
+        let said = world.alice().run(&open);
+        assert_eq!(said.status, 125, "{name}: {said:?}");
+        assert!(said.stderr.contains("nothing was opened"), "{name}: {}", said.stderr);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{name} took {:?}", begun.elapsed());
+    }
+    assert!(world.events("share_opened").is_empty());
+}
+
+#[test]
+fn a_port_that_hangs_resets_or_drips_is_as_it_is_and_ends_with_the_share() {
+    let ways = [("hang", serve(hangs)), ("reset", serve(resets)), ("drip", serve(drips))];
+    let target =
+        |(name, port): &(&str, u16)| format!("[tcp.{name}]\nhost = \"127.0.0.1\"\nport = {port}\n");
+    let names = ["hang.open", "reset.open", "drip.open"];
+    let verbs: String = ways
+        .iter()
+        .map(|(way, _)| verb(&format!("{way}.open"), &format!("tcp = \"{way}\"")))
+        .collect();
+    let world = tests::reflect::world(ways.iter().map(target).collect(), &verbs, &names);
+    let share = world.alice().open(&names);
+    let [hang, reset, drip] = names.map(|verb| forward(&world, &share, verb));
+    let to = |here: &tests::reflect::Forward| {
+        let mut stream = TcpStream::connect(here.at).expect("connect");
+        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("set a limit");
+        stream.write_all(b"hello").expect("say");
+        stream
+    };
+    let (mut silent, mut broken, mut slow) = (to(&hang), to(&reset), to(&drip));
+    let mut heard = [0; 64];
+    let begun = Instant::now();
+    assert_eq!(broken.read(&mut heard).unwrap_or(0), 0, "it ended, and gave nothing");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    // What drips arrives as it comes.
+    let begun = Instant::now();
+    slow.read_exact(&mut heard[..5]).expect("five");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(silent.read(&mut heard).is_err(), "nothing comes, and no end");
+    assert_eq!(world.alice().revoke(&share).status, 0);
+    silent.set_read_timeout(Some(Duration::from_secs(10))).expect("set a limit");
+    assert_eq!(silent.read(&mut heard).unwrap_or(0), 0, "it ends with the share");
 }
 
 #[test]

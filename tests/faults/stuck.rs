@@ -24,8 +24,7 @@ fn p05_a_monitor_that_is_stuck_keeps_no_call_alive() {
         world.root().json(&["status"]).ok()
     });
     assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
-    let ended = world.events("call_ended");
-    assert_eq!(ended.last().map(|end| end["ending"].clone()), Some("interrupted".into()));
+    assert_eq!(world.last_end()["ending"], "interrupted");
     let started = world.events("daemon_started");
     assert_eq!(started.last().map(|start| start["interrupted"].clone()), Some(1.into()));
     assert_eq!(world.alice().revoke(&share).status, 0, "the share itself goes on");

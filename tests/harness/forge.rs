@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use policy::passport::Narrowing;
 use policy::{Arguments, Timestamp, Value};
 use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
@@ -123,6 +123,30 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
         not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
     };
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
+}
+
+/// What was signed, with these bytes in the place of others as long, signed again by the holder: what no client of ours
+/// would write, and the signature holds.
+///
+/// # Panics
+/// When it does not say `from` exactly once.
+pub fn altered(signed: &Signed, holder: &HolderKey, from: &[u8], to: &[u8]) -> Signed {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Raw {
+        #[serde(rename = "b", with = "serde_bytes")]
+        bytes: Vec<u8>,
+        #[serde(rename = "s", with = "serde_bytes")]
+        signature: [u8; 64],
+    }
+    let written = wire::cbor::to_canonical(signed).expect("it can be written");
+    let mut raw: Raw = wire::cbor::from_canonical(&written, written.len()).expect("its form");
+    let found = |at: &usize| raw.bytes[*at..].starts_with(from);
+    let places: Vec<usize> = (0..raw.bytes.len()).filter(found).collect();
+    assert_eq!((places.len(), from.len()), (1, to.len()));
+    raw.bytes[places[0]..places[0] + to.len()].copy_from_slice(to);
+    raw.signature = SigningKey::from_bytes(holder.seed()).sign(&raw.bytes).to_bytes();
+    let written = wire::cbor::to_canonical(&raw).expect("it can be written");
+    wire::cbor::from_canonical(&written, written.len()).expect("its form")
 }
 
 /// The handle, handed on by `holder` to the redeem secret of this seed, with all that it permits.

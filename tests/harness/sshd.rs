@@ -21,6 +21,8 @@ pub struct Sshd {
     login: Account,
     /// Where programs are looked for before all else.
     programs: Option<PathBuf>,
+    /// What else its configuration says.
+    more: String,
 }
 
 impl Sshd {
@@ -37,7 +39,8 @@ impl Sshd {
         // Where its unprivileged half lives; systems that start it have made this.
         fs::create_dir_all("/run/sshd").expect("make the directory that sshd asks for");
         let (server, programs, login) = (None, None, login.clone());
-        let mut sshd = Self { server, scratch, port: free_port(), login, programs };
+        let (port, more) = (free_port(), String::new());
+        let mut sshd = Self { server, scratch, port, login, programs, more };
         sshd.serve();
         sshd
     }
@@ -45,6 +48,13 @@ impl Sshd {
     /// From here on its sessions find the programs of this directory first.
     pub fn prefer(&mut self, programs: &Path) {
         self.programs = Some(programs.to_owned());
+        self.stop();
+        self.serve();
+    }
+
+    /// From here on its sessions have no terminal.
+    pub fn refuse_terminals(&mut self) {
+        self.more = "PermitTTY no\n".to_owned();
         self.stop();
         self.serve();
     }
@@ -151,6 +161,7 @@ impl Sshd {
             format!("SetEnv PATH={}:/usr/local/bin:/usr/bin:/bin\n", programs.display())
         });
         programs.collect::<String>()
+            + &self.more
             + &format!(
                 "ListenAddress 127.0.0.1:{}\nHostKey {home}/host\nAuthorizedKeysFile {home}/user.pub\n\
              PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\nPrintMotd no\nPrintLastLog no\n\

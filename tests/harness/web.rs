@@ -189,6 +189,33 @@ pub fn exchange(to: SocketAddr, request: &[u8]) -> Answer {
     read(&all)
 }
 
+/// Sends bytes as they are, and reads the one answer to them: the connection stays.
+///
+/// # Panics
+/// When the connection ends before that.
+pub fn exchange_on(stream: &mut TcpStream, request: &[u8]) -> Answer {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set a limit");
+    stream.write_all(request).expect("ask");
+    let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+    while !is_whole(&all) {
+        let more = stream.read(&mut piece).expect("read the answer");
+        assert_ne!(more, 0, "it hung up after {}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&piece[..more]);
+    }
+    read(&all)
+}
+
+/// Whether an answer has come to the end that its fields name.
+fn is_whole(all: &[u8]) -> bool {
+    let Some(end) = all.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let (head, body) = all.split_at(end + 4);
+    let answer = Answer { status: 0, head: String::from_utf8_lossy(head).into(), body: Vec::new() };
+    match answer.field("content-length") {
+        Some(length) => body.len() >= length.parse().expect("a length"),
+        None => body.ends_with(b"0\r\n\r\n"),
+    }
+}
+
 fn read(all: &[u8]) -> Answer {
     let Some(end) = all.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Answer { status: 0, head: String::new(), body: all.to_vec() };

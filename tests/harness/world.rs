@@ -452,6 +452,27 @@ impl World {
         self.audit().into_iter().filter_map(of_kind).collect()
     }
 
+    /// How each call ended, once all that began have: a call's end is recorded after its processes are dead and its output
+    /// has drained, and nobody who revokes waits for the latter.
+    ///
+    /// # Panics
+    /// When one does not end in the time that things may take.
+    pub fn ends(&self) -> Vec<serde_json::Value> {
+        wait::until("the end of each call is on record", || {
+            let ended = self.events("call_ended");
+            let is_all = !ended.is_empty() && ended.len() >= self.events("call_started").len();
+            is_all.then_some(ended)
+        })
+    }
+
+    /// How the last call ended.
+    ///
+    /// # Panics
+    /// As above.
+    pub fn last_end(&self) -> serde_json::Value {
+        self.ends().pop().expect("there is one")
+    }
+
     /// A directory that only this world uses.
     pub fn scratch(&self) -> &Path {
         self.scratch.path()

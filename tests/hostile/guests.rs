@@ -174,6 +174,37 @@ fn se18_a_call_under_a_narrowed_passport_with_the_same_key_stays_narrow() {
 }
 
 #[test]
+fn ru6_a_value_that_is_no_text_is_not_a_value() {
+    let world = World::start();
+    let (_share, handle) = bearer(&world);
+    run(async {
+        let own = holder(7);
+        let guest = Guest::arrive(&handle, &own).await;
+        let redemption = forge::redemption(&handle, &own, forge::redeem_seed(&handle));
+        let (answer, _seat) = guest.sit(forge::join(&handle, Some(redemption))).await;
+        assert!(matches!(answer, Some(Frame::Joined(_))), "{answer:?}");
+        // A lone byte, one overlong, a surrogate, half a character, and what ends a string elsewhere.
+        for (id, odd) in [b"\xffxxx", b"\xc0\xafxx", b"\xed\xa0\x80x", b"xx\xe2\x82", b"xx\x00x"]
+            .into_iter()
+            .enumerate()
+        {
+            let id = u8::try_from(id).expect("a few");
+            let signed = forge::append(&handle, &own, &handle.passport, id, "qqqq");
+            let signed = forge::altered(&signed, &own, b"qqqq", odd);
+            let said = guest.say(&Frame::Call(signed).encode().expect("a frame")).await;
+            assert!(matches!(said, Some(Frame::Refused(_))), "{odd:?}: {said:?}");
+        }
+        let signed = forge::append(&handle, &own, &handle.passport, 99, "real");
+        let said = guest.say(&Frame::Call(signed).encode().expect("a frame")).await;
+        assert_eq!(said, Some(Frame::Started), "the seat stands");
+        until("it has run", || (!world.ran().is_empty()).then_some(()));
+        guest.leave().await;
+    });
+    assert_eq!(world.ran(), ["real"]);
+    assert_eq!(world.events("call_started").len(), 1);
+}
+
+#[test]
 fn input_for_a_verb_that_takes_none_ends_the_channel_and_nothing_else() {
     let world = World::start();
     let (share, handle) = bearer(&world);

@@ -22,7 +22,7 @@ fn se7_a_call_that_is_asked_for_again_is_told_and_not_done() {
     }
     assert_eq!(world.ran(), ["once"]);
     assert_eq!(world.events("call_started").len(), 1);
-    assert_eq!(world.events("call_ended").len(), 1);
+    assert_eq!(world.ends().len(), 1);
 }
 
 #[test]

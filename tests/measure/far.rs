@@ -1,5 +1,5 @@
-//! A warm call of a verb on another host against `ssh` through a connection that it keeps: the same program, the same
-//! sshd, the same account there.
+//! A warm call of a verb on another host against `ssh`: the same program, the same sshd, the same account there, and a
+//! connection that both keep, or that both make each time.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,12 +26,35 @@ effect  = "read"
 run     = { ssh = { target = "web", argv = ["tail", "-n", "3", "--", "@HOME@/log/web"] } }
 "#;
 
+/// What both do with a connection.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Connection {
+    /// One is kept from call to call.
+    Kept,
+    /// One is made for each: what a key is held for is not left where its owner's processes could use it.
+    New,
+}
+
+/// With a key of the owner's.
 pub fn measure(figure: &Figure) -> Vec<Reading> {
+    compare(figure, Connection::Kept)
+}
+
+/// With a key that is held for the owner; the peer's is its own.
+pub fn held(figure: &Figure) -> Vec<Reading> {
+    compare(figure, Connection::New)
+}
+
+fn compare(figure: &Figure, connection: Connection) -> Vec<Reading> {
     let accounts = Accounts::shared();
     let sshd = Sshd::start(&accounts.bob);
-    let identity = format!("identity = {{ own = \"{}\" }}", sshd.key_of(&accounts.alice).display());
+    let is_kept = connection == Connection::Kept;
+    let identity = match connection {
+        Connection::Kept => format!("own = \"{}\"", sshd.key_of(&accounts.alice).display()),
+        Connection::New => format!("held = \"{}\"", sshd.key().display()),
+    };
     let scene = Scene::with(|setup| {
-        setup.targets = sshd.target("web", &identity);
+        setup.targets = sshd.target("web", &format!("identity = {{ {identity} }}"));
         setup.verbs += VERB;
         setup.policy = setup
             .policy
@@ -41,17 +64,22 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     let share = scene.open(&["far.tail"]);
     let home = scene.world.home.clone();
     let control = format!("ControlPath={}", home.join("alice/kept").display());
+    let control = if is_kept { &control } else { "ControlPath=none" };
     let remote = format!("tail -n 3 -- {}", home.join("log/web").display());
     let peer = |options: &[&str]| {
-        sshd.client(&accounts.alice, &[&["-o", &control], options].concat(), &remote)
+        sshd.client(&accounts.alice, &[&["-o", control], options].concat(), &remote)
     };
-    let mut master = peer(&["-f", "-o", "ControlMaster=yes", "-o", "ControlPersist=yes"]);
-    assert!(master.stdin(Stdio::null()).status().expect("run ssh").success());
+    if is_kept {
+        let mut master = peer(&["-f", "-o", "ControlMaster=yes", "-o", "ControlPersist=yes"]);
+        assert!(master.stdin(Stdio::null()).status().expect("run ssh").success());
+    }
     let duel = runtime().block_on(async {
         let session = join(&share.handle, scene.identities()).await;
         call(&session, "far.tail").await;
-        let kept = home.join("run/openscope.d/shares").join(&share.id).join("to-web");
-        wait::until("a connection is kept", || kept.exists().then_some(()));
+        if is_kept {
+            let kept = home.join("run/openscope.d/shares").join(&share.id).join("to-web");
+            wait::until("a connection is kept", || kept.exists().then_some(()));
+        }
         let (mut duel, begun) = (Duel::default(), Instant::now());
         while duel.rounds() < ROUNDS && begun.elapsed() < BUDGET {
             let mut ours = Vec::with_capacity(PER_ROUND);
@@ -66,8 +94,10 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
         session.close().await;
         duel
     });
-    assert!(peer(&["-O", "exit"]).output().expect("run ssh").status.success());
-    vec![figure.read(duel.ratio(), spread(&duel), against(&duel))]
+    if is_kept {
+        assert!(peer(&["-O", "exit"]).output().expect("run ssh").status.success());
+    }
+    vec![figure.read(duel.ratio(), spread(&duel), against(&duel, connection))]
 }
 
 fn timed(mut command: Command) -> Duration {
@@ -92,11 +122,11 @@ fn spread(duel: &Duel) -> String {
     )
 }
 
-fn against(duel: &Duel) -> String {
+fn against(duel: &Duel, connection: Connection) -> String {
     let theirs = duel.theirs();
-    format!(
-        "ssh with a ControlMaster, tail: p50 {:.2} ms, p90 {:.2}",
-        theirs.median(),
-        theirs.percentile(90)
-    )
+    let how = match connection {
+        Connection::Kept => "ssh with a ControlMaster",
+        Connection::New => "ssh that connects each time",
+    };
+    format!("{how}, tail: p50 {:.2} ms, p90 {:.2}", theirs.median(), theirs.percentile(90))
 }

@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 21] = [
+pub const ALL: [Figure; 22] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -38,6 +38,12 @@ pub const ALL: [Figure; 21] = [
         unit: "ratio",
         limit: Limit::AtMost(1.3),
         measure: far::measure,
+    },
+    Figure {
+        name: "ssh_held_verb_vs_ssh",
+        unit: "ratio",
+        limit: Limit::AtMost(1.3),
+        measure: far::held,
     },
     Figure {
         name: "bulk_mib_s",

@@ -145,10 +145,11 @@ pub(super) fn text(request: &RequestView) -> String {
     let mut lines =
         vec![format!("{}{}", request.id, if request.yours { "  for you to answer" } else { "" })];
     match &request.what {
-        Asked::Call { share, call, summary, effect, input, approve, command } => {
+        Asked::Call { share, call, summary, effect, input, approve, command, run_as } => {
             lines.push(fact("call", &words(call)));
             lines.push(fact("does", &format!("{summary} ({effect})")));
             lines.push(fact("runs", &words(command)));
+            lines.extend(run_as.iter().map(|account| fact("as", account.as_str())));
             lines.extend(plan::input(*input).map(|takes| fact("input", &takes)));
             lines.push(fact("under", &format!("{share} of {by}, by {}", request.recipient)));
             let each = if *approve == Approve::Once {
@@ -180,7 +181,7 @@ fn words(words: &[String]) -> String {
 /// A request, for a program.
 pub(super) fn json(request: &RequestView) -> Value {
     let what = match &request.what {
-        Asked::Call { share, call, summary, effect, input, approve, command } => json!({
+        Asked::Call { share, call, summary, effect, input, approve, command, run_as } => json!({
             "kind": "call",
             "share": share.to_string(),
             "call": call,
@@ -189,6 +190,7 @@ pub(super) fn json(request: &RequestView) -> Value {
             "input": input,
             "approve": approve,
             "command": command,
+            "run_as": run_as,
         }),
         Asked::Open(plan) => json!({ "kind": "open", "plan": plan::json(plan) }),
     };
@@ -229,6 +231,7 @@ mod tests {
                 input: Input::Stdin(Stdin { content: Content::Text, max: 1 << 20 }),
                 approve: Approve::Each,
                 command: ["/bin/svc", "restart", "it's"].map(str::to_owned).to_vec(),
+                run_as: Some("deploy".parse().unwrap()),
             },
             user: "alice".to_owned(),
             agent: "you".parse().unwrap(),
@@ -253,6 +256,7 @@ mod tests {
             "call       service.restart 'host=web service=db'",
             "Restarts a service (write)",
             r"runs       /bin/svc restart 'it'\''s'",
+            "as         deploy",
             "input      text, at most 1MiB, that the recipient gives while it runs",
             "this call alone",
             "bob (policy.d/team.toml:3); so far: nobody yet",

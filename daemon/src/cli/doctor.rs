@@ -165,6 +165,7 @@ fn words(need: &Need) -> String {
         Need::Path { path, is_written: false } => format!("path {path}"),
         Need::Path { path, is_written: true } => format!("path {path}, to put files in"),
         Need::Port { host, port } => format!("port {port} of {host}"),
+        Need::Account { name } => format!("account {name}, as which verbs run"),
         Need::Daemon { what } => what.clone(),
     }
 }
@@ -176,6 +177,7 @@ fn advice(need: &Need) -> &'static str {
         }
         Need::Path { .. } => "make it, or let this account in",
         Need::Port { .. } => "start what listens there, or see what stands between",
+        Need::Account { .. } => "ask whoever administers this machine to make one that is not root",
         Need::Daemon { .. } => "ask whoever administers this machine",
     }
 }
@@ -198,9 +200,18 @@ fn look(need: &Need) -> Option<Wrong> {
             access(path, Access::READ_OK | written).map_err(io::Error::from)
         }
         Need::Port { host, port } => knock(host, *port),
+        Need::Account { name } => account(name),
         Need::Daemon { .. } => Ok(()),
     };
     looked.err().map(|fault| Wrong { why: fault.to_string(), advice: advice(need) })
+}
+
+fn account(name: &str) -> io::Result<()> {
+    match nix::unistd::User::from_name(name)? {
+        None => Err(io::Error::other("there is no such account")),
+        Some(user) if user.uid.is_root() => Err(io::Error::other("it is root")),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Whether somebody lets us in; they are told nothing.

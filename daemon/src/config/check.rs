@@ -1,14 +1,16 @@
 //! `openscoped --check-config` and `--leg-key`: what can be said without a running daemon.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::unistd::User;
-use policy::{Identity, SshTarget};
+use policy::{Identity, Run, SshTarget, Verb};
 
 use super::load::{mode_and_state, without_network};
-use super::{Arguments, ConfigFault, Loaded, judge, load};
+use super::{Arguments, ConfigFault, Kill, Loaded, Mode, judge, load};
+use crate::monitor::cgroup::{offered, wanted};
 use crate::monitor::identity;
 
 /// Reads everything and reports; whether it is good.
@@ -22,6 +24,10 @@ pub fn check(arguments: &Arguments) -> (String, bool) {
             let unsaid: Vec<_> = unsaid.filter(|said| !loaded.warnings.contains(said)).collect();
             loaded.warnings.extend(unsaid);
             loaded.warnings.extend(without_keys_user(&loaded));
+            let verbs = loaded.policy.catalog().verbs();
+            let verbs = verbs.flat_map(|verb| [unlimited(&loaded, verb), nobodys(&loaded, verb)]);
+            let unkept: Vec<String> = verbs.flatten().collect();
+            loaded.warnings.extend(unkept);
             (good(&loaded), true)
         }
         Err(faults) => (bad(&faults), false),
@@ -42,6 +48,45 @@ fn without_keys_user(loaded: &Loaded) -> Option<String> {
             target.name
         )
     })
+}
+
+/// What is to be said of a verb that no daemon here can keep to its limits in total. One that could be given the controllers
+/// may still lack them: it says so itself, in its status.
+fn unlimited(loaded: &Loaded, verb: &Verb) -> Option<String> {
+    let Run::Exec(exec) = &verb.run else { return None };
+    let offered = match loaded.config.kill {
+        Kill::Cgroup => offered(),
+        Kill::Subreaper => BTreeSet::new(),
+    };
+    let missing =
+        wanted(exec.confinement.total).find(|controller| !offered.contains(controller))?;
+    Some(format!(
+        "`{}` cannot be called: `limits.total` takes the cgroup controller `{missing}`, which {}",
+        verb.name,
+        match loaded.config.kill {
+            Kill::Cgroup => "this machine does not have in cgroup v2",
+            Kill::Subreaper => "calls do not have where `kill` is \"subreaper\"",
+        }
+    ))
+}
+
+/// What is to be said of a verb that runs as an account that is not there, or is one of the daemon's own.
+fn nobodys(loaded: &Loaded, verb: &Verb) -> Option<String> {
+    let account = verb.run.run_as()?;
+    let config = &loaded.config;
+    let why = match User::from_name(account.as_str()) {
+        _ if config.mode == Mode::Rootless => "which takes root's daemon".to_owned(),
+        Err(fault) => format!("which cannot be looked up: {fault}"),
+        Ok(None) => format!(
+            "which is no account of this machine\n   = run `useradd --system --no-create-home --shell /usr/sbin/nologin {account}`"
+        ),
+        Ok(Some(user)) if user.uid.is_root() => "which is root".to_owned(),
+        Ok(Some(user)) if [&config.broker_user, &config.keys_user].contains(&&user.name) => {
+            "which is the daemon's own account".to_owned()
+        }
+        Ok(Some(_)) => return None,
+    };
+    Some(format!("`{}` cannot be called: it says `run_as = \"{account}\"`, {why}", verb.name))
 }
 
 fn good(loaded: &Loaded) -> String {

@@ -66,6 +66,14 @@ impl BrokerLink {
         Self { user, state, backoff: BACKOFF_MIN, buffer: vec![0; MAX_PACKET] }
     }
 
+    /// The account that is the broker's alone.
+    pub(super) fn uid(&self) -> Option<u32> {
+        match self.user {
+            BrokerUser::Other { uid, .. } => Some(uid),
+            BrokerUser::Same => None,
+        }
+    }
+
     /// The descriptor to poll, and whether there is something to send.
     pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, bool)> {
         match &self.state {

@@ -1,9 +1,11 @@
 //! The cgroup of this daemon, with one leaf for each call: where a call's processes cannot get away from.
 
+mod controllers;
 mod leaf;
 mod place;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -22,9 +24,9 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::clock::Instants;
+pub(crate) use controllers::{Controller, make_room, offered, wanted};
 pub(crate) use leaf::Leaf;
 use leaf::Room;
-use place::own;
 
 /// The file of the state directory that says where the calls of this life are.
 const RECORD: &str = "cgroup";
@@ -68,6 +70,8 @@ pub(crate) struct Instance {
     directory: Rc<OwnedFd>,
     vacant: Rc<RefCell<Vec<Room>>>,
     leaves: u64,
+    /// What the cgroups of calls can be limited by.
+    controllers: BTreeSet<Controller>,
 }
 
 /// Processes of an earlier life's calls that were killed and are still there: each waits in the kernel, for a disk or a
@@ -81,7 +85,8 @@ impl Instance {
     /// When there is no writable cgroup v2.
     pub(crate) fn open(state: &Path) -> Result<(Self, Undead), CgroupFault> {
         let mut undead = end_recorded(state)?;
-        let path = own()?.join(name(state));
+        let home = place::home()?;
+        let path = home.join(name(state));
         make(&path)?;
         // One that was there without a record is as much an earlier life's.
         undead.extend(end(&path)?);
@@ -92,7 +97,18 @@ impl Instance {
         let directory = directory(&path)
             .map_err(|errno| CgroupFault::NotWritable(path.clone(), errno.into()))?;
         let (directory, vacant) = (Rc::new(directory), Rc::default());
-        Ok((Self { path, directory, vacant, leaves: 0 }, undead))
+        let controllers = if controllers::is_inner(&home) {
+            controllers::hand_down(&home);
+            controllers::hand_down(&path)
+        } else {
+            BTreeSet::new()
+        };
+        Ok((Self { path, directory, vacant, leaves: 0, controllers }, undead))
+    }
+
+    /// Whether calls can be limited by it.
+    pub(crate) fn has(&self, controller: Controller) -> bool {
+        self.controllers.contains(&controller)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -107,6 +123,7 @@ impl Instance {
             parent: Rc::clone(&self.directory),
             vacant: Rc::clone(&self.vacant),
             room: Some(room),
+            is_limited: false,
         })
     }
 
@@ -247,6 +264,8 @@ fn name(state: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use policy::TotalLimits;
+
     use super::*;
 
     #[test]
@@ -300,6 +319,49 @@ mod tests {
         drop(again);
         second.vacate();
         assert!(!path.join("call-1").exists() && path.join("call-2").exists());
+        end_recorded(state.path()).unwrap();
+    }
+
+    #[test]
+    fn a_cgroup_with_processes_in_it_is_left_as_it_is() {
+        let state = tempfile::tempdir().unwrap();
+        let (mut instance, _) = Instance::open(state.path()).unwrap();
+        let leaf = instance.leaf().unwrap();
+        let path = instance.path().join(leaf.name().unwrap());
+        assert!(controllers::is_inner(&path));
+        #[expect(clippy::disallowed_methods, reason = "somebody is in it")]
+        let mut there = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        fs::write(path.join("cgroup.procs"), there.id().to_string()).unwrap();
+        assert!(!controllers::is_inner(&path));
+        there.kill().unwrap();
+        there.wait().unwrap();
+        drop(leaf);
+        end_recorded(state.path()).unwrap();
+    }
+
+    #[test]
+    fn a_limit_holds_where_the_kernel_takes_it_and_its_leaf_is_used_once() {
+        let state = tempfile::tempdir().unwrap();
+        let (mut instance, _) = Instance::open(state.path()).unwrap();
+        let path = instance.path().to_owned();
+        for (controller, file, total) in [
+            (
+                Controller::Pids,
+                "pids.max",
+                TotalLimits { processes: Some(7), ..TotalLimits::default() },
+            ),
+            (Controller::Cpu, "cpu.max", TotalLimits { cpu: Some(50), ..TotalLimits::default() }),
+        ] {
+            let mut leaf = instance.leaf().unwrap();
+            let at = path.join(leaf.name().unwrap());
+            let limited = leaf.limit(total);
+            assert_eq!(limited.is_ok(), instance.has(controller), "{file}: {limited:?}");
+            let set = fs::read_to_string(at.join(file)).ok();
+            let wanted = controllers::settings(total).pop().map(|(_, text)| text + "\n");
+            assert_eq!(set, wanted.filter(|_| instance.has(controller)));
+            leaf.vacate();
+            assert!(!at.exists(), "no other call is kept to it");
+        }
         end_recorded(state.path()).unwrap();
     }
 

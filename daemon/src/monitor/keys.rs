@@ -45,7 +45,7 @@ impl Monitor {
     /// The keys that are held for this way, if any are.
     pub(super) fn keys_of(&self, route: &Route, account: &Account) -> io::Result<Option<Keys>> {
         let directory = self.config_path.parent().unwrap_or(Path::new("/"));
-        let (Account::Become { name, .. } | Account::Stay { name, .. }) = account;
+        let name = account.name();
         let (mut files, mut doors) = (Vec::new(), Vec::new());
         for target in route.jumps.iter().chain([&route.target]) {
             let Some(path) = held_key(directory, target) else { continue };

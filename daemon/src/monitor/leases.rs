@@ -270,6 +270,7 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
         | Event::PolicyReloaded { .. }
         | Event::PolicyRejected { .. }
         | Event::ShareOpened { .. }
+        | Event::ServicesAsked { .. }
         | Event::OpenRefused { .. }
         | Event::ShareExtended { .. }
         | Event::RedeemRefused { .. }

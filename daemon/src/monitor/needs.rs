@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use policy::{
-    AgentName, Confinement, Database, FileName, HttpTarget, Identity, NetworkAccess, Route, Run,
-    SqlTarget, Verb, Via,
+    AccountName, AgentName, Confinement, Database, FileName, HttpTarget, Identity, NetworkAccess,
+    Route, Run, SqlTarget, Verb, Via,
 };
 use wire::control::{Failure, Need, NeedView, Reply, VerbNeeds};
 
 use super::Monitor;
 use super::resolver::Person;
+use super::start_call::NO_OTHERS;
 use crate::clock::Instants;
-use crate::config::{SSH, held_key};
+use crate::config::{Mode, SSH, held_key};
 use crate::run::{can_keep_files, can_keep_ports, may_leave};
 
 impl Monitor {
@@ -36,7 +37,7 @@ impl Monitor {
     fn needs_of(&self, verb: &Verb) -> Vec<NeedView> {
         let mut needs = match &verb.run {
             Run::Exec(exec) => {
-                let kept = kept(&exec.confinement);
+                let kept = kept(&exec.confinement).into_iter().chain(self.total(&exec.confinement));
                 std::iter::once(self.program(exec.program())).chain(kept).collect()
             }
             Run::Ssh(ssh) => {
@@ -50,7 +51,17 @@ impl Monitor {
             Run::Sql(sql) => self.database(&sql.target),
             Run::File(_) => Vec::new(),
         };
-        let roots = verb.roots().into_iter();
+        if let Some(account) = verb.run.run_as() {
+            // What another account may execute, only that account can try.
+            for NeedView { need, .. } in &mut needs {
+                if let Need::Program { path } = need {
+                    *need = Need::Daemon { what: format!("program {path}") };
+                }
+            }
+            needs.push(self.account_named(account));
+        }
+        // What another account may open, only that account can try.
+        let roots = verb.roots().into_iter().filter(|_| verb.run.run_as().is_none());
         let roots = roots.map(|(path, is_written)| Need::Path { path, is_written });
         needs.extend(roots.map(|need| NeedView { need, fault: None }));
         needs
@@ -60,6 +71,24 @@ impl Monitor {
         let judged = self.judge.program(Path::new(path));
         let fault = judged.err().map(|fault| fault.to_string());
         NeedView { need: Need::Program { path: path.to_owned() }, fault }
+    }
+
+    fn account_named(&self, account: &AccountName) -> NeedView {
+        let own = [&self.config.broker_user, &self.config.keys_user];
+        let fault = match self.config.mode {
+            Mode::Rootless => Some(NO_OTHERS.to_owned()),
+            Mode::System if own.iter().any(|own| *own == account.as_str()) => {
+                Some("it is the daemon's own".to_owned())
+            }
+            Mode::System => None,
+        };
+        NeedView { need: Need::Account { name: account.to_string() }, fault }
+    }
+
+    fn total(&self, confinement: &Confinement) -> Option<NeedView> {
+        let fault = self.runners.can_limit(confinement.total).err().map(|fault| fault.to_string());
+        let what = "controllers of cgroups for `limits.total`".to_owned();
+        (!confinement.total.is_empty()).then(|| daemons(what, fault))
     }
 
     fn route(&self, route: &Route) -> Vec<NeedView> {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use policy::{Authority, Capability, Consent, Groups, SeatId, ShareId, Timestamp};
+use policy::{
+    Approve, Authority, Consent, Groups, Principal, SeatId, ShareId, Subject, Timestamp, VerbName,
+};
 use wire::channel::ChannelKey;
 use wire::control::{Failure, Open, Opened, Reply, SeatHandle};
 use wire::fingerprint::Fingerprint;
@@ -23,7 +25,6 @@ use super::leases::{Lease, Owner, Seat};
 use super::owner_socket::Caller;
 use super::plan::{Addressee, Draft};
 use super::resolver::Person;
-use super::services::{Looked, Service, looks_first, planned};
 use super::share::Share;
 use crate::clock::Instants;
 use crate::config::HARD_STOP;
@@ -109,13 +110,20 @@ impl Monitor {
         let (rules, plan, digest) =
             (draft.agreed.consent.clone(), draft.plan.clone(), draft.digest);
         let waits = !draft.is_consented_to(given);
+        let own = asked.approve;
+        let is_free = |verb: &&VerbName| draft.agreed.asks_for(verb).0.max(own) == Approve::Never;
+        let free: BTreeSet<VerbName> =
+            draft.scope.verbs().into_iter().filter(is_free).cloned().collect();
         // Made before anybody is asked for consent: what cannot be a handle bothers nobody.
         let opening = self.prepare((caller, person), asked, draft, given, now)?;
         if waits {
             let (person, open) = (person.clone(), asked.clone());
             return self.hold_open(HeldOpen { caller, person, open, plan, digest }, rules, now);
         }
-        let probing = self.look_for_services(&opening.lease)?;
+        let groups = Groups::Known(person.groups.clone());
+        let Owner { user, agent, .. } = opening.lease.owner.clone();
+        let subject = Subject { principal: Principal { user, agent }, groups, now: now.wall };
+        let probing = self.look_for_services(&opening.lease, (&subject, &free), now)?;
         let admission = self.admission(&opening.lease);
         self.broker.send(&ToBroker::Admit(Box::new(admission)), &[]);
         self.openings.insert(opening.lease.id, Opening { probing, ..opening });
@@ -147,26 +155,6 @@ impl Monitor {
             is_admitted: false,
             probing: BTreeSet::new(),
             warnings: Vec::new(),
-        })
-    }
-
-    /// Begins to look whether what a share is to reflect is there.
-    fn look_for_services(&mut self, lease: &Lease) -> Result<BTreeSet<HelperId>, Failure> {
-        let names = lease.scope.capabilities().iter().map(Capability::verb);
-        let verbs = names.filter_map(|name| self.policy.catalog().verb(name));
-        let mut services: Vec<Looked> = Vec::new();
-        for verb in verbs.filter(|verb| looks_first(verb)) {
-            let Some(service) = Service::of(verb) else { continue };
-            let planned = planned(verb);
-            match services.iter_mut().find(|(known, _)| *known == service) {
-                Some((_, all)) => all.extend(planned),
-                None => services.push((service, planned.into_iter().collect())),
-            }
-        }
-        let account = self.account(&lease.owner);
-        self.probe_services(lease.id, &account, &services).map_err(|fault| {
-            self.end_helpers(|helper| helper.share == lease.id);
-            unavailable(&format!("a service cannot be looked at: {fault}"), "nothing was opened")
         })
     }
 

@@ -98,7 +98,14 @@ mod tests {
     }
 
     fn order(number: usize) -> ToReach {
-        ToReach::Probe { path: Some(format!("{number:0>32000}")), planned: Vec::new() }
+        let request = policy::HttpRequest {
+            method: "GET".to_owned(),
+            path: format!("{number:0>32000}"),
+            headers: std::collections::BTreeMap::new(),
+            body: Vec::new(),
+            is_reflected: false,
+        };
+        ToReach::Probe { request: Some(Box::new(request)), planned: Vec::new() }
     }
 
     #[test]

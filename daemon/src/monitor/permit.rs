@@ -13,6 +13,7 @@ use wire::terminal::Terminal;
 
 use super::Monitor;
 use super::audit::{Event, Hex, Recorded, Said, Who};
+use super::beyond::beyond;
 use super::calls::{At, Batch};
 use super::share::Share;
 use crate::clock::Instants;
@@ -60,6 +61,7 @@ impl Monitor {
                 let event = Event::CallStarted {
                     at: share.named(at),
                     owner,
+                    run_as: permit.verb().run.run_as().cloned(),
                     recipient: recipient.clone(),
                     call: Hex(at.id.0),
                     statement: Hex(at.content),
@@ -68,6 +70,7 @@ impl Monitor {
                     arguments: Recorded::of(&permit.call().arguments),
                     basis: Said::new(&basis(permit.basis(), given)),
                     output_max,
+                    beyond: self.would_go_on(&permit, at.share, now),
                 };
                 self.audit.record(event, now).map_err(|_| Refusal::Unrecorded)?;
                 if let Some(share) = self.shares.get_mut(&at.share) {
@@ -88,6 +91,14 @@ impl Monitor {
                 Err(Refusal::Denied(refusal.public))
             }
         }
+    }
+
+    /// What of a call may go on elsewhere, should this daemon not see its end.
+    fn would_go_on(&self, permit: &Permit, share: ShareId, now: Instants) -> Option<Said> {
+        let verb = permit.verb();
+        let timeout = verb.timeout.unwrap_or(self.config.limits.verb_timeout);
+        let limit = timeout.min(self.until_hard_stop(share));
+        beyond(verb, permit.call(), limit, now.boot).map(|beyond| Said::new(&beyond.words))
     }
 
     /// What policy, the share as it stands and the passport say of one call. Also asked again

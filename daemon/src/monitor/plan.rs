@@ -176,6 +176,7 @@ impl Monitor {
                 summary: verb.summary.clone(),
                 effect: verb.effect,
                 input: verb.input(),
+                run_as: verb.run.run_as().cloned(),
                 parameters: parameters(verb, capability),
                 approve: approve.max(own),
                 approvers,

@@ -35,21 +35,26 @@ impl Monitor {
     pub(super) fn reload(&mut self, by: Option<Who>, now: Instants) -> Result<String, String> {
         match config::load(&self.config_path, Some(self.config.mode)) {
             Ok(loaded) => {
-                let taken = self.take_targets(&loaded.policy);
-                taken
-                    .map_err(|fault| format!("targets cannot be written down for ssh: {fault}"))?;
+                if let Err(fault) = self.take_targets(&loaded.policy) {
+                    let said = format!("targets cannot be written down for ssh: {fault}");
+                    return Err(self.reject(by, &[said], now));
+                }
                 self.take_services(&loaded.policy, now);
                 Ok(self.adopt(loaded, by, now))
             }
             Err(faults) => {
                 let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                let first = Said::new(said.first().map_or("", String::as_str));
-                self.note(Event::PolicyRejected { by, faults: said.len(), first }, now);
-                let said = said.join("\n");
-                tracing::warn!("the new configuration is not taken:\n{said}");
-                Err(said)
+                Err(self.reject(by, &said, now))
             }
         }
+    }
+
+    fn reject(&mut self, by: Option<Who>, said: &[String], now: Instants) -> String {
+        let first = Said::new(said.first().map_or("", String::as_str));
+        self.note(Event::PolicyRejected { by, faults: said.len(), first }, now);
+        let said = said.join("\n");
+        tracing::warn!("the new configuration is not taken:\n{said}");
+        said
     }
 
     fn adopt(&mut self, loaded: Loaded, by: Option<Who>, now: Instants) -> String {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use policy::{ShareId, Timestamp};
 use wire::call::{CallId, Ending, OutcomeStatement};
 
-use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record};
+use super::audit::{self, Audit, AuditFault, Event, Expiry, Hex, Holder, Record, Said};
+use super::beyond::Beyond;
 use super::ends::told;
 use super::leases::{self, Lease, LeaseFault, Leases};
 use super::permit::CROWDED;
@@ -103,6 +104,8 @@ struct Begun {
     content: [u8; 32],
     started: Timestamp,
     output_max: u64,
+    /// What of it may go on elsewhere.
+    beyond: Option<Said>,
 }
 
 /// A share of an earlier life: its lease, and what the record says of it, read once from front to back.
@@ -121,10 +124,10 @@ impl Earlier {
     fn hear(&mut self, record: &Record) {
         leases::overrule(&mut self.share.lease, record);
         match &record.event {
-            Event::CallStarted { at, call, statement, output_max, .. } => {
+            Event::CallStarted { at, call, statement, output_max, beyond, .. } => {
                 self.share.made = self.share.made.saturating_add(1);
                 let (content, started, output_max) = (statement.0, record.time, *output_max);
-                let begun = Begun { content, started, output_max };
+                let begun = Begun { content, started, output_max, beyond: beyond.clone() };
                 self.open.insert(key(at, CallId(call.0)), (at.clone(), begun));
             }
             Event::CallEnded {
@@ -171,6 +174,7 @@ impl Earlier {
             | Event::PolicyReloaded { .. }
             | Event::PolicyRejected { .. }
             | Event::ShareOpened { .. }
+            | Event::ServicesAsked { .. }
             | Event::OpenRefused { .. }
             | Event::ShareExtended { .. }
             | Event::SeatKicked { .. }
@@ -217,6 +221,11 @@ fn interrupt(
         ended,
     };
     let key = key(&at, id);
+    if let Some(beyond) = &begun.beyond {
+        // When it ends there was said in the clock of another life.
+        let words = beyond.as_str().to_owned();
+        share.goes_on(at.seat, Beyond { words, until: None });
+    }
     let event = Event::CallEnded {
         at,
         call: Hex(id.0),
@@ -227,7 +236,7 @@ fn interrupt(
         redactions: 0,
         stdin: 0,
         stdin_sha256: None,
-        beyond: None,
+        beyond: begun.beyond.clone(),
         uncounted: begun.output_max,
         started: begun.started,
         ended,

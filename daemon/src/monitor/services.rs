@@ -1,7 +1,6 @@
 //! Services that verbs ask: one process for each share and service, as the owner, which carries out the share's calls
 //! one beside the other. It ends with the share.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -22,18 +21,13 @@ use super::spawn::Ended;
 use super::start::chain;
 use super::work::{Errand, Work};
 use crate::clock::Instants;
-use crate::reach::{
-    Finish, FromReach, Planned, Probed, Served, SqlService, ToReach, What as Asked,
-};
+use crate::reach::{Finish, FromReach, Probed, Served, SqlService, ToReach, What as Asked};
 use crate::run::{Account, Attached, Order};
 
 /// Services that one share asks at one time.
 const SERVICES_MAX: usize = 16;
 /// A caller's header fields are not longer.
 const HEAD_MAX: usize = 32 * 1024;
-/// Bytes of statements that are looked at before a share opens: they go in one packet. What does not fit is seen when it is
-/// put.
-const PLANNED: usize = 96 * 1024;
 /// What is reported fits: its reasons are cut.
 const REPORT_MAX: usize = 4096;
 /// Reports of one process that one turn hears: the next turn hears the others.
@@ -48,9 +42,6 @@ pub(super) enum Service {
     Port(Arc<TcpTarget>),
     Sql(Arc<SqlTarget>),
 }
-
-/// A service that is to be looked at, and what it is going to be asked.
-pub(super) type Looked = (Service, Vec<Planned>);
 
 /// The line to a process that asks a service.
 pub(super) struct Asking {
@@ -76,21 +67,6 @@ impl Service {
             Self::Port(target) => &target.name,
             Self::Sql(target) => &target.name,
         }
-    }
-
-    /// What can be looked at without doing anything.
-    fn probe(&self, planned: &[Planned]) -> ToReach {
-        let path = match self {
-            Self::Http(target) => target.probe(),
-            Self::Port(_) | Self::Sql(_) => None,
-        };
-        let mut room = PLANNED;
-        let fits = |one: &&Planned| {
-            let left = room.checked_sub(one.statement.len() + one.verb.len());
-            room = left.unwrap_or_default();
-            left.is_some()
-        };
-        ToReach::Probe { path, planned: planned.iter().filter(fits).cloned().collect() }
     }
 
     fn served(&self, account: &Account) -> Served {
@@ -177,22 +153,6 @@ impl Monitor {
         let id = self.helpers.add(Helper::new(share, what, running), Instants::now().boot);
         sent.inspect_err(|_| self.helpers.end(id))?;
         Ok(id)
-    }
-
-    /// Begins to look whether the services are there that a share is to reflect.
-    pub(super) fn probe_services(
-        &mut self,
-        share: ShareId,
-        account: &Account,
-        services: &[Looked],
-    ) -> io::Result<BTreeSet<HelperId>> {
-        let mut probing = BTreeSet::new();
-        for (service, planned) in services {
-            let helper = self.asking(share, account, service)?;
-            self.tell_asking(helper, &service.probe(planned), &[])?;
-            probing.insert(helper);
-        }
-        Ok(probing)
     }
 
     /// The files that a service is asked with, opened here since the owner may not: the authorities', the credential's.
@@ -345,21 +305,6 @@ impl Monitor {
         }
         self.end_helpers(|helper| helper.is_wanted() && !stands(&helper.what));
     }
-}
-
-/// Whether a share with this verb does not open before its service is there.
-pub(super) fn looks_first(verb: &Verb) -> bool {
-    matches!(verb.run, How::Sql(_)) || verb.run.reflects().is_some()
-}
-
-/// What a database is going to be asked by a verb.
-pub(super) fn planned(verb: &Verb) -> Option<Planned> {
-    let How::Sql(sql) = &verb.run else { return None };
-    Some(Planned {
-        verb: verb.name.to_string(),
-        statement: sql.statement.clone(),
-        values: sql.placeholders(),
-    })
 }
 
 fn ended(finish: Finish) -> Ended {

@@ -11,12 +11,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use policy::TotalLimits;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thiserror::Error;
 
-use super::cgroup::Instance;
+use super::cgroup::{Controller, Instance, wanted};
 use crate::clock::Instants;
 use crate::run::{Attached, Order, PacketFault, Place};
 
@@ -50,9 +51,20 @@ pub(crate) enum SpawnFault {
     Start(#[source] io::Error),
     #[error("there is no `openscope-reach` beside `openscoped`")]
     NoReach,
+    #[error("{0}")]
+    NoController(NoController),
+    #[error("cannot limit the call in total")]
+    Limit(#[source] io::Error),
     #[error("cannot give the order")]
     Order(#[source] PacketFault),
 }
+
+/// What a limit in total takes that this daemon does not have.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error(
+    "`limits.total` takes the cgroup controller `{0}`, which the daemon's cgroup does not have"
+)]
+pub(crate) struct NoController(Controller);
 
 /// Which program a runner is.
 #[derive(Clone, Copy)]
@@ -141,18 +153,36 @@ impl Runners {
     ) -> Result<Running, SpawnFault> {
         let now = Instants::now();
         let known = self.accounts.of(&order.account, now);
+        let total = order.confinement.total;
+        self.can_limit(total).map_err(SpawnFault::NoController)?;
         loop {
             let mut runner = self.parked.pop_front().map_or_else(|| self.runner(Which::Run), Ok)?;
+            // One that is limited in part, and has no order, is dropped, and so ended.
+            runner.limit(total).map_err(SpawnFault::Limit)?;
             match runner.give(order, known.as_ref(), &attached, now) {
                 Ok(()) => return Ok(runner),
                 // Somebody killed it while it waited. Dropping it clears it away.
                 Err(PacketFault::Socket(Errno::PIPE | Errno::CONNRESET)) => {}
                 Err(fault) => {
-                    self.parked.push_front(runner);
+                    // One that is limited is no other call's.
+                    self.parked.extend(Some(runner).filter(|_| total.is_empty()));
                     return Err(SpawnFault::Order(fault));
                 }
             }
         }
+    }
+
+    /// Whether all processes of a call can be kept to these limits together.
+    ///
+    /// # Errors
+    /// When they cannot, and by what they would be.
+    pub(crate) fn can_limit(&self, total: TotalLimits) -> Result<(), NoController> {
+        let has = |controller: &Controller| match &self.contain {
+            Containment::Subreaper => false,
+            Containment::Cgroup(instance) => instance.has(*controller),
+        };
+        let missing = wanted(total).find(|controller| !has(controller));
+        missing.map_or(Ok(()), |controller| Err(NoController(controller)))
     }
 
     /// Starts a process that asks services, under this order.

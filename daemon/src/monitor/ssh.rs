@@ -6,6 +6,7 @@
 mod config;
 mod directory;
 mod keep;
+mod words;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy::{
-    Arguments, Confinement, NetworkAccess, ProcessLimits, Route, ShareId, Ssh, SystemCalls,
-    TargetName, Verb,
+    Arguments, Confinement, Input, NetworkAccess, ProcessLimits, Route, ShareId, Ssh, SystemCalls,
+    TargetName, TotalLimits, Verb,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -27,6 +28,7 @@ use crate::config::SSH;
 use crate::run::{Account, Argument, Order};
 
 pub(super) use directory::{Bell, Directory, forget};
+use words::Words;
 
 /// Calls that go through a connection that is kept: sshd, by default, has ten sessions on each.
 const SESSIONS_MAX: usize = 8;
@@ -38,8 +40,10 @@ pub(super) struct Remote {
     pub(super) route: Route,
     /// Where ssh says what went wrong, if anything did.
     said: PathBuf,
-    /// The other end of its input: what watches it there ends with this.
+    /// The other end of its input, where it has no terminal: what watches it there ends with this.
     line: Option<OwnedFd>,
+    /// What it says aloud, where it has one.
+    words: Option<Words>,
     /// The process that serves its keys.
     pub(super) keys: Option<HelperId>,
 }
@@ -48,7 +52,11 @@ impl Remote {
     /// Why the target was lost, when that is how it ended: with ssh's own status for it, which a program there may have
     /// as well, and a reason, which only ssh gives.
     pub(super) fn lost(&self, status: i32) -> Option<String> {
-        let said = if status == 255 { directory::said(&self.said) } else { String::new() };
+        if status != 255 {
+            return None;
+        }
+        let aloud = self.words.as_ref().map_or("", Words::heard);
+        let said = directory::said(&self.said) + aloud;
         config::reason(&said).map(str::to_owned)
     }
 
@@ -69,9 +77,17 @@ impl Drop for Remote {
 /// An order for ssh, and what has to be there while it is carried out.
 pub(super) struct Ready {
     pub(super) order: Order,
-    pub(super) input: OwnedFd,
+    pub(super) attached: ToSsh,
     pub(super) remote: Remote,
     pub(super) keys: Option<Keys>,
+}
+
+/// What ssh gets that runs a verb.
+pub(super) enum ToSsh {
+    /// An input, of which nothing comes but its end.
+    Line(OwnedFd),
+    /// A terminal, and this for what it says itself.
+    Terminal { stderr: OwnedFd },
 }
 
 impl Monitor {
@@ -93,13 +109,13 @@ impl Monitor {
         let control = control.filter(|_| self.sessions(share, target) < SESSIONS_MAX);
         let control = control.filter(|_| !keep::is_held(route));
         let keys = self.keys_of(route, &account)?;
-        let mut words = self.ssh_words(target, control.as_deref());
+        let mut words = self.ssh_words(target, control.as_deref(), ssh.input);
         words.extend(["-E".to_owned(), said.display().to_string(), "--".to_owned()]);
         words.extend([target.to_string(), ssh.line(arguments, timeout)]);
         let order = ssh_order(account, words, keys.as_ref(), SystemCalls::from(verb.effect));
-        let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
-        let remote = Remote { route: route.clone(), said, line: Some(line), keys: None };
-        Ok(Ready { order, input, remote, keys })
+        let (attached, line, words) = to_ssh(ssh.input)?;
+        let remote = Remote { route: route.clone(), said, line, words, keys: None };
+        Ok(Ready { order, attached, remote, keys })
     }
 
     /// Once a call runs: the keys that it needs, and a connection for those after it.
@@ -139,17 +155,31 @@ impl Monitor {
     fn share_place(&self, share: ShareId, account: &Account) -> io::Result<PathBuf> {
         let owner = match account {
             Account::Become { uid, .. } => Some(*uid),
-            Account::Stay { .. } => None,
+            Account::Called { .. } | Account::Stay { .. } => None,
         };
         self.directory.of_share(share, owner)
     }
 
     /// How every ssh to a target begins.
-    fn ssh_words(&self, target: &TargetName, control: Option<&Path>) -> Vec<String> {
+    fn ssh_words(&self, target: &TargetName, control: Option<&Path>, input: Input) -> Vec<String> {
+        let terminal = match input {
+            Input::Terminal => "-tt",
+            Input::Nothing | Input::Stdin(_) => "-T",
+        };
         let config = self.directory.config(target).display().to_string();
         let control = control.map_or("none".to_owned(), |path| path.display().to_string());
-        [SSH, "-F", &config, "-S", &control, "-T"].map(str::to_owned).to_vec()
+        [SSH, "-F", &config, "-S", &control, terminal].map(str::to_owned).to_vec()
     }
+}
+
+/// What it gets, and our ends of that.
+fn to_ssh(input: Input) -> io::Result<(ToSsh, Option<OwnedFd>, Option<Words>)> {
+    if input == Input::Terminal {
+        let (words, stderr) = Words::new()?;
+        return Ok((ToSsh::Terminal { stderr }, None, Some(words)));
+    }
+    let (input, line) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((ToSsh::Line(input), Some(line), None))
 }
 
 fn ssh_order(
@@ -167,6 +197,7 @@ fn ssh_order(
         directory: None,
         confinement: Confinement {
             limits: ProcessLimits::default(),
+            total: TotalLimits::default(),
             reach: None,
             system_calls,
             network: NetworkAccess::default(),

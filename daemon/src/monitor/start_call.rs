@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy::{
-    Admitted, Call, Consent, Exec, File, Input, Passport, Permit, Run as How, Timestamp, Verb,
+    Admitted, Call, Consent, Exec, File, Input, Passport, Permit, Run as How, Ssh, Timestamp, Verb,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use wire::call::Ending;
@@ -20,13 +20,17 @@ use super::ends::Closed;
 use super::leases::Owner;
 use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
-use super::ssh::{Ready, Remote};
+use super::ssh::{Ready, Remote, ToSsh};
 use super::start::chain;
 use super::terminal::{self, Pair};
 use super::work::Work;
 use crate::clock::Instants;
 use crate::config::Mode;
 use crate::run::{Account, Argument, Attached, FileOrder, Order};
+
+/// Why a verb of another account does not run.
+pub(super) const NO_OTHERS: &str =
+    "`run_as` takes root's daemon: this one is its owner, and nobody else";
 
 /// A permit and where its output goes, while its record is written.
 pub(super) struct Start {
@@ -88,9 +92,12 @@ impl Monitor {
         }
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
-        let account = self.account(&share.lease.owner);
+        let owner = share.lease.owner.clone();
         let goes_with = (head, terminal.unwrap_or_default(), output_max);
-        match self.spawn((at, run), account, &admitted, goes_with) {
+        let account = self.runs_as(&owner, &admitted.verb);
+        let spawned =
+            account.and_then(|account| self.spawn((at, run), account, &admitted, goes_with));
+        match spawned {
             Ok((work, remote, ends)) => {
                 let redact = admitted.verb.redact.iter().map(RedactBy::from).collect();
                 let input = admitted.verb.input_for(&admitted.call.arguments);
@@ -131,7 +138,7 @@ impl Monitor {
         Admitted { verb, call, .. }: &Admitted,
         (head, terminal, output_max): (Vec<u8>, Terminal, u64),
     ) -> io::Result<(Work, Option<Remote>, Ends)> {
-        let ssh = match &verb.run {
+        match &verb.run {
             How::Exec(exec) => {
                 let mut order = exec_order(account, exec, verb, call);
                 if exec.input == Input::Terminal {
@@ -141,7 +148,7 @@ impl Monitor {
                 }
                 let (input, given) = stdin(exec.input)?.unzip();
                 let (running, ends) = self.start(&order, input)?;
-                return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
+                Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }))
             }
             How::File(file) => {
                 let usual = self.config.limits.output_max;
@@ -149,21 +156,36 @@ impl Monitor {
                 let order = file_order(account, file, (verb, call), bounds)?;
                 let (input, given) = stdin(verb.input())?.unzip();
                 let (running, ends) = self.start(&order, input)?;
-                return Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }));
+                Ok((Work::Processes(running), None, Ends { stdin: given, ..ends }))
             }
             How::Http(_) | How::Tcp(_) | How::Sql(_) => {
                 let (work, ends) = self.ask((at, run), &account, (verb, call), head)?;
-                return Ok((work, None, ends));
+                Ok((work, None, ends))
             }
-            How::Ssh(ssh) => ssh,
+            How::Ssh(ssh) => self.start_ssh((at, run), &account, (verb, ssh, call), &terminal),
+        }
+    }
+
+    fn start_ssh(
+        &mut self,
+        (at, run): (At, Run),
+        account: &Account,
+        (verb, ssh, call): (&Verb, &Ssh, &Call),
+        terminal: &Terminal,
+    ) -> io::Result<(Work, Option<Remote>, Ends)> {
+        let name = format!("said-{}", run.number());
+        let name = (at.share, name.as_str());
+        let ready = self.ready_ssh(name, account.clone(), (verb, ssh), &call.arguments)?;
+        let Ready { mut order, attached, mut remote, keys } = ready;
+        let (running, ends) = match attached {
+            ToSsh::Line(input) => self.start(&order, Some(input))?,
+            ToSsh::Terminal { stderr } => {
+                terminal::name(&mut order, terminal);
+                self.start_relay(&order, terminal, stderr)?
+            }
         };
-        let name = (at.share, format!("said-{}", run.number()));
-        let ready =
-            self.ready_ssh((name.0, &name.1), account.clone(), (verb, ssh), &call.arguments)?;
-        let Ready { order, input, mut remote, keys } = ready;
-        let (running, ends) = self.start(&order, Some(input))?;
         if let Some(route) = ssh.route(&call.arguments) {
-            remote.keys = self.attend_ssh(at.share, &account, route, (&running, keys));
+            remote.keys = self.attend_ssh(at.share, account, route, (&running, keys));
         }
         Ok((Work::Processes(running), Some(remote), ends))
     }
@@ -199,6 +221,18 @@ impl Monitor {
         Ok((self.start_with(order, streams)?, Ends { stdout: ours, stderr: None, stdin: None }))
     }
 
+    /// For ssh, which has what it says itself go elsewhere.
+    fn start_relay(
+        &mut self,
+        order: &Order,
+        terminal: &Terminal,
+        stderr: OwnedFd,
+    ) -> io::Result<(Running, Ends)> {
+        let Pair { ours, theirs } = Pair::relayed(terminal.size)?;
+        let streams = (Some(theirs.try_clone()?), theirs, stderr);
+        Ok((self.start_with(order, streams)?, Ends { stdout: ours, stderr: None, stdin: None }))
+    }
+
     fn start_with(
         &mut self,
         order: &Order,
@@ -221,6 +255,19 @@ impl Monitor {
         match self.config.mode {
             Mode::System => Account::Become { uid: owner.uid, name },
             Mode::Rootless => Account::Stay { name, home: self.home.clone() },
+        }
+    }
+
+    /// As whom this verb of theirs runs.
+    fn runs_as(&self, owner: &Owner, verb: &Verb) -> io::Result<Account> {
+        match (verb.run.run_as(), self.config.mode) {
+            (None, Mode::System | Mode::Rootless) => Ok(self.account(owner)),
+            (Some(name), Mode::System) => {
+                let keys = self.keys_user.as_ref().map(|keys| keys.uid);
+                let never = self.broker.uid().into_iter().chain(keys).collect();
+                Ok(Account::Called { name: name.to_string(), never })
+            }
+            (Some(_), Mode::Rootless) => Err(io::Error::other(NO_OTHERS)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What owners are shown.
 
-use policy::{AgentName, Alias, Capability, Effect, Groups, Recipient, Subject, Surface};
+use policy::{AgentName, Alias, Capability, Effect, Groups, Recipient, Subject, Surface, Verb};
 use wire::control::{
     CapabilitiesView, CapabilityView, Failure, OfferView, RelayView, Reply, RunningView, SeatView,
     ShareView, StatusView, SubHolderView,
@@ -146,6 +146,7 @@ impl Monitor {
     /// What does not hold here that the promises say.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.config_warnings.clone();
+        warnings.extend(self.policy.catalog().verbs().filter_map(|verb| self.unlimited(verb)));
         if let Some(confined) = self.confined {
             if !confined.landlock {
                 warnings.push("the broker can open files: this kernel has no Landlock".to_owned());
@@ -163,6 +164,15 @@ impl Monitor {
             warnings.push("the broker is not up: nobody can be reached".to_owned());
         }
         warnings
+    }
+}
+
+impl Monitor {
+    /// What is to be said of a verb whose limits in total this daemon cannot keep.
+    fn unlimited(&self, verb: &Verb) -> Option<String> {
+        let policy::Run::Exec(exec) = &verb.run else { return None };
+        let fault = self.runners.can_limit(exec.confinement.total).err()?;
+        Some(format!("`{}` cannot be called: {fault}", verb.name))
     }
 }
 

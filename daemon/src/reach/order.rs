@@ -26,10 +26,10 @@ pub(crate) enum ToReach {
         /// Its number.
         errand: u64,
     },
-    /// Look whether the service is there, and what it says to a HEAD of this path, if it may be asked that.
+    /// Look whether the service is there, and how it does.
     Probe {
-        /// As it is asked for.
-        path: Option<String>,
+        /// What it is asked, if it may be asked anything.
+        request: Option<Box<HttpRequest>>,
         /// What a database is going to be asked.
         planned: Vec<Planned>,
     },

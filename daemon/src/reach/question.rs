@@ -86,15 +86,8 @@ impl Asker {
         }
     }
 
-    /// What the service says of a path.
-    pub(super) async fn probe(&self, path: String, patience: Duration) -> Probed {
-        let request = HttpRequest {
-            method: Method::HEAD.to_string(),
-            path,
-            headers: std::collections::BTreeMap::new(),
-            body: Vec::new(),
-            is_reflected: false,
-        };
+    /// What the service says to this, in one line: more of it is not read.
+    pub(super) async fn probe(&self, request: HttpRequest, patience: Duration) -> Probed {
         let Ok(request) = self.request(request, &HeaderMap::new(), true, (None, &Arc::default()))
         else {
             return Probed::Away("its address makes no request".to_owned());

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use policy::HttpRequest;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
@@ -85,7 +86,11 @@ impl Service {
     }
 
     /// Whether the service is there, soon enough for somebody who waits.
-    pub(super) async fn probe(&self, path: Option<String>, planned: Vec<Planned>) -> Probed {
+    pub(super) async fn probe(
+        &self,
+        request: Option<Box<HttpRequest>>,
+        planned: Vec<Planned>,
+    ) -> Probed {
         let (host, port) = match self {
             Self::Http(asker) => (asker.service.host.clone(), asker.service.port),
             Self::Port(port) => (port.host.clone(), port.port),
@@ -94,8 +99,8 @@ impl Service {
         if let Err(why) = connection::connect((&host, port), PROBE).await {
             return Probed::Away(why);
         }
-        match (self, path) {
-            (Self::Http(asker), Some(path)) => asker.probe(path, PROBE).await,
+        match (self, request) {
+            (Self::Http(asker), Some(request)) => asker.probe(*request, PROBE).await,
             (Self::Http(asker), None) if asker.service.is_tls => asker.greet(PROBE).await,
             (Self::Http(_) | Self::Port(_) | Self::Sql(_), _) => Probed::There,
         }

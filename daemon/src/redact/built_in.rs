@@ -211,10 +211,26 @@ impl Rule {
         }
         let end = word.saturating_add(SECRET_MAX).min(bytes.len());
         let from_word = bytes.get(word..end)?;
-        if self.is_assigned && !verdict::is_assigned(from_word) {
+        if !self.may_be(from_word) {
             return None;
         }
-        // Most words are only words: told without room for groups.
+        let (from, to) = self.secret(from_word)?;
+        let length = to.saturating_sub(from);
+        let (from, to) = (word.saturating_add(from), word.saturating_add(to));
+        Some((from, if length < LONG { to } else { token_end(bytes, to) }))
+    }
+
+    /// Whether the form may see a secret here: most words are only words, which is told without it.
+    fn may_be(&self, from_word: &[u8]) -> bool {
+        if self.is_assigned {
+            return verdict::is_assigned(from_word) && verdict::may_be_given(self.kind, from_word);
+        }
+        from_word.strip_prefix(b"://").is_none_or(verdict::may_be_login)
+    }
+
+    /// Where the secret begins and ends, by the form.
+    fn secret(&self, from_word: &[u8]) -> Option<(usize, usize)> {
+        // Where it ends is told without room for groups.
         let length = self.form.find(from_word)?.end();
         let found = self.form.captures(from_word.get(..length)?)?;
         let secret =
@@ -224,12 +240,8 @@ impl Rule {
         if self.is_assigned && found.get(3).is_some() {
             value = verdict::bare(self.kind, value)?;
         }
-        if !verdict::is_secret(self.kind, value) {
-            return None;
-        }
-        let from = word.saturating_add(secret.start());
-        let to = from.saturating_add(value.len());
-        Some((from, if value.len() < LONG { to } else { token_end(bytes, to) }))
+        let from = secret.start();
+        verdict::is_secret(self.kind, value).then(|| (from, from.saturating_add(value.len())))
     }
 }
 
@@ -297,9 +309,13 @@ fn is_of_key(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    static RULES: LazyLock<BuiltIn> = LazyLock::new(|| BuiltIn::new().unwrap());
 
     proptest! {
         #[test]
@@ -310,6 +326,20 @@ mod tests {
                 let form = Regex::new(&format!("^(?i-u)(?:{form})")).unwrap();
                 let is_found = form.is_match(text.as_bytes());
                 prop_assert!(!is_found || verdict::is_assigned(text.as_bytes()), "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn nothing_is_passed_over_in_which_the_form_sees_a_secret(
+            name in "(password|pwd|token|api-key|secret)[a-z_.-]{0,2}[\"'\\\\\\]]{0,2}[ \\t]{0,2}(=>|:=|==|=|:)[ \\t]{0,2}[\\\\]{0,2}[\"'=>]{0,2}",
+            value in "[a-zA-Z0-9]{0,8}[0-9a-zA-Z,;&)}<>|\\\\.(=:/*$ \\x0b\"'-]{0,8}[0-9a-f]{0,8}[\"'\\\\ ]{0,2}",
+            user in "://[a-z.%:/@<]{0,4}:?",
+            end in "[a-z0-9:$/<\" \\x0b]{0,6}[@/:]?",
+        ) {
+            for text in [format!("{name}{value}"), format!("{user}{end}")] {
+                for rule in RULES.forms.iter().filter(|rule| !rule.may_be(text.as_bytes())) {
+                    prop_assert_eq!(rule.secret(text.as_bytes()), None, "{:?}", text);
+                }
             }
         }
     }

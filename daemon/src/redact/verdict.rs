@@ -97,8 +97,10 @@ pub(super) fn is_of_token(byte: u8) -> bool {
 /// is not text of a program.
 pub(super) fn bare(kind: Kind, value: &[u8]) -> Option<&[u8]> {
     let least = if kind == Kind::Password { PASSWORD_MIN } else { NAMED_MIN };
-    let first = value.iter().position(|byte| b",;&)}]<>|\\".contains(byte));
-    let short = value.get(..first.unwrap_or(value.len())).unwrap_or_default();
+    let Some(first) = value.iter().position(|byte| b",;&)}]<>|\\".contains(byte)) else {
+        return (value.len() >= least).then_some(value);
+    };
+    let short = value.get(..first).unwrap_or_default();
     let whole = value.get(..whole_end(value)).unwrap_or_default();
     let has = |is_one: fn(&u8) -> bool| whole.iter().any(is_one);
     let is_drawn = has(u8::is_ascii_digit)
@@ -134,11 +136,46 @@ fn is_field(bytes: &[u8]) -> bool {
 /// Whether a name that begins here may be given a value: what most of them are not, told in few steps. What comes between is
 /// as the forms of [`super::built_in`] have it, but for how long it may be.
 pub(super) fn is_assigned(from_name: &[u8]) -> bool {
+    matches!(after_name(from_name), [b'=' | b':', ..])
+}
+
+/// Whether the value that such a name is given may be a secret: what most of them are not. One in quotes, or after a sign of two
+/// characters, is left to the forms.
+pub(super) fn may_be_given(kind: Kind, from_name: &[u8]) -> bool {
+    let value = skip(after_name(from_name).get(1..).unwrap_or_default(), |byte| is_gap(*byte));
+    if value.first().is_none_or(|first| b"\"'\\=>".contains(first)) {
+        return true;
+    }
+    let end = value.iter().position(|byte| is_space_or_quote(*byte)).unwrap_or(value.len());
+    let bare = bare(kind, value.get(..end).unwrap_or_default());
+    bare.is_some_and(|value| is_secret(kind, value))
+}
+
+/// Whether what follows `://` may be a user and a password. What ends them is as the form of [`super::built_in`] has it, but for
+/// how long they may be.
+pub(super) fn may_be_login(from_user: &[u8]) -> bool {
+    let ends_password = |byte: &u8| is_space_or_quote(*byte) || b"/@<>".contains(byte);
+    let ends_user = |byte: &u8| ends_password(byte) || *byte == b':';
+    match skip(from_user, |byte| !ends_user(byte)) {
+        [b':', rest @ ..] => skip(rest, |byte| !ends_password(byte)).starts_with(b"@"),
+        _ => false,
+    }
+}
+
+/// What stands after a name, and what its form has before the sign that gives it a value.
+fn after_name(from_name: &[u8]) -> &[u8] {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
-    let rest = skip(skip(skip(from_name, is_name), |byte| b"\"']\\".contains(byte)), |byte| {
-        b" \t".contains(byte)
-    });
-    matches!(rest, [b'=' | b':', ..])
+    let rest = skip(skip(from_name, is_name), |byte| b"\"']\\".contains(byte));
+    skip(rest, |byte| is_gap(*byte))
+}
+
+fn is_gap(byte: u8) -> bool {
+    b" \t".contains(&byte)
+}
+
+/// As `[\s"']` has it.
+fn is_space_or_quote(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ' | b'"' | b'\'')
 }
 
 fn skip(bytes: &[u8], is_meant: impl Fn(&u8) -> bool) -> &[u8] {

@@ -136,7 +136,8 @@ fn become_owner(
     let program = step("attach the standard streams", attach(attached))?;
     step("take the terminal", terminal::take(&owner))?;
     close_fds::set_fds_cloexec(3, &[]);
-    let Confinement { limits, reach, system_calls, network } = order.confinement;
+    // What holds for all processes together, their cgroup keeps.
+    let Confinement { limits, total: _, reach, system_calls, network } = order.confinement;
     // While this process may.
     if network == NetworkAccess::None {
         network::leave()?;

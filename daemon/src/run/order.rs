@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use policy::{Confinement, FileAsk, FileAt, NetworkAccess, ProcessLimits, SystemCalls};
+use policy::{
+    Confinement, FileAsk, FileAt, NetworkAccess, ProcessLimits, SystemCalls, TotalLimits,
+};
 use serde::{Deserialize, Serialize};
 
 /// One verb to execute.
@@ -35,6 +37,7 @@ impl Order {
             directory: Some("/".to_owned()),
             confinement: Confinement {
                 limits: ProcessLimits::default(),
+                total: TotalLimits::default(),
                 reach: None,
                 system_calls: SystemCalls::Read,
                 network: NetworkAccess::default(),
@@ -96,6 +99,8 @@ impl From<policy::Element> for Argument {
 pub(crate) enum Account {
     /// Another user; the runner, still root, looks up their groups and home. The uid must still have this name.
     Become { uid: u32, name: String },
+    /// The account of the catalog's that has this name; never one of the daemon's own, which are these.
+    Called { name: String, never: Vec<u32> },
     /// The user who runs the daemon. Nothing is looked up and nothing changes.
     Stay { name: String, home: String },
 }
@@ -104,7 +109,7 @@ impl Account {
     /// The user's name.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Become { name, .. } | Self::Stay { name, .. } => name,
+            Self::Become { name, .. } | Self::Called { name, .. } | Self::Stay { name, .. } => name,
         }
     }
 }

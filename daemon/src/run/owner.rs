@@ -33,6 +33,12 @@ pub(super) enum OwnerFault {
     Root,
     #[error("uid {0} has no account")]
     Unknown(u32),
+    #[error("there is no account `{0}`, as which the verb is to run")]
+    Nobody(String),
+    #[error("no verb runs as `{0}`: the daemon itself does")]
+    Daemons(String),
+    #[error("cannot look up the account `{0}`")]
+    LookUpName(String, #[source] io::Error),
     #[error("uid {uid} is `{is}` now, not `{was}`")]
     Renamed { uid: u32, is: String, was: String },
     #[error("cannot look up the account of uid {0}")]
@@ -58,27 +64,40 @@ impl Owner {
     pub(super) fn find(account: &Account, known: Option<Known>) -> Result<Self, OwnerFault> {
         match account {
             Account::Become { uid, name } => Self::another(*uid, name, known),
+            Account::Called { name, never } => Self::called(name, never, known),
             Account::Stay { name, home } => Self::same(name.clone(), home.clone()),
         }
     }
 
     fn another(uid: u32, name: &str, known: Option<Known>) -> Result<Self, OwnerFault> {
         refuse_root(Uid::from_raw(uid))?;
-        let given = known.filter(|known| known.uid == uid && known.name == name);
-        let looked_up = match &given {
-            Some(_) => None,
-            None => Some(look_up(uid, name)?),
-        };
-        let Some(it) = given.as_ref().or(looked_up.as_ref()) else {
-            return Err(OwnerFault::Unknown(uid));
-        };
+        let known = known.filter(|known| known.uid == uid && known.name == name);
+        Self::known_or(known, || look_up(uid, name))
+    }
+
+    fn called(name: &str, never: &[u32], known: Option<Known>) -> Result<Self, OwnerFault> {
+        let known = known.filter(|known| known.name == name);
+        let account = Self::known_or(known, || look_up_name(name))?;
+        refuse_root(account.uid)?;
+        if never.contains(&account.uid()) {
+            return Err(OwnerFault::Daemons(account.name));
+        }
+        Ok(account)
+    }
+
+    fn known_or(
+        known: Option<Known>,
+        look_up: impl FnOnce() -> Result<Known, OwnerFault>,
+    ) -> Result<Self, OwnerFault> {
+        let is_known = known.is_some();
+        let it = known.map_or_else(look_up, Ok)?;
         Ok(Self {
             name: it.name.clone(),
             home: it.home.clone(),
             uid: Uid::from_raw(it.uid),
             gid: Gid::from_raw(it.gid),
             groups: Some(it.groups.iter().copied().map(Gid::from_raw).collect()),
-            looked_up,
+            looked_up: (!is_known).then_some(it),
         })
     }
 
@@ -134,6 +153,18 @@ fn look_up(uid: u32, name: &str) -> Result<Known, OwnerFault> {
     if user.name != name {
         return Err(OwnerFault::Renamed { uid, is: user.name, was: name.to_owned() });
     }
+    found(user)
+}
+
+fn look_up_name(name: &str) -> Result<Known, OwnerFault> {
+    let fault = |errno: Errno| OwnerFault::LookUpName(name.to_owned(), errno.into());
+    let user = User::from_name(name).map_err(fault)?;
+    let user = user.ok_or_else(|| OwnerFault::Nobody(name.to_owned()))?;
+    found(user)
+}
+
+fn found(user: User) -> Result<Known, OwnerFault> {
+    let uid = user.uid.as_raw();
     let groups = groups(&user).map_err(|errno| OwnerFault::LookUp(uid, errno.into()))?;
     let home = user.dir.into_os_string().into_string().map_err(|_| OwnerFault::Home(uid))?;
     Ok(Known { uid, name: user.name, gid: user.gid.as_raw(), groups, home })

@@ -186,7 +186,7 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsRawFd;
 
-    use policy::{Confinement, ProcessLimits, Reach, SystemCalls};
+    use policy::{Confinement, ProcessLimits, Reach, SystemCalls, TotalLimits};
     use proptest::prelude::*;
     use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 
@@ -207,6 +207,7 @@ mod tests {
             directory: Some("/".into()),
             confinement: Confinement {
                 limits: ProcessLimits { open_files: Some(64), ..ProcessLimits::default() },
+                total: TotalLimits::default(),
                 reach: Some(Reach {
                     read: vec!["/var/log".parse().unwrap()],
                     write: vec!["/".parse().unwrap()],

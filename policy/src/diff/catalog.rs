@@ -90,11 +90,13 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
             (before.env != after.env, "has another environment"),
             (before.confinement != after.confinement, "is contained otherwise"),
             (before.input != after.input, "takes another input"),
+            (before.run_as != after.run_as, "runs as another account"),
         ],
         (Run::Ssh(before), Run::Ssh(after)) => vec![
             (before.target != after.target, "chooses its target otherwise"),
             (before.routes != after.routes, "has other targets"),
             (before.remote_end != after.remote_end, "ends otherwise on its target"),
+            (before.input != after.input, "takes another input"),
         ],
         (Run::Http(before), Run::Http(after)) => vec![
             (before.target != after.target, "asks another service, or of it something else"),
@@ -104,6 +106,7 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
         (Run::File(before), Run::File(after)) => vec![
             (before.which != after.which, "is about another file"),
             (before.act != after.act, "does something else with the file"),
+            (before.run_as != after.run_as, "runs as another account"),
         ],
         (Run::Sql(before), Run::Sql(after)) => vec![
             (before.target != after.target, "asks another database, or otherwise"),

@@ -106,14 +106,6 @@ impl HttpTarget {
         format!("{}{path}{mark}{query}", self.base)
     }
 
-    /// What can be asked of it with HEAD, if anything.
-    #[must_use]
-    pub fn probe(&self) -> Option<String> {
-        let paths = self.paths.beginnings.iter().chain(&self.paths.whole);
-        let path = paths.min_by_key(|path| path.len())?;
-        self.methods.contains("HEAD").then(|| self.at(path, ""))
-    }
-
     /// What a caller may send with a request of this method, if anything.
     pub(crate) fn takes(&self, method: &str) -> Option<u64> {
         match method {

@@ -8,9 +8,19 @@ use crate::verb::{Effect, Run, Verb};
 
 pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
     verbs(policy)
-        .flat_map(|(verb, site)| [unfiltered(verb, site), unmasked(verb, site)])
+        .flat_map(|(verb, site)| {
+            [elsewhose(verb, site), unfiltered(verb, site), unmasked(verb, site)]
+        })
         .flatten()
         .collect()
+}
+
+/// What its owner may is then no bound on what it does.
+fn elsewhose(verb: &Verb, site: &RuleSite) -> Option<Finding> {
+    let account = verb.run.run_as()?;
+    let sentence = format!("`{}` may what `{account}` may, and not its owner", verb.name);
+    let advice = "give that account no more than its verbs take, and let nobody else use it";
+    Some(Finding::note("run-as", site, sentence, advice))
 }
 
 fn unfiltered(verb: &Verb, site: &RuleSite) -> Option<Finding> {

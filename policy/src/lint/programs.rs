@@ -8,7 +8,7 @@ use crate::name::ParameterName;
 use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::template::{Piece, Template};
-use crate::verb::Verb;
+use crate::verb::{Run, Verb};
 
 /// They run what an argument says as code.
 const INTERPRETERS: [&str; 25] = [
@@ -70,7 +70,11 @@ fn typed(verb: &Verb, site: &RuleSite) -> Option<Finding> {
         "`{}` lets its recipient type to `{program}`: where that offers a shell, they have one",
         verb.name
     );
-    let advice = "leave `tty` to programs that start nothing and open no file at a key, and contain them: `read`, `write`, `network`";
+    let advice = if matches!(verb.run, Run::Ssh(_)) {
+        "leave `tty` to programs that start nothing and open no file at a key, with an account on the target that may do no more than they: nothing contains them there"
+    } else {
+        "leave `tty` to programs that start nothing and open no file at a key, and contain them: `read`, `write`, `network`"
+    };
     (verb.input() == Input::Terminal).then(|| Finding::note("terminal", site, sentence, advice))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Finding, verbs};
 use crate::constraint::Constraint;
+use crate::input::Input;
 use crate::policy::Policy;
 use crate::rule::RuleSite;
 use crate::ssh::{RemoteEnd, Ssh};
@@ -17,8 +18,17 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
 }
 
 fn goes_on(verb: &Verb, ssh: &Ssh, site: &RuleSite) -> Option<Finding> {
-    let sentence = format!("what `{}` starts on its target goes on when the call ends", verb.name);
-    let advice = "say `remote_end = \"hangup\"`, or `\"timeout\"` where the target has no `sh`";
+    let (goes_on, advice) = match ssh.input {
+        Input::Terminal => (
+            "goes on when the call ends, unless it heeds that its terminal is gone",
+            "say `remote_end = \"hangup\"`",
+        ),
+        Input::Nothing | Input::Stdin(_) => (
+            "goes on when the call ends",
+            "say `remote_end = \"hangup\"`, or `\"timeout\"` where the target has no `sh`",
+        ),
+    };
+    let sentence = format!("what `{}` starts on its target {goes_on}", verb.name);
     let none = ssh.remote_end == RemoteEnd::None;
     none.then(|| Finding::warning("goes-on", site, sentence, advice))
 }

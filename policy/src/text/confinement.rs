@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::document::{Node, Table};
 use super::verbs::one_word;
 use super::{TextFault, network, units};
-use crate::confinement::{Confinement, ProcessLimits, Reach, SystemCalls};
+use crate::confinement::{Confinement, ProcessLimits, Reach, SystemCalls, TotalLimits};
 use crate::path::Root;
 
 /// The keys of `exec` that are read here.
@@ -30,27 +30,47 @@ const OPEN_FILES: Bound = Bound { key: "open_files", range: 16..=1_048_576, said
 const FILE_SIZE: Bound = Bound { key: "file_size", range: 1..=1 << 40, said: "1B to 1024GiB" };
 /// No share lives that long; but many processors work at once.
 const CPU: Bound = Bound { key: "cpu", range: 1..=86_400, said: "1s to 24h" };
+/// A thousand processors are more than one machine has.
+const SHARE: Bound = Bound { key: "cpu", range: 1..=100_000, said: "1% to 100000%" };
 
 pub(super) fn read(exec: Table<'_>, usual: SystemCalls) -> Result<Confinement, TextFault> {
     let system_calls = exec.get("system_calls").map(system_calls).transpose()?;
+    let (limits, total) = exec.get("limits").map(limits).transpose()?.unwrap_or_default();
     Ok(Confinement {
-        limits: exec.get("limits").map(limits).transpose()?.unwrap_or_default(),
+        limits,
+        total,
         reach: reach(exec)?,
         system_calls: system_calls.unwrap_or(usual),
         network: network::read(exec)?,
     })
 }
 
-fn limits(node: Node<'_>) -> Result<ProcessLimits, TextFault> {
+fn limits(node: Node<'_>) -> Result<(ProcessLimits, TotalLimits), TextFault> {
     let table = node.table()?;
-    table.only(&[MEMORY.key, PROCESSES.key, OPEN_FILES.key, FILE_SIZE.key, CPU.key])?;
-    Ok(ProcessLimits {
+    let each = [MEMORY.key, PROCESSES.key, OPEN_FILES.key, FILE_SIZE.key, CPU.key];
+    table.only(&[&each[..], &["total"]].concat())?;
+    let limits = ProcessLimits {
         memory: MEMORY.of(table, units::size)?,
         processes: PROCESSES.of(table, count)?,
         open_files: OPEN_FILES.of(table, count)?,
         file_size: FILE_SIZE.of(table, units::size)?,
         cpu: CPU.of(table, seconds)?,
-    })
+    };
+    Ok((limits, table.get("total").map(total).transpose()?.unwrap_or_default()))
+}
+
+fn total(node: Node<'_>) -> Result<TotalLimits, TextFault> {
+    let table = node.table()?;
+    table.only(&[MEMORY.key, PROCESSES.key, SHARE.key])?;
+    let total = TotalLimits {
+        memory: MEMORY.of(table, units::size)?,
+        processes: PROCESSES.of(table, count)?,
+        cpu: SHARE.of(table, units::percent)?,
+    };
+    if total.is_empty() {
+        return Err(node.place.fault("`total` bounds nothing: say `memory`, `processes` or `cpu`"));
+    }
+    Ok(total)
 }
 
 impl Bound {

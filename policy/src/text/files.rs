@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Node, Table};
+use super::verbs::{RUN_AS, run_as};
 use super::{TextFault, units};
 use crate::file::{File, FileAct, Which};
 use crate::kind::Kind;
@@ -22,7 +23,7 @@ pub(super) fn read(
     parameters: &BTreeMap<ParameterName, Parameter>,
     (effect, is_masked): (Option<Effect>, bool),
 ) -> Result<File, TextFault> {
-    table.only(&["get", "put", "list", "tail", "overwrite", "max"])?;
+    table.only(&["get", "put", "list", "tail", "overwrite", "max", RUN_AS])?;
     let mut said = ACTS.iter().filter_map(|act| Some((*act, table.get(act)?)));
     let (Some((act, node)), None) = (said.next(), said.next()) else {
         let message = "`file` does one thing: `get`, `put`, `list` or `tail`";
@@ -48,7 +49,7 @@ pub(super) fn read(
         );
         return Err(table.place.fault(message));
     }
-    Ok(File { which, act })
+    Ok(File { which, act, run_as: run_as(table)? })
 }
 
 fn put(table: Table<'_>, effect: Option<Effect>) -> Result<FileAct, TextFault> {

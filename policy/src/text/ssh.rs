@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::TextFault;
 use super::document::{Node, Table};
 use super::targets::Targets;
 use super::verbs::one_word;
+use super::{TextFault, input};
 use crate::constraint::Constraint;
+use crate::input::Input;
 use crate::kind::Kind;
 use crate::name::{ParameterName, TargetName};
 use crate::ssh::{RemoteEnd, Route, Ssh};
@@ -19,7 +20,7 @@ pub(super) fn read(
     parameters: &BTreeMap<ParameterName, Parameter>,
     targets: &Targets,
 ) -> Result<Ssh, TextFault> {
-    table.only(&["target", "argv", "remote_end"])?;
+    table.only(&["target", "argv", "remote_end", "tty"])?;
     let node = table.need("target")?;
     let target: Template = node.parsed()?;
     Ok(Ssh {
@@ -27,7 +28,23 @@ pub(super) fn read(
         target,
         argv: argv(table.need("argv")?)?,
         remote_end: table.get("remote_end").map_or(Ok(RemoteEnd::Hangup), remote_end)?,
+        input: terminal(table)?,
     })
+}
+
+/// `timeout` hands on to its program what the terminal has told that already: each Ctrl+C comes twice, and the first one
+/// ends the program two seconds later, as if its time were over.
+fn terminal(table: Table<'_>) -> Result<Input, TextFault> {
+    let input = input::read(table)?;
+    let end = table.get("remote_end").map(|node| Ok((node, remote_end(node)?))).transpose()?;
+    match end.filter(|(_, end)| input == Input::Terminal && *end == RemoteEnd::Timeout) {
+        Some((node, _)) => {
+            let message = "`timeout` has no place beside `tty`: it takes Ctrl+C for the end";
+            let hint = "leave `remote_end` out: what is before a terminal there ends with the call";
+            Err(node.place.hinted(message, Some(hint.to_owned())))
+        }
+        None => Ok(input),
+    }
 }
 
 /// Every target that the template can mean: what nobody has declared is no target, so all of it must be known now.

@@ -26,6 +26,17 @@ pub(super) fn size(node: Node<'_>) -> Result<u64, TextFault> {
     })
 }
 
+/// `50%` or `200%`: of one processor.
+pub(super) fn percent(node: Node<'_>) -> Result<u64, TextFault> {
+    let text = node.string()?;
+    scaled(text, &[("%", 1)]).ok_or_else(|| {
+        node.place.fault(format!(
+            "`{}` is not a share of a processor: write 50%, 100% or 200%",
+            shown(text)
+        ))
+    })
+}
+
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

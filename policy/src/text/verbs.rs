@@ -13,7 +13,7 @@ use super::{
 use crate::confinement::SystemCalls;
 use crate::constraint::Constraint;
 use crate::kind::Kind;
-use crate::name::{ParameterName, VerbName, shown};
+use crate::name::{AccountName, ParameterName, VerbName, shown};
 use crate::nearest::nearest;
 use crate::redact::RedactSet;
 use crate::rule::RuleSite;
@@ -22,6 +22,9 @@ use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// The ways in which a verb can be done.
 const EXECUTORS: [&str; 6] = ["exec", "ssh", "http", "sql", "forward", "file"];
+
+/// The key that names an account.
+pub(super) const RUN_AS: &str = "run_as";
 
 /// What verbs refer to.
 type Known<'k> = (&'k Targets, &'k Redacts);
@@ -239,7 +242,7 @@ fn run(
 }
 
 fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
-    let own = ["argv", "dir", "env"];
+    let own = ["argv", "dir", "env", RUN_AS];
     table.only(&[&own[..], &confinement::FIELDS, &network::FIELDS, &input::FIELDS].concat())?;
     let argv = table.need("argv")?;
     let elements = argv.array()?;
@@ -258,7 +261,18 @@ fn exec(table: Table<'_>, verb: Table<'_>) -> Result<Exec, TextFault> {
         env: environment::read(table)?,
         confinement: confinement::read(table, usual_calls(verb)?)?,
         input: input::read(table)?,
+        run_as: run_as(table)?,
     })
+}
+
+/// The account that a verb runs as, where that is not its owner's.
+pub(super) fn run_as(table: Table<'_>) -> Result<Option<AccountName>, TextFault> {
+    let Some(node) = table.get(RUN_AS) else { return Ok(None) };
+    if node.string()? == "root" {
+        let hint = "name an account that may what the verb takes, and no more".to_owned();
+        return Err(node.place.hinted("no verb runs as root", Some(hint)));
+    }
+    node.parsed().map(Some)
 }
 
 /// What the verb's effect means where nothing else is said. One without an effect is refused, but not here.

@@ -2,7 +2,7 @@
 
 use policy::{
     Approve, Confinement, Consent, Decision, Groups, Level, NetworkAccess, ProcessLimits, Run,
-    SystemCalls, lint,
+    SystemCalls, TotalLimits, lint,
 };
 
 use crate::world::{HOLDS_ALL, NOW, Shared, call, source};
@@ -59,6 +59,58 @@ fn limits_are_what_is_written() {
     assert_eq!(loaded("read", all).limits, wanted);
     let one = ProcessLimits { cpu: Some(1), ..ProcessLimits::default() };
     assert_eq!(loaded("read", "limits = { cpu = \"1000ms\" }").limits, one);
+}
+
+#[test]
+fn limits_in_total_are_what_is_written() {
+    let all = "limits = { open_files = 99, total = { memory = \"64MiB\", processes = 8, cpu = \"150%\" } }";
+    let total = TotalLimits { memory: Some(64 << 20), processes: Some(8), cpu: Some(150) };
+    assert_eq!(loaded("read", all).total, total);
+    assert_eq!(loaded("read", all).limits.open_files, Some(99));
+    assert_eq!(loaded("read", "limits = { memory = \"64MiB\" }").total, TotalLimits::default());
+    for (total, said) in [
+        ("{}", "59: `total` bounds nothing: say `memory`, `processes` or `cpu`"),
+        ("{ cpu = \"0%\" }", "67: `cpu` is 1% to 100000%"),
+        ("{ cpu = \"100001%\" }", "67: `cpu` is 1% to 100000%"),
+        ("{ cpu = \"5s\" }", "67: `5s` is not a share of a processor: write 50%, 100% or 200%"),
+        ("{ cpu = 50 }", "67: a string is wanted here, not integer"),
+        ("{ memory = \"1MiB\" }", "70: `memory` is 16MiB to 1024GiB"),
+        ("{ processes = 0 }", "73: `processes` is 1 to 4194304"),
+        ("{ open_files = 16 }", "61: unknown field `open_files`"),
+        ("7", "59: a table is wanted here, not integer"),
+    ] {
+        let fault = fault(&format!("limits = {{ total = {total} }}"));
+        assert!(fault.starts_with(&format!("v.toml:4:{said}")), "{total}: {fault}");
+    }
+}
+
+#[test]
+fn a_verb_runs_as_its_owner_or_as_an_account_that_is_named() {
+    let of = |keys: &str| {
+        let policy = policy::load(&[source("v.toml", &verb("read", keys))], &[]).unwrap();
+        let run = policy.catalog().verb(&"a.b".parse().unwrap()).unwrap().run.clone();
+        run.run_as().map(ToString::to_string)
+    };
+    assert_eq!(of(""), None);
+    for name in ["app", "_app", "App.1-x", &"a".repeat(32)] {
+        assert_eq!(of(&format!("run_as = \"{name}\"")).as_deref(), Some(name));
+    }
+    for (name, said) in [
+        ("\"root\"", "no verb runs as root"),
+        ("\"\"", "`` is not a name of an account: write a-z"),
+        ("\"0\"", "`0` is not a name of an account"),
+        ("\"a b\"", "`a b` is not a name of an account"),
+        ("\"{who}\"", "`{who}` is not a name of an account"),
+        (&format!("\"{}\"", "a".repeat(33)), "is not a name of an account"),
+        ("1000", "a string is wanted here, not integer"),
+    ] {
+        let fault = fault(&format!("run_as = {name}"));
+        assert!(fault.starts_with("v.toml:4:49: ") && fault.contains(said), "{name}: {fault}");
+    }
+    let text = "[verb.\"a.b\"]\nsummary = \"s\"\neffect = \"read\"\nrun = { file = { get = \"/a\", run_as = \"app\" } }\n";
+    let policy = policy::load(&[source("v.toml", text)], &[]).unwrap();
+    let found: Vec<_> = lint(&policy).into_iter().map(|one| (one.code, one.level)).collect();
+    assert_eq!(found, [("run-as", Level::Note)]);
 }
 
 #[test]
@@ -181,6 +233,9 @@ fn p04_a_yes_is_for_the_containment_that_was_there_when_it_was_given() {
         "read = [\"/a\", \"/b\"]",
         "read = [\"/a\"], write = [\"/b\"]",
         "system_calls = \"read\"",
+        "limits = { total = { memory = \"1GiB\" } }",
+        "run_as = \"app\"",
+        "run_as = \"app2\"",
         // The rest of the line is a comment then.
         "limits = {} } }\noutput = { redact = [] } #",
     ];
@@ -224,6 +279,7 @@ fn diff_tells_that_a_verb_is_contained_otherwise() {
         told("", "dir = \"/\", system_calls = \"all\""),
         ["runs in another directory; is contained otherwise"]
     );
+    assert_eq!(told("", "run_as = \"app\""), ["runs as another account"]);
     assert_eq!(told("", "system_calls = \"read\""), [""; 0], "it was so before");
 }
 

@@ -80,6 +80,21 @@ fn shared(approve: Approve, keys: &str) -> Shared {
     shared
 }
 
+/// The same, on a target.
+fn shared_there(approve: Approve, keys: &str) -> Shared {
+    let verbs = crate::world::VERBS.replace(
+        "exec = { argv = [\"/usr/bin/systemctl\", \"restart\", \"--\", \"{service}\"]",
+        &format!("ssh = {{ target = \"web\", argv = [\"edit\", \"{{service}}\"]{keys}"),
+    );
+    let key = "AAAAC3NzaC1lZDI1NTE5AAAAIJ6d1bqVYx3rlrOhCGpCLyqAvkRiJbC8B0cE4R8iYFsF";
+    let target = format!("[ssh.web]\nhost = \"h\"\nhost_key = \"ssh-ed25519 {key}\"\n");
+    let rules = format!("{HOLDS_ALL}approve = \"{approve}\"\n");
+    let mut shared = Shared::of(&rules, &["ssh.restart_service"]);
+    let sources = [source("v", &verbs), source("t", &target)];
+    shared.policy = policy::load(&sources, &[source("p", &rules)]).unwrap();
+    shared
+}
+
 fn asked(shared: &Shared) -> Option<policy::Question> {
     match shared.decide_at(call("ssh.restart_service", [("service", text("web"))]), NOW) {
         Decision::Ask(question) => Some(*question),
@@ -120,6 +135,25 @@ fn whoever_is_asked_and_whoever_may_call_are_told_what_a_verb_takes() {
         let menu = shared.policy.menu(&shared.standing, &shared.passport, NOW);
         let entry = menu.iter().find(|entry| entry.effect == Effect::Write).unwrap();
         assert_eq!(entry.input, takes);
+    }
+}
+
+#[test]
+fn p04_a_yes_for_a_program_on_a_target_is_none_for_the_same_before_a_terminal() {
+    let different = ["", ", tty = true", ", tty = true, remote_end = \"none\""];
+    for given in different {
+        let question = asked(&shared_there(Approve::Each, given)).unwrap();
+        let takes = if given.is_empty() { Input::Nothing } else { Input::Terminal };
+        assert_eq!(question.input, takes, "{given}");
+        for there in different {
+            let mut now = shared_there(Approve::Each, there);
+            let (user, groups, to) = ("alice".to_owned(), Groups::none(), question.digest);
+            now.standing.consents = vec![Consent { user, groups, to }];
+            assert_eq!(asked(&now).is_none(), given == there, "{given} {there}");
+            let menu = now.policy.menu(&now.standing, &now.passport, NOW);
+            let input = now.policy.catalog().verb(&menu[0].verb).unwrap().input();
+            assert_eq!(menu[0].input, input);
+        }
     }
 }
 

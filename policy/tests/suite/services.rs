@@ -290,3 +290,44 @@ fn lint_names_what_goes_in_the_clear_and_what_nobody_reads() {
     let masked = load(tcp, &verb("forward = { tcp = \"db\" }", "")).unwrap_err();
     assert!(masked.contains("masking the secrets in it would break it"), "{masked}");
 }
+
+#[test]
+fn a_service_is_looked_at_by_what_a_share_of_it_could_ask() {
+    let look = |effect: &str, methods: &str, request: &str, denied: &str| {
+        let web = WEB.replace("\"GET\", \"HEAD\", \"POST\"", methods);
+        let sources = [source(
+            "v.toml",
+            &(web + &verb("forward = { http = \"web\" }", "").replace("write", effect)),
+        )];
+        let rules = format!("{HOLDS_ALL}{denied}");
+        let policy = policy::load(&sources, &[source("p.toml", &rules)]).unwrap();
+        let surface = policy.surface(&crate::world::subject());
+        let scope = surface.derive(&[request.parse().unwrap()]).unwrap();
+        let request = surface.look(the_verb(&policy), &scope)?;
+        assert!(!request.is_reflected && request.body.is_empty());
+        Some(format!("{} {}", request.method, request.path))
+    };
+    let all = "\"GET\", \"HEAD\", \"POST\"";
+    let deny = |path: &str| {
+        format!("[[deny]]\nuser = \"*\"\nverbs = {{ \"a.b\" = {{ path = \"{path}\" }} }}\n")
+    };
+    for (methods, request, denied, wanted) in [
+        (all, "a.b", String::new(), Some("HEAD /app/")),
+        ("\"GET\"", "a.b", String::new(), Some("GET /app/")),
+        ("\"POST\"", "a.b:method=POST", String::new(), None),
+        (all, "a.b:method=GET", String::new(), Some("GET /app/")),
+        (all, "a.b:method=POST", String::new(), None),
+        (all, "a.b:path=/docs/*", String::new(), Some("HEAD /app/docs/")),
+        (all, "a.b:path=/docs/deep/one", String::new(), Some("HEAD /app/docs/deep/one")),
+        (all, "a.b:path=/docs/one|/api/v1", String::new(), Some("HEAD /app/api/v1")),
+        (all, "a.b:query=q=1", String::new(), None),
+        (all, "a.b", deny("/"), Some("HEAD /app/docs/")),
+    ] {
+        let found = look("read", methods, request, &denied);
+        assert_eq!(found.as_deref(), wanted, "{methods} {request}");
+        // What says that it changes something may do so at a GET.
+        let found = look("write", methods, request, &denied);
+        let wanted = wanted.filter(|request| request.starts_with("HEAD "));
+        assert_eq!(found.as_deref(), wanted, "{methods} {request}");
+    }
+}

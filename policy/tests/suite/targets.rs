@@ -1,6 +1,6 @@
 //! Verbs that run on other hosts: what of them is taken, and what goes to the shell there.
 
-use policy::{Arguments, Level, Policy, Run, Value, lint};
+use policy::{Arguments, Input, Level, Policy, Run, Value, lint};
 
 use crate::world::source;
 
@@ -63,6 +63,55 @@ fn what_ends_there_when_the_call_ends_is_said_by_the_verb() {
     assert!(with("\"hangup\"").ends_with(" openscope journalctl -u web"));
     let unsaid = verb(&PLAIN.replace(", remote_end = \"none\"", ""), UNIT);
     assert_eq!(line(&unsaid, &[("unit", "web")]), with("\"hangup\""));
+}
+
+#[test]
+fn a_program_there_has_a_terminal_where_its_verb_says_so() {
+    let input = |keys: &str| {
+        let ssh = format!("target = \"web\", argv = [\"top\"]{keys}");
+        let policy = load(&target("web", ""), &verb(&ssh, "")).unwrap();
+        policy.catalog().verb(&"a.b".parse().unwrap()).unwrap().input()
+    };
+    assert_eq!(input(""), Input::Nothing);
+    assert_eq!(input(", tty = false"), Input::Nothing);
+    assert_eq!(input(", tty = true"), Input::Terminal);
+    assert_eq!(input(", tty = true, remote_end = \"none\""), Input::Terminal);
+    assert_eq!(input(", tty = false, remote_end = \"timeout\""), Input::Nothing);
+    let fault = |keys: &str| {
+        let ssh = format!("target = \"web\", argv = [\"top\"], {keys}");
+        fault(&target("web", ""), &verb(&ssh, ""))
+    };
+    assert_eq!(
+        fault("tty = true, remote_end = \"timeout\""),
+        "verbs.d/v.toml:4:74: `timeout` has no place beside `tty`: it takes Ctrl+C for the end\n   = leave `remote_end` out: what is before a terminal there ends with the call"
+    );
+    assert!(fault("tty = 1").contains("true or false is wanted here, not integer"));
+    assert!(fault("stdin = \"text\"").contains("unknown field `stdin`"));
+    assert!(fault("tty = true, stdin_max = \"1KiB\"").contains("unknown field `stdin_max`"));
+}
+
+#[test]
+fn the_line_of_a_program_with_a_terminal_leaves_its_input_alone() {
+    let with = |keys: &str| {
+        line(&verb(&PLAIN.replace(", remote_end = \"none\"", keys), UNIT), &[("unit", "web")])
+    };
+    assert_eq!(with(", tty = true, remote_end = \"none\""), "exec journalctl -u web");
+    let watched = with(", tty = true");
+    assert_eq!(with(", tty = true, remote_end = \"hangup\""), watched);
+    assert!(watched.starts_with("exec sh -c '(: </dev/tty) "), "{watched}");
+    assert!(watched.ends_with("exec \"$@\"' openscope journalctl -u web"), "{watched}");
+    assert!(!watched.contains("<&0") && !watched.contains("read "), "{watched}");
+}
+
+#[test]
+fn whoever_may_call_and_whoever_compares_are_told_of_a_terminal_there() {
+    let loaded = |keys: &str| {
+        let ssh = format!("target = \"web\", argv = [\"top\"]{keys}");
+        load(&target("web", ""), &verb(&ssh, "")).unwrap()
+    };
+    let changes = policy::diff(&loaded(""), &loaded(", tty = true"));
+    let told: Vec<_> = changes.into_iter().map(|change| change.terms).collect();
+    assert_eq!(told, ["takes another input"]);
 }
 
 #[test]
@@ -161,4 +210,27 @@ fn lint_names_what_goes_on_and_what_is_known_by_name_only() {
     let policy = load(&target("web", ""), &verb(ssh, paths)).unwrap();
     let found: Vec<_> = lint(&policy).iter().map(|one| (one.level, one.code)).collect();
     assert_eq!(found, [(Level::Warning, "goes-on"), (Level::Note, "by-name")]);
+}
+
+#[test]
+fn lint_names_a_terminal_there_and_says_what_contains_it() {
+    let found = |argv: &str, keys: &str| {
+        let ssh = format!("target = \"web\", argv = [{argv}], tty = true{keys}");
+        lint(&load(&target("web", ""), &verb(&ssh, "")).unwrap())
+    };
+    let codes = |argv: &str, keys: &str| {
+        found(argv, keys).iter().map(|one| (one.level, one.code)).collect::<Vec<_>>()
+    };
+    let (note, warning) = (Level::Note, Level::Warning);
+    assert_eq!(codes("\"top\"", ""), [(note, "terminal")]);
+    assert_eq!(codes("\"less\", \"/etc/motd\"", ""), [(warning, "pager"), (note, "terminal")]);
+    assert_eq!(codes("\"bash\"", ""), [(warning, "interpreter"), (note, "terminal")]);
+    let stays = ", remote_end = \"none\"";
+    let mut both = codes("\"top\"", stays);
+    both.sort();
+    assert_eq!(both, [(warning, "goes-on"), (note, "terminal")]);
+    let said = found("\"top\"", stays);
+    let of = |code: &str| said.iter().find(|one| one.code == code).unwrap();
+    assert!(of("terminal").advice.contains("an account on the target"), "{:?}", of("terminal"));
+    assert!(of("goes-on").sentence.contains("unless it heeds"), "{:?}", of("goes-on"));
 }

@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 import time
+import urllib.parse
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -81,7 +82,9 @@ class App(http.server.BaseHTTPRequestHandler):
                 "method": self.command,
                 "path": self.path,
                 "fields": {name.lower(): value for name, value in self.headers.items()},
+                "query": urllib.parse.parse_qsl(self.path.partition("?")[2], keep_blank_values=True),
                 "body": body.decode("utf-8", "replace"),
+                "form": urllib.parse.parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True),
                 "sha256": hashlib.sha256(body).hexdigest(),
                 "length": len(body),
             }

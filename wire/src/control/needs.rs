@@ -46,6 +46,11 @@ pub enum Need {
         /// At which port.
         port: u16,
     },
+    /// An account of the machine, as which it is done.
+    Account {
+        /// Its name.
+        name: String,
+    },
     /// Something that only the daemon can look at: a secret, a program of its own.
     Daemon {
         /// What it is, in words.

@@ -1,8 +1,8 @@
 //! What the command line is shown: shares, plans, requests, recipients, the daemon itself.
 
 use policy::{
-    AgentName, Alias, Approve, Budget, Effect, Input, Offer, ParameterName, RequestId, Scope,
-    SeatId, ShareId, Timestamp,
+    AccountName, AgentName, Alias, Approve, Budget, Effect, Input, Offer, ParameterName, RequestId,
+    Scope, SeatId, ShareId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +131,8 @@ pub struct PlanVerb {
     pub effect: Effect,
     /// What the recipient could give it while it runs.
     pub input: Input,
+    /// As whom it would run, where that is not the owner.
+    pub run_as: Option<AccountName>,
     /// Each parameter and what it could be.
     pub parameters: Vec<(ParameterName, String)>,
     /// Whether calls would wait for consent.
@@ -195,6 +197,9 @@ pub enum Asked {
         /// What would run: the program and its arguments.
         #[serde(default)]
         command: Vec<String>,
+        /// The account that it would run as, if not as its owner.
+        #[serde(default)]
+        run_as: Option<AccountName>,
     },
     /// A share.
     Open(Box<PlanView>),

@@ -4,13 +4,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read, write};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::{Instant, Sleep, sleep_until};
 use wire::terminal::WindowSize;
 
 /// What a verb writes.
@@ -23,7 +25,42 @@ pub(super) enum Reader {
 /// What a verb reads.
 pub(super) enum Writer {
     Pipe(Sender),
-    Terminal(AsyncFd<OwnedFd>),
+    Terminal(Keys),
+}
+
+/// How often it is looked whether a terminal takes keys already.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The end of a terminal into which keys go.
+pub(super) struct Keys {
+    terminal: AsyncFd<OwnedFd>,
+    /// When to look again, until it takes them.
+    look: Option<Pin<Box<Sleep>>>,
+}
+
+impl Keys {
+    fn new(terminal: AsyncFd<OwnedFd>) -> Self {
+        Self { terminal, look: Some(Box::pin(sleep_until(Instant::now()))) }
+    }
+
+    /// Pending as long as keys that came now would be read as lines by whoever only hands them on: see `Pair::relayed`
+    /// of the monitor, which says so by these modes. No other verb begins with them.
+    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(look) = &mut self.look {
+            ready!(look.as_mut().poll(cx));
+            if awaits_relay(&self.terminal) {
+                look.as_mut().reset(Instant::now() + LOOK);
+            } else {
+                self.look = None;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+fn awaits_relay(terminal: impl AsFd) -> bool {
+    let modes = LocalModes::EXTPROC | LocalModes::ICANON;
+    tcgetattr(terminal).is_ok_and(|now| now.local_modes.contains(modes))
 }
 
 /// Both directions of a terminal, each with a descriptor of its own. It hangs up once both are closed.
@@ -31,7 +68,7 @@ pub(super) fn terminal(ours: OwnedFd) -> io::Result<(Reader, Writer)> {
     fcntl_setfl(&ours, fcntl_getfl(&ours)? | OFlags::NONBLOCK)?;
     let other = fcntl_dupfd_cloexec(&ours, 3)?;
     let reader = Reader::Terminal(watched(ours, Interest::READABLE)?);
-    Ok((reader, Writer::Terminal(watched(other, Interest::WRITABLE)?)))
+    Ok((reader, Writer::Terminal(Keys::new(watched(other, Interest::WRITABLE)?))))
 }
 
 #[expect(
@@ -45,7 +82,7 @@ fn watched(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedF
 impl Writer {
     /// Tells whoever is before the terminal that it has another size. A pipe has none.
     pub(super) fn resize(&self, size: WindowSize) -> Result<(), Errno> {
-        let Self::Terminal(terminal) = self else { return Err(Errno::NOTTY) };
+        let Self::Terminal(Keys { terminal, .. }) = self else { return Err(Errno::NOTTY) };
         let (ws_row, ws_col) = (size.rows(), size.columns());
         tcsetwinsize(terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })
     }
@@ -88,7 +125,10 @@ impl AsyncWrite for Writer {
     ) -> Poll<io::Result<usize>> {
         let terminal = match self.get_mut() {
             Self::Pipe(pipe) => return Pin::new(pipe).poll_write(cx, bytes),
-            Self::Terminal(terminal) => terminal,
+            Self::Terminal(keys) => {
+                ready!(keys.poll_taken(cx));
+                &keys.terminal
+            }
         };
         loop {
             let mut ready = ready!(terminal.poll_write_ready(cx))?;

@@ -96,14 +96,16 @@ const DENIED: &[i64] = &[
 /// Socket families in use: legs, the resolver, and the kernel's list of addresses that the resolver asks for.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// What the broker asks of descriptors: to set the size of a call's terminal, and what the runtime and glibc do (not to
-/// block, how much there is, whether it is a terminal, the name of an interface). Nothing else is answered, and so no
-/// typing into a terminal (`TIOCSTI`), no opening of its other end (`TIOCGPTPEER`), no signal to whoever is before it.
-const REQUESTS: [u64; 7] = [
+/// What the broker asks of descriptors: to set the size of a call's terminal and to see its modes, and what the runtime
+/// and glibc do (not to block, how much there is, whether it is a terminal, the name of an interface). Nothing else is
+/// answered, and so no typing into a terminal (`TIOCSTI`), no opening of its other end (`TIOCGPTPEER`), no signal to
+/// whoever is before it.
+const REQUESTS: [u64; 8] = [
     libc::TIOCSWINSZ,
     libc::FIONBIO,
     libc::FIONREAD,
     libc::TCGETS,
+    libc::TCGETS2,
     libc::TIOCGWINSZ,
     libc::SIOCGIFNAME,
     libc::SIOCGIFINDEX,

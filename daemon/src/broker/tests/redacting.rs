@@ -43,7 +43,7 @@ async fn arrived(
 }
 
 #[tokio::test]
-async fn a_value_in_two_writes_is_masked_and_new_rules_are_for_calls_that_start_after_them() {
+async fn ru7_a_value_in_two_writes_is_masked_and_new_rules_are_for_calls_that_start_after_them() {
     let mut world = World::open().await;
     let guest = world.holder().await;
     world.monitor.say(&rules("correct-horse-battery"));

@@ -200,6 +200,7 @@ fn of_a_terminal_only_the_size() {
     confined();
     let size = rustix::termios::Winsize { ws_row: 9, ws_col: 9, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&terminal, size).unwrap();
+    assert_eq!(tcgetattr(&terminal).unwrap().local_modes, modes.local_modes);
     assert_eq!(other_end().unwrap_err(), Errno::PERM);
     assert_eq!(unlockpt(&terminal), Err(Errno::PERM));
     assert_eq!(tcsetattr(&theirs, OptionalActions::Now, &modes), Err(Errno::PERM));

@@ -7,8 +7,9 @@ use super::*;
 use crate::clock::Instants;
 use guest::Stream;
 use policy::Input;
+use rustix::io::ioctl_fionread;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use verb::outcome;
 use wire::frame::{Farewell, Frame, STDIN_AHEAD, Taken};
 use wire::privsep::{CallRef, RedactBy};
@@ -26,38 +27,46 @@ fn size(rows: u16, columns: u16) -> WindowSize {
     WindowSize::new(rows, columns).unwrap()
 }
 
-/// A terminal as the verb makes it that wants each key.
-fn pair() -> (OwnedFd, OwnedFd) {
+/// A terminal whose modes are what this makes of the usual ones.
+fn pair(modes_of: fn(&mut Termios)) -> (OwnedFd, OwnedFd) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let ours = openpt(flags).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
-    let mut modes = tcgetattr(&theirs).unwrap();
-    modes.make_raw();
-    tcsetattr(&theirs, OptionalActions::Now, &modes).unwrap();
+    set(&theirs, modes_of);
     (ours, theirs)
 }
 
+fn set(theirs: impl AsFd, modes_of: fn(&mut Termios)) {
+    let mut modes = tcgetattr(&theirs).unwrap();
+    modes_of(&mut modes);
+    tcsetattr(&theirs, OptionalActions::Now, &modes).unwrap();
+}
+
 impl Monitor {
-    /// Starts the call that comes next, which has a terminal.
-    fn start_terminal(&self, call: CallRef, redact: bool) -> std::fs::File {
-        let (ours, theirs) = pair();
+    /// Starts the call that comes next, which has this terminal.
+    fn start_terminal(&self, call: CallRef, (ours, theirs): (OwnedFd, OwnedFd)) -> std::fs::File {
         let input = Input::Terminal;
-        let redact = if redact { vec![RedactBy::Default] } else { Vec::new() };
+        let redact = vec![RedactBy::Default];
         let started = ToBroker::Started { call, output_max: 64 << 20, redact, input };
         self.say_with(&started, &[ours.as_fd()]);
         theirs.into()
     }
 }
 
+/// A verb that wants each key.
 async fn typing(world: &mut World) -> Typing {
+    typing_at(world, Termios::make_raw).await
+}
+
+async fn typing_at(world: &mut World, modes_of: fn(&mut Termios)) -> Typing {
     let guest = world.holder().await;
     let mut stream = Stream::open(&guest.connection).await;
     stream.say(&Frame::Terminal(Terminal::default())).await;
     stream.say(&Frame::Call(monitor::a_signed())).await;
     let call = world.monitor.called().await;
-    let verb = world.monitor.start_terminal(call, true);
+    let verb = world.monitor.start_terminal(call, pair(modes_of));
     assert_eq!(stream.next().await, Frame::Started);
     let wanted = Taken { bytes: 0, until: Some(STDIN_AHEAD as u64) };
     assert_eq!(stream.next().await, Frame::Taken(wanted));
@@ -160,6 +169,27 @@ async fn what_is_typed_ends_with_one_key_where_no_line_is_begun() {
         stream.say(&Frame::StdinEnd).await;
         reads(&verb, wanted).await;
     }
+}
+
+#[tokio::test]
+async fn keys_wait_until_whoever_hands_them_on_takes_each_as_it_is() {
+    let mut world = World::open().await;
+    let relayed = |modes: &mut Termios| modes.local_modes |= LocalModes::EXTPROC;
+    let Typing { mut stream, verb, guest: _guest, call: _call } =
+        typing_at(&mut world, relayed).await;
+    give(&mut stream, b"ls\r\x03").await;
+    // Sizes do not wait, and come after the keys.
+    stream.say(&Frame::Resize(size(6, 7))).await;
+    while tcgetwinsize(&verb).unwrap().ws_row != 6 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ioctl_fionread(&verb), Ok(0));
+    set(&verb, Termios::make_raw);
+    reads(&verb, b"ls\r\x03").await;
+    // Whatever its modes are later.
+    set(&verb, |modes| modes.local_modes |= LocalModes::ICANON | LocalModes::EXTPROC);
+    give(&mut stream, b"q").await;
+    reads(&verb, b"q").await;
 }
 
 #[tokio::test]

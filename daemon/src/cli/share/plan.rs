@@ -52,12 +52,18 @@ fn sentence(verb: &PlanVerb) -> String {
     };
     let takes = input(verb.input);
     let takes = takes.map_or_else(String::new, |takes| format!("\n      with input: {takes}"));
+    let run_as = verb.run_as.as_ref().map_or_else(String::new, |account| {
+        format!("\n      as {account}, with what that account may")
+    });
     let verb_shown = shown::whole(&verb.verb);
     let effect = match verb.effect {
         Effect::Read => "reads",
         Effect::Write => "CHANGES",
     };
-    format!("  {effect:<7} {verb_shown}\n      {}{with}{takes}{asks}", shown::line(&verb.summary))
+    format!(
+        "  {effect:<7} {verb_shown}\n      {}{run_as}{with}{takes}{asks}",
+        shown::line(&verb.summary)
+    )
 }
 
 fn discloses(plan: &PlanView) -> String {
@@ -159,6 +165,7 @@ fn verb_json(verb: &PlanVerb) -> Value {
         "summary": verb.summary,
         "effect": verb.effect,
         "input": verb.input,
+        "run_as": verb.run_as,
         "parameters": parameters.collect::<serde_json::Map<_, _>>(),
         "approve": verb.approve,
         "approvers": verb.approvers,
@@ -177,6 +184,7 @@ pub(in crate::cli) mod tests {
             summary: "Does it".to_owned(),
             effect,
             input: Input::Nothing,
+            run_as: None,
             parameters: vec![("service".parse().unwrap(), "web".to_owned())],
             approve,
             approvers: "bob".to_owned(),

@@ -1,7 +1,8 @@
 //! What the record says: one event for each thing that an officer may ask about.
 
 use policy::{
-    AgentName, Alias, Arguments, Recipient, RequestId, Scope, SeatId, ShareId, Timestamp, VerbName,
+    AccountName, AgentName, Alias, Arguments, Recipient, RequestId, Scope, SeatId, ShareId,
+    Timestamp, VerbName,
 };
 use serde::{Deserialize, Serialize};
 use wire::call::Ending;
@@ -143,6 +144,15 @@ pub enum Event {
         hard_stop: Timestamp,
         /// The rules that let it be.
         basis: Said,
+    },
+    /// Services are asked how they do, before a share of them opens, whether or not it does.
+    ServicesAsked {
+        /// Whose share it is to be, as whom they are asked.
+        by: Who,
+        /// The share.
+        share: ShareId,
+        /// Each by its name, with the request.
+        asked: Vec<Said>,
     },
     /// A share was not opened.
     OpenRefused {
@@ -291,8 +301,11 @@ pub enum Event {
         /// The seat and its holder.
         #[serde(flatten)]
         at: Holder,
-        /// As whom the verb runs.
+        /// As whom the verb runs, unless `run_as` says another account.
         owner: Who,
+        /// The account as which it runs instead, where the catalog says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run_as: Option<AccountName>,
         /// For whom the seat was made.
         recipient: Recipient,
         /// The call's id.
@@ -310,6 +323,9 @@ pub enum Event {
         /// How many bytes of output it may write.
         #[serde(default)]
         output_max: u64,
+        /// What of it may go on elsewhere, should this daemon go down meanwhile.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beyond: Option<Said>,
     },
     /// A signed call was refused.
     CallRefused {
@@ -438,6 +454,7 @@ impl Event {
     pub fn weight(&self) -> Weight {
         match self {
             Self::ShareOpened { .. }
+            | Self::ServicesAsked { .. }
             | Self::ShareExtended { .. }
             | Self::SeatRedeemed { .. }
             | Self::SeatHandedOn { .. }
@@ -472,6 +489,7 @@ impl Event {
     pub fn share(&self) -> Option<ShareId> {
         match self {
             Self::ShareOpened { share, .. }
+            | Self::ServicesAsked { share, .. }
             | Self::ShareExtended { share, .. }
             | Self::ShareRevoked { share, .. }
             | Self::ShareExpired { share, .. }

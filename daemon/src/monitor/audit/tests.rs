@@ -46,6 +46,7 @@ fn start(call: u8) -> Event {
     Event::CallStarted {
         at: holder(),
         owner: who(),
+        run_as: None,
         recipient: Recipient::Bearer,
         call: Hex([call; 16]),
         statement: Hex([3; 32]),
@@ -54,6 +55,7 @@ fn start(call: u8) -> Event {
         arguments: Recorded::of(&Arguments([("service".parse().unwrap(), service)].into())),
         basis: Said::new("policy.d/team.toml:5"),
         output_max: 1024,
+        beyond: None,
     }
 }
 
@@ -356,6 +358,7 @@ fn the_largest_events_fit_their_line() {
         &mut audit,
         [
             Event::CallStarted {
+                run_as: None,
                 at,
                 owner,
                 recipient,
@@ -366,6 +369,7 @@ fn the_largest_events_fit_their_line() {
                 arguments,
                 basis,
                 output_max: u64::MAX,
+                beyond: Some(Said::new(&"\u{1}".repeat(9_999))),
             },
             Event::ShareRevoked {
                 by: who(),

@@ -6,10 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use policy::TotalLimits;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 use rustix::io::{Errno, write};
 use rustix::process::Pid;
 
+use super::controllers::settings;
 use super::{MAX_VACANT, pids, populated};
 
 /// The cgroup of one call. One that is dropped is removed, if nothing is in it.
@@ -19,6 +21,8 @@ pub(crate) struct Leaf {
     pub(super) vacant: Rc<RefCell<Vec<Room>>>,
     /// None only once it has been vacated.
     pub(super) room: Option<Room>,
+    /// It keeps its processes to limits, and is no other call's after this one.
+    pub(super) is_limited: bool,
 }
 
 /// A cgroup, with the files that it is used by.
@@ -48,6 +52,24 @@ impl Leaf {
         self.room()?.procs.try_clone()
     }
 
+    /// Keeps all that is in it, together, to these limits.
+    ///
+    /// # Errors
+    /// When the kernel does not take one of them. Those before it hold.
+    pub(crate) fn limit(&mut self, total: TotalLimits) -> io::Result<()> {
+        self.is_limited = true;
+        for (file, text) in settings(total) {
+            let name = format!("{}/{file}", self.room()?.name);
+            match openat(&self.parent, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(setting) => drop(write(&setting, text.as_bytes())?),
+                // A kernel without swap has no limit of it.
+                Err(Errno::NOENT) if file == "memory.swap.max" => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Kills all that is in it now.
     pub(crate) fn kill(&self) -> io::Result<()> {
         write(&self.room()?.kill, b"1")?;
@@ -72,7 +94,7 @@ impl Leaf {
     /// Gives it up for the next call to use. To be called when it is not populated and nobody is about to enter.
     pub(crate) fn vacate(mut self) {
         let mut vacant = self.vacant.borrow_mut();
-        if vacant.len() < MAX_VACANT {
+        if vacant.len() < MAX_VACANT && !self.is_limited {
             vacant.extend(self.room.take());
         }
     }

@@ -4,12 +4,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::CgroupFault;
+use super::controllers::OWN;
 
 /// The directory of the cgroup that this process is in.
 pub(super) fn own() -> Result<PathBuf, CgroupFault> {
     let mounts = read("/proc/self/mountinfo")?;
     let cgroups = read("/proc/self/cgroup")?;
     located(&mounts, &cgroups).ok_or(CgroupFault::NotMounted)
+}
+
+/// The cgroup that is this daemon's to arrange: its own, or the one above, where it has made room.
+pub(super) fn home() -> Result<PathBuf, CgroupFault> {
+    Ok(arranged(own()?))
+}
+
+fn arranged(mut own: PathBuf) -> PathBuf {
+    if own.file_name().is_some_and(|name| name == OWN) {
+        own.pop();
+    }
+    own
+}
+
+/// The directory of the whole hierarchy, as far as it is seen here.
+pub(super) fn root() -> Result<PathBuf, CgroupFault> {
+    let mounts = read("/proc/self/mountinfo")?;
+    let found = mounts.lines().find_map(mount);
+    found.map(|(_, at)| at).ok_or(CgroupFault::NotMounted)
 }
 
 fn read(path: &'static str) -> Result<String, CgroupFault> {
@@ -50,6 +70,14 @@ mod tests {
 
     fn place(mounts: &str, cgroups: &str) -> Option<String> {
         Some(located(mounts, cgroups)?.to_str().unwrap().trim_end_matches('/').to_owned())
+    }
+
+    #[test]
+    fn calls_are_beside_the_daemon_where_it_has_made_room() {
+        let service = "/sys/fs/cgroup/system.slice/openscoped.service";
+        for own in [service.to_owned(), format!("{service}/openscope-daemon")] {
+            assert_eq!(arranged(own.into()), Path::new(service));
+        }
     }
 
     #[test]

@@ -230,6 +230,7 @@ impl Waiting {
                     input: question.input,
                     approve: question.approve.max(Approve::Once),
                     command: question.command.iter().map(ToString::to_string).collect(),
+                    run_as: question.run_as.clone(),
                 }
             }
         }
@@ -266,6 +267,7 @@ mod tests {
                 input: Input::Nothing,
                 approve: Approve::Each,
                 command: vec![],
+                run_as: None,
             },
             user: "alice".to_owned(),
             agent: "you".parse().unwrap(),

@@ -20,10 +20,16 @@ pub(super) struct Accounts(Rc<RefCell<BTreeMap<u32, (Duration, Known)>>>);
 impl Accounts {
     /// What is known of it, if that is fresh.
     pub(super) fn of(&self, account: &Account, now: Instants) -> Option<Known> {
-        let Account::Become { uid, name } = account else { return None };
         let accounts = self.0.borrow();
-        let (at, known) = accounts.get(uid)?;
-        (is_fresh(*at, now) && known.name == *name).then(|| known.clone())
+        let (at, known) = match account {
+            Account::Become { uid, .. } => accounts.get(uid)?,
+            Account::Called { name, .. } => {
+                let called = |(_, known): &&(Duration, Known)| known.name == *name;
+                accounts.values().filter(called).max_by_key(|(at, _)| *at)?
+            }
+            Account::Stay { .. } => return None,
+        };
+        (is_fresh(*at, now) && known.name == account.name()).then(|| known.clone())
     }
 
     /// Remembers what was looked up no earlier than `at`.

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use policy::TotalLimits;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
@@ -68,6 +69,18 @@ impl Running {
     ) -> Result<(), PacketFault> {
         self.begun = now;
         send_order(&self.socket, order, known, attached)
+    }
+
+    /// Keeps all of it, together, to these limits.
+    ///
+    /// # Errors
+    /// When the kernel does not take one, or it is in no cgroup.
+    pub(super) fn limit(&mut self, total: TotalLimits) -> io::Result<()> {
+        match &mut self.leaf {
+            _ if total.is_empty() => Ok(()),
+            Some(leaf) => leaf.limit(total),
+            None => Err(io::Error::other("the call is in no cgroup")),
+        }
     }
 
     /// The verb's main process, or its subreaper.

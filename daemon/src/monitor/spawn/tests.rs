@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use policy::{Confinement, ProcessLimits, SystemCalls};
+use policy::{Confinement, ProcessLimits, SystemCalls, TotalLimits};
 use rustix::event::poll;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -105,6 +105,7 @@ fn order(arguments: &[&str]) -> Order {
         directory: None,
         confinement: Confinement {
             limits: ProcessLimits::default(),
+            total: TotalLimits::default(),
             reach: None,
             system_calls: SystemCalls::Read,
             network: policy::NetworkAccess::default(),
@@ -549,6 +550,38 @@ fn p03_a_uid_that_changed_hands_is_not_the_owner() {
         assert_eq!(not_started(way, &order), "uid 65534 is `nobody` now, not `alice`");
         order.account = Account::Become { uid: 4_000_000_001, name: "nobody".into() };
         assert_eq!(not_started(way, &order), "uid 4000000001 has no account");
+    }
+}
+
+#[test]
+fn p03_an_account_by_its_name_is_neither_root_nor_the_daemons() {
+    let called =
+        |name: &str, never: &[u32]| Account::Called { name: name.into(), never: never.into() };
+    for way in WAYS {
+        let mut order = order(&["/usr/bin/id", "-un"]);
+        for (account, why) in [
+            (called("root", &[]), "no verb runs as uid 0"),
+            (
+                called("osptest-none", &[]),
+                "there is no account `osptest-none`, as which the verb is to run",
+            ),
+            (called("mail", &[7, 8]), "no verb runs as `mail`: the daemon itself does"),
+        ] {
+            order.account = account;
+            assert_eq!(not_started(way, &order), why, "{way:?}");
+        }
+        let mut world = world(way);
+        // Looked up, known, and then one of the daemon's after all.
+        order.account = called("mail", &[]);
+        for _known_or_not in 0..2 {
+            assert_eq!(run(&mut world, &order).1, "mail\n", "{way:?}");
+            let known = world.runners.accounts.of(&order.account, Instants::now());
+            assert_eq!(known.map(|known| known.uid), Some(8), "{way:?}");
+        }
+        order.account = called("mail", &[8]);
+        let ended = run(&mut world, &order).0;
+        let why = "no verb runs as `mail`: the daemon itself does".to_owned();
+        assert_eq!(ended, Ended::NotStarted(why), "{way:?}");
     }
 }
 

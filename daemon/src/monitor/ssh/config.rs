@@ -54,9 +54,15 @@ pub(super) fn reason(said: &str) -> Option<&str> {
 
 /// Whether a reason is one of those that ssh has once it was there.
 pub(super) fn is_cut(reason: &str) -> bool {
-    ["connection was lost", "closed by remote host", "not responding", "Broken pipe"]
-        .iter()
-        .any(|end| reason.contains(end))
+    let ends = [
+        "connection was lost",
+        "closed by remote host",
+        "not responding",
+        "Read from remote host",
+        "send disconnect",
+        "Broken pipe",
+    ];
+    ends.iter().any(|end| reason.contains(end))
 }
 
 /// The configuration for one target, and for those through which it is reached; `own` is where it will be.
@@ -192,5 +198,24 @@ mod tests {
             Some("Host key verification failed.")
         );
         assert_eq!(reason("\r\n"), None);
+    }
+
+    #[test]
+    fn a_connection_that_was_there_is_told_from_one_that_never_was() {
+        for said in [
+            "Connection to 10.0.0.1 closed by remote host.",
+            "Read from remote host 10.0.0.1: Connection reset by peer",
+            "client_loop: send disconnect: Connection reset by peer",
+            "the connection was lost",
+        ] {
+            assert!(is_cut(said), "{said}");
+        }
+        for said in [
+            "ssh: connect to host 10.0.0.1 port 22: Connection refused",
+            "kex_exchange_identification: read: Connection reset by peer",
+            "PTY allocation request failed on channel 0",
+        ] {
+            assert!(!is_cut(said), "{said}");
+        }
     }
 }

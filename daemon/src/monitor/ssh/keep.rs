@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use policy::{Identity, Policy, Route, ShareId, SystemCalls};
+use policy::{Identity, Input, Policy, Route, ShareId, SystemCalls};
 use wire::call::Ending;
 
 use super::config::along;
@@ -42,7 +42,7 @@ impl Monitor {
         if !self.helpers.may_connect(share, target, CONNECTIONS_MAX, now.saturating_sub(AGAIN)) {
             return Ok(());
         }
-        let mut words = self.ssh_words(target, Some(&control));
+        let mut words = self.ssh_words(target, Some(&control), Input::Nothing);
         words.extend(["-M", "-N", "-E", "/dev/null", "--", target.as_str()].map(str::to_owned));
         let order = ssh_order(account.clone(), words, None, SystemCalls::Read);
         let running = self.runners.start(&order, self.silent()?);

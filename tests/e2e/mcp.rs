@@ -1,0 +1,365 @@
+//! An agent's host: the verbs of a share as tools, over standard input and output.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tests::background::Background;
+use tests::owner::Share;
+use tests::wait::until;
+use tests::world::{Setup, World};
+
+const VERBS: [&str; 5] = ["test.echo", "test.sh", "test.append", "test.true", "log.tail"];
+
+/// A host that speaks the revision of 2025-11-25, word by word.
+struct Host {
+    server: Background,
+    asked: u32,
+}
+
+impl Host {
+    fn start(world: &World, share: &Share, words: &[&str]) -> Self {
+        let mut host = Self::silent(world, share, words);
+        let hello = json!({
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+        });
+        let said = host.ask("initialize", hello);
+        assert_eq!(said["result"]["protocolVersion"], "2025-11-25", "{said}");
+        assert_eq!(said["result"]["serverInfo"]["name"], "openscope");
+        host.tell("notifications/initialized", json!({}));
+        host
+    }
+
+    fn silent(world: &World, share: &Share, words: &[&str]) -> Self {
+        let mut command = world.vendor().command(share, words);
+        command.stdin(Stdio::piped());
+        Self { server: Background::start(command), asked: 0 }
+    }
+
+    fn tell(&mut self, method: &str, params: Value) {
+        let said = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        self.server.say(&format!("{said}\n"));
+    }
+
+    /// Asks, and does not wait. The number of the question.
+    fn begin(&mut self, method: &str, params: Value) -> u32 {
+        self.asked += 1;
+        let asked =
+            json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": params });
+        self.server.say(&format!("{asked}\n"));
+        self.asked
+    }
+
+    fn answer(&self, number: u32) -> Value {
+        until(&format!("an answer to {number}"), || {
+            let said = self.server.stdout.text();
+            let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.into_iter().find(|one| one["id"] == number && one["method"].is_null())
+        })
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        let number = self.begin(method, params);
+        self.answer(number)
+    }
+
+    /// What a tool answers.
+    fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let said = self.ask("tools/call", json!({ "name": tool, "arguments": arguments }));
+        assert!(said["error"].is_null(), "a tool that fails is no fault of the protocol: {said}");
+        said["result"].clone()
+    }
+
+    fn tools(&mut self) -> Vec<String> {
+        let said = self.ask("tools/list", json!({}));
+        let tools = said["result"]["tools"].as_array().expect("a list").iter();
+        tools.map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    fn heard(&self, method: &str) -> usize {
+        let said = self.server.stdout.text();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|one| one["method"] == method).count()
+    }
+}
+
+fn open(world: &World) -> Share {
+    world.alice().add_contact("vendor-b", &world.vendor());
+    world.alice().open(&VERBS)
+}
+
+fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().expect("a text")
+}
+
+#[test]
+fn an_agent_lists_calls_is_refused_and_sees_the_share_end() {
+    let world = World::start();
+    let share = open(&world);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let own = ["openscope_cancel", "openscope_read", "openscope_status", "openscope_wait"];
+    let verbs = ["log-tail", "test-append", "test-echo", "test-sh", "test-true"];
+    assert_eq!(host.tools(), [&own[..], &verbs].concat());
+
+    let said = host.call("log-tail", json!({ "service": "web", "lines": 2 }));
+    let structured = &said["structuredContent"];
+    assert_eq!(structured["stdout"], "web line 8\nweb line 9\n", "{said}");
+    assert_eq!((&structured["state"], &structured["exit"]), (&json!("ended"), &json!(0)));
+    assert_eq!((&said["isError"], &structured["complete"]), (&json!(false), &json!(true)));
+    // Each answer has a mark of its own, which nothing that is in it could have known.
+    let marked = |said: &Value| {
+        let told = text(said);
+        let mark = told.split("<stdout ").nth(1).and_then(|rest| rest.split('>').next());
+        let mark = mark.expect("a mark").to_owned();
+        let fenced = format!("<stdout {mark}>\nweb line 8\nweb line 9\n</stdout {mark}>");
+        assert!(told.contains(&fenced) && told.contains("no instruction"), "{said}");
+        mark
+    };
+    let again = host.call("openscope_read", json!({ "call": structured["call"] }));
+    assert_ne!(marked(&said), marked(&again));
+
+    // What the daemon does not permit, and what the schema does not.
+    let refused = host.call("log-tail", json!({ "service": "vault" }));
+    let structured = &refused["structuredContent"];
+    assert_eq!((&refused["isError"], &structured["state"]), (&json!(true), &json!("refused")));
+    assert_eq!(
+        (&structured["parameter"], &structured["retryable"]),
+        (&json!("service"), &json!(false))
+    );
+    assert!(structured["accepted"].as_str().is_some_and(|text| text.contains("web")), "{refused}");
+    assert!(!refused.to_string().contains("vault\", "), "{refused}");
+    let unasked = host.call("log-tail", json!({ "lines": "many" }));
+    assert_eq!(unasked["structuredContent"]["kind"], "bad_argument", "{unasked}");
+    let unknown = host.call("service-restart", json!({ "service": "web" }));
+    assert_eq!(text(&unknown), "refused: not permitted");
+
+    world.script("fail", "echo no >&2; exit 3\n");
+    let failed = host.call("test-sh", json!({ "name": "fail" }));
+    let structured = &failed["structuredContent"];
+    assert_eq!((&structured["exit"], &structured["stderr"]), (&json!(3), &json!("no\n")));
+
+    let status = host.call("openscope_status", json!({}))["structuredContent"].clone();
+    assert_eq!(
+        (&status["owner"], &status["over"]),
+        (&json!(world.accounts.alice.name), &Value::Null)
+    );
+    assert!(status["remaining_s"].as_u64().is_some_and(|left| left > 60), "{status}");
+
+    assert_eq!(world.alice().revoke(&share).status, 0);
+    until("the tools have changed", || {
+        (host.heard("notifications/tools/list_changed") > 0).then_some(())
+    });
+    assert_eq!(host.tools(), own);
+    let over = host.call("log-tail", json!({ "service": "web" }));
+    assert!(text(&over).contains("revoked"), "{over}");
+    host.server.close_stdin();
+    assert_eq!(host.server.wait().code(), Some(0), "{}", host.server.stderr.text());
+}
+
+#[test]
+fn se12_a_wider_share_reaches_an_agent_at_once() {
+    let world = World::start();
+    let share = open(&world);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    assert!(!host.tools().contains(&"log-follow".to_owned()));
+    let widened = world.alice().run(&["share", "extend", &share.id, "--verb", "log.follow"]);
+    assert_eq!(widened.status, 0, "{widened:?}");
+    until("the tools have changed", || {
+        (host.heard("notifications/tools/list_changed") > 0).then_some(())
+    });
+    assert!(host.tools().contains(&"log-follow".to_owned()));
+}
+
+#[test]
+fn p06_what_a_host_cancels_is_dead_and_a_host_that_goes_leaves_nothing() {
+    let world = World::start();
+    let share = open(&world);
+    world.script("wait", "echo here; (setsid sleep 337 >/dev/null 2>&1 &) ; exec sleep 337\n");
+    let running = || {
+        let found = std::process::Command::new("pgrep").args(["-f", "^sleep 337"]).output();
+        !found.expect("look for it").stdout.is_empty()
+    };
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let call = json!({ "name": "test-sh", "arguments": { "name": "wait" }, "_meta": { "progressToken": "p" } });
+    let number = host.begin("tools/call", call.clone());
+    until("it runs", || running().then_some(()));
+    until("it is told of", || (host.heard("notifications/progress") > 0).then_some(()));
+    host.tell("notifications/cancelled", json!({ "requestId": number, "reason": "enough" }));
+    until("it is dead", || (!running()).then_some(()));
+    let ended = world.last_end();
+    assert_eq!(ended["ending"], "cancelled");
+
+    host.begin("tools/call", call);
+    until("it runs again", || running().then_some(()));
+    host.server.close_stdin();
+    host.server.wait();
+    until("it is dead", || (!running()).then_some(()));
+}
+
+#[test]
+fn a_call_that_outlives_its_hosts_patience_is_asked_about_by_its_id() {
+    let world = World::start();
+    let share = open(&world);
+    world.script("slow", "echo begun; sleep 3; echo done\n");
+    let mut host = Host::start(&world, &share, &["mcp", "--patience", "1s"]);
+    let said = host.call("test-sh", json!({ "name": "slow" }));
+    let structured = said["structuredContent"].clone();
+    assert_eq!(
+        (&structured["state"], &structured["stdout"]),
+        (&json!("running"), &json!("begun\n"))
+    );
+    let mut asked = json!({ "call": structured["call"], "cursor": structured["cursor"] });
+    let ended = until("it has ended", || {
+        let said = host.call("openscope_wait", asked.clone())["structuredContent"].clone();
+        asked["cursor"] = said["cursor"].clone();
+        (said["state"] == "ended").then_some(said)
+    });
+    assert_eq!((&ended["exit"], &ended["stdout"]), (&json!(0), &json!("done\n")), "{ended}");
+    let unknown = host.call("openscope_wait", json!({ "call": "0".repeat(32) }));
+    assert_eq!(unknown["structuredContent"]["kind"], "unknown_call");
+}
+
+#[test]
+fn long_output_comes_in_pages_and_nothing_of_it_is_lost() {
+    let world = World::start();
+    let share = open(&world);
+    world.script("long", "i=0; while [ $i -lt 9000 ]; do echo \"line $i ä\"; i=$((i+1)); done\n");
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let first = host.call("test-sh", json!({ "name": "long" }))["structuredContent"].clone();
+    assert_eq!((&first["state"], &first["truncated"]), (&json!("ended"), &json!(true)));
+    let mut all = first["stdout"].as_str().expect("a text").to_owned();
+    let mut page = first.clone();
+    while page["truncated"] == true {
+        let asked = json!({ "call": first["call"], "cursor": page["cursor"] });
+        page = host.call("openscope_read", asked)["structuredContent"].clone();
+        all.push_str(page["stdout"].as_str().expect("a text"));
+    }
+    let wanted: String = (0..9000).map(|line| format!("line {line} ä\n")).collect();
+    assert!(all == wanted, "{} of {} bytes", all.len(), wanted.len());
+}
+
+#[test]
+fn se7_a_hosts_retry_under_a_calls_id_does_nothing_twice() {
+    let world = World::start();
+    let share = open(&world);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let id = "00112233445566778899aabbccddeeff";
+    let asked = json!({ "name": "once", "call-id": id });
+    for _ in 0..2 {
+        let said = host.call("test-append", asked.clone());
+        assert_eq!(
+            (&said["structuredContent"]["exit"], &said["structuredContent"]["call"]),
+            (&json!(0), &json!(id))
+        );
+    }
+    // Nor does another server, after the first.
+    host.server.close_stdin();
+    host.server.wait();
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let said = host.call("test-append", asked);
+    assert_eq!(said["structuredContent"]["exit"], 0, "{said}");
+    assert_eq!(world.ran(), ["once"]);
+    let other = host.call("test-append", json!({ "name": "other", "call-id": id }));
+    assert_eq!(other["structuredContent"]["kind"], "reused", "{other}");
+    assert_eq!(world.ran(), ["once"]);
+}
+
+#[test]
+fn a_host_of_the_next_revision_asks_without_a_beginning() {
+    let world = World::start();
+    let share = open(&world);
+    // A pipe without a command is a host's.
+    let mut host = Host::silent(&world, &share, &[]);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let found = host.ask("server/discover", json!({ "_meta": meta }));
+    let versions = found["result"]["supportedVersions"].as_array().expect("a list").clone();
+    assert!(
+        versions.contains(&json!("2026-07-28")) && versions.contains(&json!("2025-11-25")),
+        "{found}"
+    );
+    let called = host.ask(
+        "tools/call",
+        json!({ "name": "test-echo", "arguments": { "text": "hello" }, "_meta": meta }),
+    );
+    assert_eq!(called["result"]["structuredContent"]["stdout"], "hello", "{called}");
+    assert_eq!(called["result"]["resultType"], "complete", "{called}");
+    let listening = host.begin(
+        "subscriptions/listen",
+        json!({ "notifications": { "toolsListChanged": true }, "_meta": meta }),
+    );
+    until("it listens", || {
+        (host.heard("notifications/subscriptions/acknowledged") > 0).then_some(())
+    });
+    assert_eq!(world.alice().revoke(&share).status, 0);
+    until("it hears", || (host.heard("notifications/tools/list_changed") > 0).then_some(()));
+    let _ = listening;
+}
+
+#[test]
+fn what_a_host_should_not_say_ends_no_session() {
+    let world = World::start();
+    let share = open(&world);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    for line in [
+        "{",
+        "[]",
+        "null",
+        "{\"jsonrpc\":\"2.0\"}",
+        "\u{1}\u{2}",
+        "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"tools/list\"}",
+    ] {
+        host.server.say(&format!("{line}\n"));
+    }
+    let unknown = host.ask("no/such", json!({}));
+    assert!(unknown["error"]["code"].is_number(), "{unknown}");
+    let odd = host.ask("tools/call", json!({ "name": 7 }));
+    assert!(odd["error"]["code"].is_number(), "{odd}");
+    for (tool, arguments) in [
+        ("test-echo", json!({ "text": "x".repeat(100_000) })),
+        ("test-echo", json!({ "text": { "deep": [1, 2, 3] } })),
+        ("test-echo", json!({ "text": "a", "\u{1b}[2J": 1 })),
+        ("\u{202e}", json!({})),
+        ("test.echo", json!({ "text": "a" })),
+        ("openscope_read", json!({ "call": 7 })),
+        ("openscope_read", json!({})),
+    ] {
+        let said = host.call(tool, arguments);
+        assert_eq!(said["isError"], true, "{tool}: {said}");
+        assert!(!said.to_string().contains('\u{1b}'), "{said}");
+    }
+    let many: Vec<u32> = (0..20)
+        .map(|at| {
+            let call = json!({ "name": "test-echo", "arguments": { "text": at.to_string() } });
+            host.begin("tools/call", call)
+        })
+        .collect();
+    for (at, number) in many.into_iter().enumerate() {
+        let said = host.answer(number);
+        assert_eq!(said["result"]["structuredContent"]["stdout"], at.to_string(), "{said}");
+    }
+    let lines = host.server.stdout.text();
+    assert!(lines.lines().all(|line| line.starts_with("{\"jsonrpc\"")), "nothing else is said");
+}
+
+#[test]
+fn an_agent_waits_for_consent_and_is_told_at_once_that_it_does() {
+    let policy = Setup::default()
+        .policy
+        .replace("bearer  = true", "bearer  = true\napprove = { \"test.append\" = \"each\" }");
+    let world = Setup { policy, ..Setup::default() }.start();
+    let share = open(&world);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    let said = host.call("test-append", json!({ "name": "asked" }))["structuredContent"].clone();
+    assert_eq!(said["state"], "pending", "{said}");
+    let requests = world.alice().json(&["requests"]).expect("a list");
+    let request = requests["requests"][0]["id"].as_str().expect("a number").to_owned();
+    let given = world.alice().run(&["approve", &request]);
+    assert_eq!(given.status, 0, "{given:?}");
+    let ended =
+        host.call("openscope_wait", json!({ "call": said["call"] }))["structuredContent"].clone();
+    assert_eq!((&ended["state"], &ended["exit"]), (&json!("ended"), &json!(0)), "{ended}");
+    assert_eq!(world.ran(), ["asked"]);
+}
