@@ -115,20 +115,18 @@ enum Way {
     Http,
     Query,
     Form,
-    Header,
     File,
     Sql,
 }
 
 impl Way {
-    const ALL: [(&str, Self); 9] = [
+    const ALL: [(&str, Self); 8] = [
         ("exec", Self::Exec),
         ("env", Self::Environment),
         ("ssh", Self::Ssh),
         ("http", Self::Http),
         ("query", Self::Query),
         ("form", Self::Form),
-        ("header", Self::Header),
         ("file", Self::File),
         ("sql", Self::Sql),
     ];
@@ -149,9 +147,6 @@ impl Way {
             Self::Form => {
                 "http = { target = \"app\", method = \"POST\", path = \"/api/x\", form = { v = \"{v}\", w = \"kept\" } }"
             }
-            Self::Header => {
-                "http = { target = \"app\", path = \"/api/x\", headers = { x-v = \"{v}\", x-w = \"kept\" } }"
-            }
             Self::File => "file = { list = \"{v}\" }",
             Self::Sql => {
                 "sql = { target = \"rows\", statement = \"select $1 as v\", values = [\"{v}\"] }"
@@ -165,7 +160,7 @@ impl Way {
         match self {
             Self::Exec | Self::Ssh | Self::Http => true,
             Self::Sql => kind.each() == kind,
-            Self::Environment | Self::Query | Self::Form | Self::Header => kind == Kind::Text,
+            Self::Environment | Self::Query | Self::Form => kind == Kind::Text,
             Self::File => kind == Kind::Path,
         }
     }
@@ -174,7 +169,7 @@ impl Way {
     fn least(self) -> (u32, u32) {
         match self {
             Self::Exec | Self::Ssh | Self::Http | Self::Sql => (60, 60),
-            Self::Environment | Self::Query | Self::Form | Self::Header => (40, 4),
+            Self::Environment | Self::Query | Self::Form => (60, 0),
             Self::File => (1, 60),
         }
     }
@@ -190,7 +185,6 @@ impl Way {
             Self::Query | Self::Form => {
                 json!([["v", value.to_string()], ["w", "kept"]]).to_string()
             }
-            Self::Header => json!([value.to_string(), "kept"]).to_string(),
             Self::File => String::new(),
             Self::Http | Self::Sql => {
                 let json = |value: &Value| match value {
@@ -213,7 +207,7 @@ fn world(sshd: &Sshd, app: &Web) -> World {
     let key = sshd.key_of(&Accounts::shared().alice);
     let targets = sshd.target("far", &format!("identity = {{ own = \"{}\" }}", key.display()))
         + &format!(
-            "[http.app]\nurl = \"http://127.0.0.1:{}/\"\nmethods = [\"GET\", \"POST\"]\npaths = [\"/api/*\"]\nquery = [\"v\", \"w\"]\nrequest_headers = [\"x-v\", \"x-w\"]\n[sql.rows]\nsqlite = \"@HOME@/drop/rows.db\"\n",
+            "[http.app]\nurl = \"http://127.0.0.1:{}/\"\nmethods = [\"GET\", \"POST\"]\npaths = [\"/api/*\"]\nquery = [\"v\", \"w\"]\n[sql.rows]\nsqlite = \"@HOME@/drop/rows.db\"\n",
             app.port
         );
     let mut verbs = String::new();
@@ -297,10 +291,6 @@ fn ask(
         Way::Exec | Way::Environment | Way::Ssh => said.stdout.clone(),
         Way::Query => echoed(&said)["query"].to_string(),
         Way::Form => echoed(&said)["form"].to_string(),
-        Way::Header => {
-            let fields = &echoed(&said)["fields"];
-            json!([fields["x-v"], fields["x-w"]]).to_string()
-        }
         Way::Http => {
             let echoed = echoed(&said);
             let body = echoed["body"].as_str().expect("what was sent");

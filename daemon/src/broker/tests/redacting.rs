@@ -1,8 +1,10 @@
 //! The catalog's redaction rules: told once, named by each call.
 
 use super::*;
+use crate::clock::Instants;
 use guest::Stream;
 use tokio::io::AsyncWriteExt;
+use wire::frame::Frame;
 use wire::privsep::{CallRef, FromBroker, RedactBy, RedactRules, RedactSetRules};
 
 use crate::redact::Seal;
@@ -61,6 +63,27 @@ async fn ru7_a_value_in_two_writes_is_masked_and_new_rules_are_for_calls_that_st
     verb.write(b"a correct-horse-battery Tr0ub4dor&3\n").await;
     let said = arrived(&mut world, second, (call, verb)).await;
     assert_eq!(said, ("a correct-horse-battery [redacted:corp]\n".to_owned(), 1));
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_line_waits_no_longer_for_the_rest_than_it_may() {
+    let mut world = World::open().await;
+    let guest = world.holder().await;
+    let mut stream = guest.call().await;
+    let call = world.monitor.called().await;
+    let mut verb = world.monitor.start_call_by(call, 1 << 20, vec![RedactBy::Default]);
+    assert_eq!(stream.next().await, Frame::Started);
+    for piece in ["Continue? [y/N] ", "-----BEGIN ", "password="] {
+        let begun = Instants::now().boot;
+        verb.write(piece.as_bytes()).await;
+        let mut shown = Vec::new();
+        while shown != piece.as_bytes() {
+            let Frame::Stdout(some) = stream.next().await else { panic!("after {shown:?}") };
+            shown.extend_from_slice(&some);
+        }
+        let took = Instants::now().boot.checked_sub(begun).unwrap();
+        assert!(took < Duration::from_millis(500), "{piece:?} took {took:?}");
+    }
 }
 
 #[tokio::test]
