@@ -128,6 +128,12 @@ pub(crate) struct McpArguments {
     /// How long an answer may take: a call that goes on is then asked about by its id
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
+    /// Serve at this address of this machine in place of standard input and output; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http: Option<SocketAddr>,
+    /// The token that whoever asks there has to show [default: a new one, which is printed]
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 const MCP_EXAMPLES: &str = "\
@@ -136,7 +142,8 @@ asked here.
 
 Examples:
   openscope-reflect-client --passport @/home/you/web.handle mcp
-  openscope-reflect-client --passport @/home/you/web.handle mcp --patience 50s";
+  openscope-reflect-client --passport @/home/you/web.handle mcp --patience 50s
+  openscope-reflect-client --passport @/home/you/web.handle mcp --http 127.0.0.1:0";
 
 /// A host's file.
 #[derive(Args, Debug)]

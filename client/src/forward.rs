@@ -3,7 +3,6 @@
 mod answer;
 mod carried;
 mod command;
-mod gate;
 mod head;
 mod http;
 mod inspect;
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use policy::{MenuEntry, Reflects};
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -27,12 +26,13 @@ use crate::cli::ForwardArguments;
 use crate::conduct::Stops;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::listen::{Places, bind};
+use crate::report::is_over;
 use crate::session::{Over, Session};
 use crate::start::{listed, print, say};
-use crate::told;
 
 use command::Command;
-use gate::Gate;
 use inspect::{Inspect, Style};
 
 /// Calls that are made at one time: the daemon, by default, takes 32 of a seat.
@@ -56,16 +56,8 @@ pub(crate) async fn run(
     let view = session.view();
     let entry = reflecting(&what.verb, &view.standing.menu)?;
     let reflects = entry.reflects.ok_or_else(|| not_reflecting(entry))?;
-    if !what.listen.ip().is_loopback() {
-        let told = format!("{} is not an address of this machine alone", what.listen);
-        return Err(Failure::new(Exit::USAGE, "usage", told)
-            .hint("say `--listen 127.0.0.1:PORT`: whoever reaches the address acts as you"));
-    }
     let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "listen", &fault);
-    let listener = TcpListener::bind(what.listen).await.map_err(|fault| {
-        machine(fault).hint(format!("{} cannot be had: say another `--listen`", what.listen))
-    })?;
-    let here = listener.local_addr().map_err(machine)?;
+    let (listener, here) = bind(what.listen, "--listen").await?;
     announce(entry, reflects, here, json);
     let mut stops = Stops::listen().map_err(machine)?;
     let server = Arc::new(Server {
@@ -82,7 +74,7 @@ pub(crate) async fn run(
     };
     let replays = Arc::new(Semaphore::new(replay::REPLAYS_MAX));
     let mut views = session.views();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(CONNECTIONS_MAX);
     loop {
         tokio::select! {
             stop = stops.next() => return Ok(if stop == Exit::INTERRUPTED { Exit::DONE } else { stop }),
@@ -100,7 +92,7 @@ pub(crate) async fn run(
                 Some(Command::Help) => say(command::HELP),
                 None => {}
             },
-            accepted = accept(&listener, &places) => {
+            accepted = places.accept(&listener) => {
                 let (stream, place) = accepted.map_err(machine)?;
                 let server = Arc::clone(&server);
                 server.tasks.clone().spawn(async move {
@@ -146,24 +138,6 @@ fn style(inspect: bool, json: bool, quiet: bool) -> Style {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Option<tokio::sync::OwnedSemaphorePermit>)> {
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return Ok((stream, place)),
-            // One that hung up meanwhile, or too many files: the next may do better.
-            Err(fault) if fault.raw_os_error().is_some() => {
-                tracing::warn!(%fault, "a connection was not taken");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-            Err(fault) => return Err(fault),
-        }
-    }
-}
-
 /// The verb of this name, or the only one that reflects something for the app of this name.
 fn reflecting<'a>(name: &str, menu: &'a [MenuEntry]) -> Result<&'a MenuEntry, Failure> {
     let mut of_app = menu.iter().filter(|one| one.reflects.is_some() && one.verb.app() == name);
@@ -197,17 +171,4 @@ fn announce(entry: &MenuEntry, reflects: Reflects, here: SocketAddr, json: bool)
         return print(&document.to_string());
     }
     print(&address);
-}
-
-fn is_over(over: &Over) -> Failure {
-    match over {
-        Over::Ended(end) => {
-            Failure::new(Exit::GONE, told::share_end_kind(end), told::share_end(end))
-        }
-        Over::Gone(fault) => Failure::of(Exit::GONE, "unreachable", &**fault),
-        Over::Replaced => {
-            Failure::new(Exit::GONE, "replaced", "the same key has come back on newer channels")
-        }
-        Over::Closed => Failure::new(Exit::GONE, "closed", "the session is over"),
-    }
 }

@@ -1,4 +1,5 @@
-//! `mcp`: the verbs of the seat as the tools of a Model Context Protocol server, on standard input and output.
+//! `mcp`: the verbs of the seat as the tools of a Model Context Protocol server, on standard input and output, or at an
+//! address of this machine.
 //!
 //! A host's agent sees what the daemon lists, as it stands; what it asks for is decided there. Output is data: it comes
 //! between marks that it cannot know, and again as structured content. A call that takes longer than a host waits goes
@@ -6,6 +7,7 @@
 
 mod answer;
 mod asked;
+mod http;
 mod names;
 mod record;
 mod schema;
@@ -20,7 +22,21 @@ use rmcp::transport::io::stdio_pipes;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
+pub(crate) use http::At;
 use server::Server;
+
+/// Serves at an address of this machine until the share is over.
+pub(crate) async fn run_at(
+    session: &Session,
+    patience: Duration,
+    at: &At,
+) -> Result<Exit, Failure> {
+    let server = Server::new(session, patience);
+    let calls = server.calls();
+    let exit = http::run(session, server, at).await;
+    calls.end_all().await;
+    exit
+}
 
 /// Serves until the host closes our standard input. A call that has not ended after `patience` is answered with its id.
 pub(crate) async fn run(session: &Session, patience: Duration) -> Result<Exit, Failure> {

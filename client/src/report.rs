@@ -8,7 +8,7 @@ use crate::call::{Call, CallFault, Reached, Receipt};
 use crate::clock::told as told_time;
 use crate::conduct::Went;
 use crate::exit::Exit;
-use crate::failure::chain;
+use crate::failure::{Failure, chain};
 use crate::session::Over;
 use crate::told;
 
@@ -180,6 +180,20 @@ pub(crate) fn over_kind(over: &Over) -> &'static str {
         Over::Gone(_) => "gone",
         Over::Replaced => "replaced",
         Over::Closed => "closed",
+    }
+}
+
+/// That a session is over, as what ends the program.
+pub(crate) fn is_over(over: &Over) -> Failure {
+    match over {
+        Over::Ended(end) => {
+            Failure::new(Exit::GONE, told::share_end_kind(end), told::share_end(end))
+        }
+        Over::Gone(fault) => Failure::of(Exit::GONE, "unreachable", &**fault),
+        Over::Replaced => {
+            Failure::new(Exit::GONE, "replaced", "the same key has come back on newer channels")
+        }
+        Over::Closed => Failure::new(Exit::GONE, "closed", "the session is over"),
     }
 }
 

@@ -135,7 +135,16 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
             setup::run(&seat, what, options, environment)
         }
-        Some(Command::Mcp(what)) => start_mcp(what.patience, options, environment),
+        Some(Command::Mcp(what)) => match what.http {
+            None => start_mcp(what.patience, options, environment),
+            Some(listen) => {
+                let token_file = what.token_file.clone();
+                let at = mcp::At { listen, token_file, json: options.json };
+                with_session(options, environment, PROMPT_PATIENCE, async |session| {
+                    mcp::run_at(session, what.patience, &at).await
+                })
+            }
+        },
         None if !(io::stdin().is_terminal() || io::stdout().is_terminal()) => {
             start_mcp(MCP_PATIENCE, options, environment)
         }

@@ -14,6 +14,7 @@ mod handing;
 mod injection;
 mod input;
 mod mcp;
+mod mcp_http;
 mod paths;
 mod reached;
 mod record;

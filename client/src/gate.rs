@@ -6,12 +6,12 @@ use ::http::header::{HOST, ORIGIN};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 /// The names that the address has.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     names: Vec<String>,
 }
 
 impl Gate {
-    pub(super) fn at(here: SocketAddr) -> Self {
+    pub(crate) fn at(here: SocketAddr) -> Self {
         let host = match here.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
@@ -25,7 +25,7 @@ impl Gate {
     }
 
     /// Why a request is not for this address, or not from where it should be.
-    pub(super) fn refuses(
+    pub(crate) fn refuses(
         &self,
         method: &Method,
         uri: &Uri,
