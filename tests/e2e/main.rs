@@ -13,6 +13,7 @@ mod groups;
 mod handing;
 mod injection;
 mod input;
+mod interop;
 mod mcp;
 mod mcp_http;
 mod paths;

@@ -173,21 +173,26 @@ pub(super) fn output() -> JsonObject {
         "schema": { "const": "openscope.mcp/1" },
         "call": { "type": "string" },
         "state": { "enum": ["pending", "running", "ended", "refused", "failed"] },
-        "kind": { "type": ["string", "null"], "description": "How it ended, or why not" },
-        "exit": { "type": ["integer", "null"] },
-        "message": { "type": ["string", "null"] },
-        "parameter": { "type": ["string", "null"] },
-        "accepted": { "type": ["string", "null"] },
+        "kind": or_null("string", "How it ended, or why not"),
+        "exit": or_null("integer", "The status that the program ended with"),
+        "message": or_null("string", "Why it was refused, or failed"),
+        "parameter": or_null("string", "About which argument"),
+        "accepted": or_null("string", "What would be accepted"),
         "retryable": { "type": "boolean" },
         "stdout": { "type": "string" },
         "stderr": { "type": "string" },
         "truncated": { "type": "boolean", "description": "There is more: read on with `openscope_read`" },
-        "cursor": { "type": ["string", "null"] },
+        "cursor": or_null("string", "What `openscope_read` takes for the rest"),
         "complete": { "type": "boolean", "description": "All that it wrote is here, or can be read" },
         "redactions": { "type": "integer", "description": "Secrets that were masked" },
-        "duration_ms": { "type": ["integer", "null"] },
+        "duration_ms": or_null("integer", "How long it took"),
     });
     let required = ["schema", "call", "state", "stdout", "stderr", "truncated"].map(Value::from);
     let Value::Object(properties) = properties else { return nothing() };
     object(&properties, &required)
+}
+
+/// One type a branch: not every host takes an array of them.
+fn or_null(kind: &str, description: &str) -> Value {
+    json!({ "anyOf": [{ "type": kind }, { "type": "null" }], "description": description })
 }
