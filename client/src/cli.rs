@@ -17,6 +17,7 @@ Examples:
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
   openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
   openscope-reflect-client inspect --passport @handle
+  openscope-reflect-client doctor --passport @handle
   openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
   openscope-reflect-client keygen
 
@@ -66,6 +67,9 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Show what may be called
     List,
+    /// Show whose share it is, how long it lasts, and how it is reached
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status,
     /// Call a verb: its output is passed through, and so is its exit status
     Call(CallArguments),
     /// Fetch a file: it is here once all of it is, and is what the owner's side has read
@@ -84,6 +88,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Show which keys this program uses, and how each is protected
+    #[command(after_help = KEYS_EXAMPLES)]
+    Keys,
+    /// Look for what would fail: keys, the handle, the way to the daemon, this machine's clock
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
     /// Call verbs at a prompt; the default at a terminal
     Prompt,
     /// Be a server of the Model Context Protocol on standard input and output; the default where neither is a terminal
@@ -98,6 +108,33 @@ pub(crate) enum Command {
     /// Print the manual page
     Man,
 }
+
+const STATUS_EXAMPLES: &str = "\
+The seat is taken for that, as by `list`; `inspect` talks to nobody.
+
+Examples:
+  openscope-reflect-client --passport @handle status
+  openscope-reflect-client --passport @handle status --json";
+
+const KEYS_EXAMPLES: &str = "\
+Shows the keys that open handles, and those of the seats that were taken from here. What is
+secret is not shown.
+
+Examples:
+  openscope-reflect-client keys
+  openscope-reflect-client --identity ~/.ssh/work keys --json";
+
+const DOCTOR_EXAMPLES: &str = "\
+Without a handle it looks at this machine alone. With one it tries each relay, once the
+fingerprint is confirmed; the seat is not taken. Each finding is `ok`, `note`, `warning` or
+`FAILS`, with what to do.
+
+Examples:
+  openscope-reflect-client doctor
+  openscope-reflect-client --passport @handle doctor
+  openscope-reflect-client --passport @handle --fingerprint SHA256:… doctor --json
+
+Exit status: 0 where nothing would fail, 1 where something would.";
 
 /// One call.
 #[derive(Args, Debug)]

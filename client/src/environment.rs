@@ -4,6 +4,10 @@ use std::env::var_os;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// By what programs are told of proxies.
+const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+
 /// What the environment says, read once.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
@@ -19,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) terminal: Option<String>,
     /// `RUST_LOG`.
     pub(crate) log: Option<String>,
+    /// The variables that name proxies, of those that are set. What they say may be a password.
+    pub(crate) proxies: Vec<&'static str>,
 }
 
 impl Environment {
@@ -35,6 +41,7 @@ impl Environment {
             passport: var_os("OPENSCOPE_PASSPORT").filter(|text| !text.is_empty()),
             terminal: var_os("TERM").and_then(|text| text.into_string().ok()),
             log: var_os("RUST_LOG").and_then(|text| text.into_string().ok()),
+            proxies: PROXIES.into_iter().filter(|name| is_set(name)).collect(),
             home,
         }
     }
@@ -53,4 +60,8 @@ impl std::fmt::Debug for Environment {
 /// A directory that the environment names; a relative one is no place to keep keys.
 fn directory(name: &str) -> Option<PathBuf> {
     var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn is_set(name: &str) -> bool {
+    var_os(name).is_some_and(|text| !text.is_empty())
 }

@@ -37,6 +37,16 @@ impl Failure {
         self
     }
 
+    /// What happened.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to do about it, where that is not said with what happened.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The failure as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({

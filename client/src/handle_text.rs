@@ -119,16 +119,21 @@ fn open_with_named(
     sealed.open_by(&identities).map_err(|fault| refused(&fault))
 }
 
+/// The key files that are there of those that this program looks for, in its order.
+pub(crate) fn usual_keys(environment: &Environment) -> impl Iterator<Item = PathBuf> + use<> {
+    let own = environment.config.as_ref().map(|config| config.join("identity.txt"));
+    let ssh = environment.home.as_ref().map(|home| home.join(".ssh/id_ed25519"));
+    [own, ssh].into_iter().flatten().filter(|path| path.exists())
+}
+
 /// Each key alone and in order: an encrypted ssh key costs its passphrase only when nothing else opens the handle.
 fn open_with_usual(
     sealed: &Sealed,
     environment: &Environment,
     mut person: Option<&mut dyn Person>,
 ) -> Result<Opened, Failure> {
-    let own = environment.config.as_ref().map(|config| config.join("identity.txt"));
-    let ssh = environment.home.as_ref().map(|home| home.join(".ssh/id_ed25519"));
     let mut tried = Vec::new();
-    for path in [own, ssh].into_iter().flatten().filter(|path| path.exists()) {
+    for path in usual_keys(environment) {
         let text = file(&path)?;
         match Identity::parse(&text, || passphrase(&path, reborrow(&mut person))) {
             Ok(identities) => match sealed.open_by(&identities) {

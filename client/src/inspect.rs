@@ -63,11 +63,7 @@ pub(crate) fn as_text(handle: &Handle, passport: &Passport, now: Timestamp) -> S
         format!(
             "passport     {} bytes, {}, {}",
             handle.passport.len(),
-            match passport.blocks().len() {
-                0 => "as the owner gave it".to_owned(),
-                1 => "made smaller once".to_owned(),
-                times => format!("made smaller {times} times"),
-            },
+            made_smaller(passport),
             further(passport.depth())
         ),
     ];
@@ -99,6 +95,15 @@ fn block_lines(number: usize, block: &Block) -> Vec<String> {
     }
     lines.extend(scope_lines("narrowed to", &said.scope));
     lines
+}
+
+/// How often it was made smaller.
+pub(crate) fn made_smaller(passport: &Passport) -> String {
+    match passport.blocks().len() {
+        0 => "as the owner gave it".to_owned(),
+        1 => "made smaller once".to_owned(),
+        times => format!("made smaller {times} times"),
+    }
 }
 
 /// How often it may be handed on from there.

@@ -96,24 +96,40 @@ pub(crate) async fn join(
     seat: &Seat,
     holder: &HolderKey,
 ) -> Result<(Control, Standing, Clock), JoinFault> {
-    let answered = timeout(JOIN_LIMIT, ask(connection, seat, holder)).await;
+    let join = Join {
+        ancestors: seat.handle().ancestors.clone(),
+        redemption: redemption(seat, holder)?,
+        ..empty_handed(seat)?
+    };
+    let answered = timeout(JOIN_LIMIT, ask(connection, seat, join)).await;
     answered.map_err(|_| JoinFault::TimedOut)?
+}
+
+/// Asks as whoever holds the seat with this channel's key already. No proof is shown that could bind the seat, or one above
+/// it, to anybody: where it is not held so, the daemon says no.
+pub(crate) async fn look(
+    connection: &Connection,
+    seat: &Seat,
+) -> Result<(Standing, Clock), JoinFault> {
+    let join = empty_handed(seat)?;
+    let answered = timeout(JOIN_LIMIT, ask(connection, seat, join)).await;
+    answered.map_err(|_| JoinFault::TimedOut)?.map(|(_, standing, clock)| (standing, clock))
+}
+
+fn empty_handed(seat: &Seat) -> Result<Join, JoinFault> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)?;
+    let passport = seat.handle().passport.clone();
+    Ok(Join { version: VERSION, passport, ancestors: Vec::new(), redemption: None, nonce })
 }
 
 async fn ask(
     connection: &Connection,
     seat: &Seat,
-    holder: &HolderKey,
+    join: Join,
 ) -> Result<(Control, Standing, Clock), JoinFault> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)?;
-    let question = Frame::Join(Join {
-        version: VERSION,
-        passport: seat.handle().passport.clone(),
-        ancestors: seat.handle().ancestors.clone(),
-        redemption: redemption(seat, holder)?,
-        nonce,
-    });
+    let nonce = join.nonce;
+    let question = Frame::Join(join);
     let (mut send, receive) = connection.open_bi().await.map_err(ChannelFault::from)?;
     send.write_all(&question.encode()?).await?;
     let mut frames = FrameReader::new(receive);

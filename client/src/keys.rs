@@ -2,6 +2,7 @@
 //!
 //! A lost holder key locks its recipient out, so it is on the disk before the daemon hears of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,13 @@ pub(crate) enum KeyFault {
     Random(#[source] getrandom::Error),
 }
 
+/// A file among the holder keys, and what it says but for the key.
+pub(crate) struct KeptSeat {
+    pub(crate) path: PathBuf,
+    /// When the share ends for good, and the daemon's identity key.
+    pub(crate) says: Result<(Timestamp, [u8; 32]), KeyFault>,
+}
+
 /// What a key file says.
 struct Kept {
     not_after: Timestamp,
@@ -92,6 +100,26 @@ impl Seats {
         }
     }
 
+    /// All keys that are kept, by the names of their files.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read.
+    pub(crate) fn all(&self) -> Result<Vec<KeptSeat>, KeyFault> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|source| self.storage(source))?,
+        };
+        let paths: Result<BTreeSet<PathBuf>, _> =
+            entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        let paths = paths.map_err(|source| self.storage(source))?;
+        // One that is gone by now has been removed meanwhile.
+        let kept = paths.into_iter().filter_map(|path| {
+            let says = read(&path).transpose()?.map(|kept| (kept.not_after, kept.daemon));
+            Some(KeptSeat { path, says })
+        });
+        Ok(kept.collect())
+    }
+
     /// Removes a seat's key, since its share is over.
     pub(crate) fn forget(&self, seat: &Seat) {
         let _gone_already = fs::remove_file(self.path(seat));
@@ -109,7 +137,7 @@ impl Seats {
     }
 
     /// A place of its own for each holder: who hands a seat on to an agent of the same user is not to share the key.
-    fn path(&self, seat: &Seat) -> PathBuf {
+    pub(crate) fn path(&self, seat: &Seat) -> PathBuf {
         let authority = seat.authority();
         let (share, number) = (authority.share, authority.seat);
         let name = match seat.passport().hops().next_back() {

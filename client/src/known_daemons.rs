@@ -81,16 +81,22 @@ impl KnownDaemons {
         name: &DaemonName,
         key: Fingerprint,
     ) -> Result<Knowledge, KnownFault> {
-        let mut knowledge = Knowledge::Unknown;
-        for (at, text) in self.read()?.lines().enumerate() {
-            let Some((known_name, known)) = self.line(at + 1, text)? else { continue };
+        let (text, mut knowledge) = (self.read()?, Knowledge::Unknown);
+        for known in self.lines(&text) {
+            let (line, known_name, known) = known?;
             match (known_name == *name, known == key) {
                 (false, _) => {}
                 (true, true) => return Ok(Knowledge::Same),
-                (true, false) => knowledge = Knowledge::Changed { known, line: at + 1 },
+                (true, false) => knowledge = Knowledge::Changed { known, line },
             }
         }
         Ok(knowledge)
+    }
+
+    /// Each daemon that was confirmed.
+    pub(crate) fn all(&self) -> Result<Vec<(DaemonName, Fingerprint)>, KnownFault> {
+        let text = self.read()?;
+        self.lines(&text).map(|known| known.map(|(_, name, key)| (name, key))).collect()
     }
 
     /// Adds a daemon that a person has confirmed.
@@ -113,6 +119,17 @@ impl KnownDaemons {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(source) => Err(KnownFault::Read { path: self.path.clone(), source }),
         }
+    }
+
+    /// What each line says that says something, with its number from 1.
+    fn lines<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> impl Iterator<Item = Result<(usize, DaemonName, Fingerprint), KnownFault>> + 'a {
+        (1..).zip(text.lines()).filter_map(|(at, text)| {
+            let known = self.line(at, text).transpose()?;
+            Some(known.map(|(name, key)| (at, name, key)))
+        })
     }
 
     fn line(

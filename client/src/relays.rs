@@ -56,9 +56,17 @@ pub(crate) struct Relays {
     first: usize,
 }
 
+/// How one relay answered.
+pub(crate) struct Tried {
+    pub(crate) address: RelayAddress,
+    pub(crate) took: Duration,
+    pub(crate) dialled: Result<Leg, DialFault>,
+}
+
 /// A leg that is up.
 pub(crate) struct Leg {
     pub(crate) path: GuestLeg,
+    pub(crate) address: RelayAddress,
     events: GuestEvents,
     since: Instant,
 }
@@ -78,6 +86,11 @@ impl Relays {
         Ok(Self { addresses, dialer, rendezvous: seat.handle().rendezvous.clone(), first: 0 })
     }
 
+    /// As the passport names them.
+    pub(crate) fn addresses(&self) -> &[RelayAddress] {
+        &self.addresses
+    }
+
     /// The first leg that comes up, each relay a little after the one before it.
     pub(crate) async fn dial(&mut self) -> Result<Leg, RelayFault> {
         let mut tries = JoinSet::new();
@@ -88,17 +101,19 @@ impl Relays {
             let (dialer, rendezvous) = (self.dialer.clone(), self.rendezvous.clone());
             tries.spawn(async move {
                 sleep(delay).await;
-                let dialled = GuestLeg::dial(&dialer, &address, rendezvous.expose()).await;
-                (place, dialled.map_err(|fault| (address, fault)))
+                match GuestLeg::dial(&dialer, &address, rendezvous.expose()).await {
+                    Ok((path, events)) => (place, Ok((path, events, address))),
+                    Err(fault) => (place, Err((address, fault))),
+                }
             });
             delay += STAGGER;
         }
         let mut faults = Vec::new();
         while let Some(tried) = tries.join_next().await {
             match tried {
-                Ok((place, Ok((path, events)))) => {
+                Ok((place, Ok((path, events, address)))) => {
                     self.first = place;
-                    return Ok(Leg { path, events, since: Instant::now() });
+                    return Ok(Leg { path, address, events, since: Instant::now() });
                 }
                 Ok((place, Err(fault))) => faults.push((place, fault)),
                 Err(_aborted) => {}
@@ -109,6 +124,29 @@ impl Relays {
         }
         faults.sort_by_key(|(place, _)| *place);
         Err(RelayFault::Dial(faults.into_iter().map(|(_, fault)| fault).collect()))
+    }
+
+    /// Each relay on its own, all at one time; told in the passport's order.
+    pub(crate) async fn try_each(&self) -> Vec<Tried> {
+        let mut tries = JoinSet::new();
+        for (place, address) in self.addresses.iter().cloned().enumerate() {
+            let (dialer, rendezvous) = (self.dialer.clone(), self.rendezvous.clone());
+            tries.spawn(async move {
+                let since = Instant::now();
+                let dialled = GuestLeg::dial(&dialer, &address, rendezvous.expose()).await;
+                let leg = |(path, events)| Leg {
+                    path,
+                    address: address.clone(),
+                    events,
+                    since: Instant::now(),
+                };
+                let dialled = dialled.map(leg);
+                (place, Tried { address, took: since.elapsed(), dialled })
+            });
+        }
+        let mut answers = tries.join_all().await;
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, tried)| tried).collect()
     }
 
     /// Keeps a leg under the endpoint: a lost or draining one is replaced, and what runs above goes on.
@@ -164,7 +202,7 @@ impl Relays {
 }
 
 /// Says goodbye to the relay, so that the seat's place there is free at once, and waits for nothing.
-async fn leave(leg: Leg) {
+pub(crate) async fn leave(leg: Leg) {
     let _unanswered = timeout(Duration::ZERO, leg.path.close()).await;
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use policy::{Arguments, Passport, Timestamp, VerbName};
+use relay::leg::RelayAddress;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
+    relay: RelayAddress,
     stop: CancellationToken,
     /// After [`Self::stop`], whose farewell still needs the leg.
     leave_relay: CancellationToken,
@@ -137,6 +139,7 @@ impl Session {
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let leave_relay = CancellationToken::new();
+        let relay = leg.address.clone();
         tasks.spawn(relays.keep(leg, endpoint.clone(), leave_relay.clone()));
         let stopped = stop.child_token();
         let supervisor = Supervisor {
@@ -148,7 +151,7 @@ impl Session {
             channels: 0,
         };
         tasks.spawn(supervisor.attend(connection, control));
-        Ok(Self { shared, stop, leave_relay, tasks })
+        Ok(Self { shared, relay, stop, leave_relay, tasks })
     }
 
     /// The session as it is now.
@@ -161,6 +164,11 @@ impl Session {
     #[must_use]
     pub fn views(&self) -> watch::Receiver<View> {
         self.shared.view.subscribe()
+    }
+
+    /// The relay over which the seat was first taken; a lost leg may have been made again over another.
+    pub(crate) fn relay(&self) -> &RelayAddress {
+        &self.relay
     }
 
     /// The seat that is taken.

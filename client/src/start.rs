@@ -36,7 +36,9 @@ use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::source::Source;
 use crate::tty::{Person, Tty};
-use crate::{forward, inspect, list, mcp, narrow, prompt, setup, transfer};
+use crate::{
+    doctor, forward, inspect, key_list, list, mcp, narrow, prompt, setup, status, transfer,
+};
 
 /// A lost channel is made again for so long under a single call.
 const CALL_PATIENCE: Duration = Duration::from_mins(1);
@@ -105,6 +107,20 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             print(&text);
             Ok(Exit::DONE)
         }),
+        Some(Command::Status) => {
+            with_session(options, environment, CALL_PATIENCE, async |session| {
+                let view = session.view();
+                let text = if options.json {
+                    status::as_json(session, &view).to_string()
+                } else {
+                    status::as_text(session, &view)
+                };
+                print(&text);
+                Ok(Exit::DONE)
+            })
+        }
+        Some(Command::Keys) => key_list::run(options, environment),
+        Some(Command::Doctor) => doctor::run(options, environment),
         Some(Command::Call(what)) => {
             check_raw(what.raw, options.json, io::stdout().is_terminal())?;
             let id = what.id.as_deref().map(call_id).transpose()?;
@@ -214,11 +230,7 @@ fn at_seat(
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let (seats, holder) = holder(&seat, environment)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let seat = Arc::new(seat);
         let session = match Session::join(Arc::clone(&seat), holder, patience).await {
             Ok(session) => session,
@@ -242,6 +254,14 @@ fn at_seat(
     })
 }
 
+/// One thread, for whatever waits for others.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))
+}
+
 /// Everything that is checked before anything is sent to anybody.
 fn confirmed_seat(
     options: &Options,
@@ -259,7 +279,7 @@ fn confirmed_seat(
     Ok((seat, own))
 }
 
-fn as_person(tty: &mut Option<Tty>) -> Option<&mut dyn Person> {
+pub(crate) fn as_person(tty: &mut Option<Tty>) -> Option<&mut dyn Person> {
     tty.as_mut().map(|tty| tty as &mut dyn Person)
 }
 
@@ -292,7 +312,7 @@ pub(crate) fn no_key(fault: &KeyFault) -> Failure {
     )
 }
 
-fn not_joined(fault: &JoinFault) -> Failure {
+pub(crate) fn not_joined(fault: &JoinFault) -> Failure {
     match fault {
         JoinFault::Ended(end) => Failure::of(Exit::GONE, crate::told::share_end_kind(end), fault)
             .hint("ask the owner to share again"),

@@ -19,6 +19,9 @@ mod tests {
     use wire::fingerprint::Fingerprint;
     use wire::handle::{Handle, Identity, Sealed, Secret};
 
+    /// An ssh key that opens with its passphrase only.
+    const ENCRYPTED: &str = include_str!("../../wire/src/handle/tests/ed25519_encrypted");
+
     /// One recipient's home, and a relay address at which every packet would be seen.
     struct World {
         home: TempDir,
@@ -537,5 +540,176 @@ mod tests {
         assert_eq!(made["schema"], "openscope.narrow/1");
         fs::remove_dir_all(world.path("state")).unwrap();
         world.refuses(made["handle"].as_str().unwrap(), 125, "that key is not here");
+    }
+
+    /// A document's findings of this level, each with what to do.
+    fn findings(ran: &Ran, level: &str) -> Vec<String> {
+        let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(told["schema"], "openscope.client.doctor/1");
+        let findings = told["findings"].as_array().unwrap().iter();
+        let text = |one: &serde_json::Value| format!("{} = {}", one["what"], one["remedy"]);
+        findings.filter(|one| one["level"] == level).map(text).collect()
+    }
+
+    impl World {
+        /// `doctor` of a handle: its status, and all that it says of this level.
+        fn doctor(&self, handle: &str, level: &str, more: &[&str]) -> (i32, String) {
+            let whole = ["doctor", "--json", "--passport", handle];
+            let ran = self.run(&[&whole, more].concat());
+            (ran.status, findings(&ran, level).join("\n"))
+        }
+
+        fn mode(&self, name: &str, mode: u32) {
+            fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    #[test]
+    fn doctor_without_a_handle_looks_at_this_machine_and_changes_nothing_there() {
+        let world = World::new();
+        let ran = world.run(&["doctor"]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let said = "warning  there is no key of yours here: only bearer handles can be opened\n   = `openscope-reflect-client keygen` makes one";
+        assert!(ran.stdout.contains(said), "{}", ran.stdout);
+        assert!(ran.stdout.starts_with("ok       openscope-reflect-client "), "{}", ran.stdout);
+        assert!(ran.stderr.contains("looked at, 0 would fail"), "{}", ran.stderr);
+        assert_eq!(world.run(&["doctor", "--quiet"]).stderr, "");
+        assert_eq!(fs::read_dir(world.home.path()).unwrap().count(), 0);
+        world.run(&["keygen"]);
+        let ran = world.run(&["doctor", "--json"]);
+        assert!(findings(&ran, "ok").join("\n").contains("usable, and yours alone"));
+        assert_eq!(findings(&ran, "warning"), [""; 0]);
+        world.assert_silent();
+    }
+
+    #[test]
+    fn doctor_says_where_a_home_is_missing_and_what_a_proxy_is_not_used_for() {
+        let world = World::new();
+        let mut command = world.command();
+        command.env_remove("HOME").env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
+        command.env("HTTPS_PROXY", "http://me:hunter2@proxy:3128").args(["doctor", "--json"]);
+        let ran = Ran::of(&command.output().unwrap());
+        assert_eq!(ran.status, 1, "{}", ran.stderr);
+        let fails = findings(&ran, "fails");
+        assert_eq!(fails.len(), 2, "{fails:?}");
+        assert!(fails.iter().all(|one| one.contains("HOME names a place")), "{fails:?}");
+        assert!(findings(&ran, "note").join("\n").contains("HTTPS_PROXY set: not used"));
+        assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+    }
+
+    #[test]
+    fn doctor_names_a_key_and_a_directory_that_others_get_at_and_a_file_that_is_no_key() {
+        let world = World::new();
+        world.run(&["keygen"]);
+        world.mode("config/openscope/identity.txt", 0o644);
+        world.mode("config/openscope", 0o777);
+        let ran = world.run(&["doctor", "--json"]);
+        let warnings = findings(&ran, "warning");
+        assert_eq!((ran.status, warnings.len()), (0, 2), "{warnings:?}");
+        assert!(warnings[0].contains("(mode 0777)") && warnings[0].contains("chmod go= "));
+        assert!(warnings[1].contains("(mode 0644)") && warnings[1].contains("make another"));
+        let public = world.path("key.pub");
+        fs::write(&public, "ssh-ed25519 AAAA").unwrap();
+        let ran = world.run(&["doctor", "--identity", public.to_str().unwrap()]);
+        assert_eq!(ran.status, 1, "{}", ran.stdout);
+        assert!(ran.stdout.contains("this is a public key"), "{}", ran.stdout);
+    }
+
+    #[test]
+    fn doctor_tells_what_is_wrong_with_a_handle_and_sends_nothing_to_anybody() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let pin = fingerprint().to_string();
+        let other = Fingerprint::of(&[9; 32]).to_string();
+        let past = Authority { not_after: Timestamp(now() - 1), ..world.authority() };
+        let past = world.sealed(&past);
+        let bearer = World::handle(&world.authority()).seal_bearer().unwrap().0;
+        let fails = |handle: &str, pin: &str, words: &str| {
+            let (status, said) = world.doctor(handle, "fails", &["--fingerprint", pin]);
+            assert_eq!(status, 1, "{words}");
+            assert!(said.contains(words), "{words} in {said}");
+            world.assert_silent();
+        };
+        fails("hello", &pin, "this is not a handle");
+        fails("@/nonexistent/handle", &pin, "cannot read `/nonexistent/handle`");
+        fails(handle.split_at(handle.len() - 9).0, &pin, "cut short");
+        fails(&bearer, &pin, "none of your keys opens");
+        fails(&past, &pin, "the handle has expired: it ended at");
+        fails(&handle, &other, "is not from the daemon that `--fingerprint` names");
+        // Nobody has said whose it is: that is no fault of the handle's, and nothing is sent either.
+        let (status, said) = world.doctor(&handle, "warning", &[]);
+        assert_eq!(status, 0);
+        assert!(said.contains("nobody has confirmed the fingerprint of web-1"), "{said}");
+        let (_, notes) = world.doctor(&handle, "note", &[]);
+        assert!(notes.contains("were not asked: nothing is sent to anybody"), "{notes}");
+        world.assert_silent();
+        let known = format!("web-1 {other}\n");
+        fs::write(world.path("config/openscope/known_daemons"), known).unwrap();
+        fails(&handle, &pin, "THE KEY OF DAEMON `web-1` HAS CHANGED");
+        let garbage = world.run(&["doctor", "--passport", &handle, "--fingerprint", "SHA256:x"]);
+        assert_eq!(garbage.status, 2, "{}", garbage.stderr);
+    }
+
+    #[test]
+    fn doctor_of_a_relay_that_does_not_answer_fails_with_what_to_do_and_takes_no_seat() {
+        let world = World::new();
+        let handle = world.sealed(&world.authority());
+        let pin = fingerprint().to_string();
+        let ran = world.run(&["doctor", "--json", "--passport", &handle, "--fingerprint", &pin]);
+        let fails = findings(&ran, "fails");
+        assert_eq!((ran.status, fails.len()), (1, 1), "{fails:?}");
+        assert!(fails[0].contains("over UDP: no relay answers at"), "{fails:?}");
+        assert!(fails[0].contains("whether this network lets UDP through"), "{fails:?}");
+        let notes = findings(&ran, "note").join("\n");
+        assert!(notes.contains("tcp 127.0.0.1:") && notes.contains("refused"), "{notes}");
+        assert!(notes.contains("clock was not compared: no relay leads"), "{notes}");
+        assert!(world.relay.recv(&mut [0; 2048]).is_ok(), "the relay was dialled");
+        assert!(!world.path("state").exists(), "no holder key was made");
+    }
+
+    #[test]
+    fn keys_are_shown_with_their_protection_and_never_with_a_secret() {
+        let world = World::new();
+        let none = world.run(&["keys"]);
+        assert_eq!(none.status, 0, "{}", none.stderr);
+        assert!(none.stdout.contains("there is no key of yours here"), "{}", none.stdout);
+        assert!(none.stderr.contains("`openscope-reflect-client keygen` makes one"));
+        // A key of each kind; the seat's is made where the handle is handed on.
+        let public = world.run(&["keygen"]).stdout.trim().to_owned();
+        fs::create_dir(world.path(".ssh")).unwrap();
+        fs::write(world.path(".ssh/id_ed25519"), ENCRYPTED).unwrap();
+        world.mode(".ssh/id_ed25519", 0o640);
+        let to = Identity::generate().recipient().to_string();
+        assert_eq!(world.narrow(1, &["--to", &to]).status, 0);
+        fs::write(world.path("state/openscope/seats/damaged"), "cut").unwrap();
+
+        let text = world.run(&["keys"]);
+        for told in [
+            &public,
+            "passphrase  none",
+            "passphrase  yes: it is asked for",
+            "yours alone (mode 0600)",
+            "OPEN to others of this machine (mode 0640)",
+            "  osp_0707070707070707-0\n",
+            &fingerprint().to_string(),
+            "is not a holder key",
+        ] {
+            assert!(text.stdout.contains(told), "{told} in {}", text.stdout);
+        }
+        let json = world.run(&["keys", "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(told["schema"], "openscope.client.keys/1");
+        assert_eq!(told["identities"][0]["public"][0], public);
+        assert_eq!(told["identities"][1]["state"], "passphrase");
+        assert_eq!(told["identities"][1]["protection"]["private"], false);
+        assert_eq!(told["seats"][1]["share_and_seat"], "osp_0707070707070707-0");
+        assert_eq!(told["seats"][1]["expired"], false);
+        let seat =
+            fs::read_to_string(world.path("state/openscope/seats/osp_0707070707070707-0")).unwrap();
+        let secret = seat.lines().last().unwrap();
+        for shown in [&text, &json] {
+            assert!(!shown.stdout.contains("AGE-SECRET-KEY"), "{}", shown.stdout);
+            assert!(!shown.stdout.contains(secret), "{}", shown.stdout);
+        }
     }
 }

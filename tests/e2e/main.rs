@@ -18,6 +18,7 @@ mod mcp;
 mod mcp_http;
 mod paths;
 mod reached;
+mod recipient;
 mod record;
 mod replay;
 mod rootless;
