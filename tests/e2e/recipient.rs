@@ -18,8 +18,8 @@ fn doctor(world: &World, share: &Share) -> (i32, Vec<String>) {
     assert_eq!(document["ok"], said.status == 0, "{document}");
     let findings = document["findings"].as_array().expect("findings").iter();
     let text = |one: &Value| {
-        let word = |name| one[name].as_str().unwrap_or("nothing");
-        format!("{} {} = {}", word("level"), word("what"), word("remedy"))
+        let part = |name: &str| one[name].as_str().unwrap_or("nothing").to_owned();
+        format!("{} {} = {}", part("level"), part("what"), part("remedy"))
     };
     (said.status, findings.map(text).collect())
 }
