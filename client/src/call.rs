@@ -7,11 +7,11 @@ use bytes::Bytes;
 use policy::{Arguments, RequestId, Timestamp, VerbName};
 use tokio::time::{Instant, sleep_until};
 use wire::call::{CallId, CallStatement, Ending, OutcomeStatement, Signed, StatementFault};
-use wire::channel::{Connection, SendStream, VarInt};
 use wire::frame::{Frame, Refusal};
 use wire::terminal::{Terminal, WindowSize};
 
 use crate::frames::{FrameEnd, FrameReader};
+use crate::road::{Giving, Road};
 use crate::session::{Link, Over, Shared};
 use crate::upload::Upload;
 
@@ -123,10 +123,13 @@ pub struct Call {
 
 #[derive(Debug)]
 struct Stream {
-    send: SendStream,
+    send: Giving,
     /// Whether anything can be given on it.
     gives: bool,
     frames: FrameReader,
+    /// What it was opened on, and its channel's number.
+    road: Road,
+    number: u64,
 }
 
 /// What to do after a stream gave a frame or broke.
@@ -202,7 +205,7 @@ impl Call {
     pub fn cancel(&mut self) {
         self.is_cancelled = true;
         if let Some(stream) = &mut self.stream {
-            let _ended_already = stream.send.reset(VarInt::from_u32(0));
+            stream.send.reset();
         }
     }
 
@@ -262,11 +265,12 @@ impl Call {
             sleep_until(moment).await;
             self.not_before = None;
         }
-        let Some((connection, number)) = self.channel().await? else {
+        let Some((road, number)) = self.channel().await? else {
             self.told_loss = true;
             return Ok(Some(Event::Lost));
         };
-        match self.send(&connection).await {
+        let is_ours = road.is_ours();
+        match self.send(road, number).await {
             Ok(stream) => {
                 self.reached = self.reached.max(Reached::Sent);
                 self.sent += 1;
@@ -275,19 +279,24 @@ impl Call {
                 self.stream = Some(stream);
             }
             Err(Some(fault)) => return Err(CallFault::TooLarge(fault)),
-            Err(None) => self.tried = Some(number),
+            Err(None) if is_ours => self.tried = Some(number),
+            // Its holder has no room for now, or is gone, which is told.
+            Err(None) => {
+                self.stumble()?;
+                self.not_before = Some(Instant::now() + ASK_AGAIN);
+            }
         }
         Ok(None)
     }
 
     /// A channel that was not tried yet; `None` once, when there is none for now.
-    async fn channel(&mut self) -> Result<Option<(Connection, u64)>, CallFault> {
+    async fn channel(&mut self) -> Result<Option<(Road, u64)>, CallFault> {
         let mut views = self.shared.view.subscribe();
         loop {
             let link = views.borrow_and_update().link.clone();
             match link {
-                Link::Up(connection, number) if self.tried != Some(number) => {
-                    return Ok(Some((connection, number)));
+                Link::Up(road, number) if self.tried != Some(number) => {
+                    return Ok(Some((road, number)));
                 }
                 Link::Over(over) => return Err(CallFault::Over(over, self.reached)),
                 Link::Down if !self.told_loss => return Ok(None),
@@ -300,7 +309,7 @@ impl Call {
     }
 
     /// Signs the call anew, since its time may have passed, and sends it.
-    async fn send(&self, connection: &Connection) -> Result<Stream, Option<StatementFault>> {
+    async fn send(&self, road: Road, number: u64) -> Result<Stream, Option<StatementFault>> {
         let not_after = self.shared.view.borrow().now().plus(LIFE);
         let statement = CallStatement { not_after, ..self.statement.clone() };
         let signed = Signed::new(&statement, &self.shared.signer).map_err(Some)?;
@@ -308,9 +317,8 @@ impl Call {
         let frames = terminal.into_iter().chain([Frame::Call(signed)]);
         let frames: Result<Vec<_>, _> = frames.map(|frame| frame.encode()).collect();
         let frame = frames.map_err(|_| None)?.concat();
-        let (mut send, receive) = connection.open_bi().await.map_err(|_| None)?;
-        send.write_all(&frame).await.map_err(|_| None)?;
-        Ok(Stream { send, gives: true, frames: FrameReader::new(receive) })
+        let (send, take) = road.open(&frame).await.ok_or(None)?;
+        Ok(Stream { send, gives: true, frames: FrameReader::new(take), road, number })
     }
 
     fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
@@ -352,19 +360,22 @@ impl Call {
 
     /// The stream broke: with its channel, or alone.
     fn broke(&mut self) -> Result<(), CallFault> {
-        self.stream = None;
-        let current = match &self.shared.view.borrow().link {
-            Link::Up(connection, number) => Some((connection.close_reason().is_some(), *number)),
-            Link::Down | Link::Over(_) => None,
-        };
-        match current {
-            Some((true, number)) => self.tried = Some(number),
-            Some((false, _)) if self.broken >= MOST_BROKEN => {
-                return Err(CallFault::Protocol(None));
-            }
-            Some((false, _)) => self.broken += 1,
-            None => {}
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        let is_up = matches!(self.shared.view.borrow().link, Link::Up(..));
+        match (stream.road.is_lost(stream.frames.stream()), is_up) {
+            (true, _) => self.tried = Some(stream.number),
+            (false, true) => self.stumble()?,
+            (false, false) => {}
         }
+        Ok(())
+    }
+
+    /// Once more there was no good reason for an end.
+    fn stumble(&mut self) -> Result<(), CallFault> {
+        if self.broken >= MOST_BROKEN {
+            return Err(CallFault::Protocol(None));
+        }
+        self.broken += 1;
         Ok(())
     }
 

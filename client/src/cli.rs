@@ -15,6 +15,7 @@ Examples:
   openscope-reflect-client --passport @handle call log.tail service=web lines=50
   openscope-reflect-client --passport @handle call db.load table=items < items.csv
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
+  openscope-reflect-client --passport @handle --persist 2m call log.tail service=web
   openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
   openscope-reflect-client inspect --passport @handle
   openscope-reflect-client doctor --passport @handle
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// The second value of a bearer handle, in a file, or `-` for standard input
     #[arg(long, global = true, value_name = "FILE|-", conflicts_with = "identity")]
     pub(crate) secret_file: Option<PathBuf>,
+    /// Keep the channel for the commands that follow, until none has used it for so long; `0s` ends it (`list`, `call`, `get`, `put`)
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) persist: Option<Duration>,
     /// Write JSON, one value a line, on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -107,6 +111,9 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
+    /// Hold a channel; `--persist` starts it
+    #[command(hide = true)]
+    Hold,
 }
 
 const STATUS_EXAMPLES: &str = "\

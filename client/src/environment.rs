@@ -8,6 +8,9 @@ use std::path::PathBuf;
 const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
 
+/// Where a handle may be given.
+pub(crate) const HANDLE_VARIABLE: &str = "OPENSCOPE_PASSPORT";
+
 /// What the environment says, read once.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
@@ -15,6 +18,8 @@ pub(crate) struct Environment {
     pub(crate) config: Option<PathBuf>,
     /// `$XDG_STATE_HOME/openscope`, or the usual place of it.
     pub(crate) state: Option<PathBuf>,
+    /// `$XDG_RUNTIME_DIR/openscope`; there is no usual place of it.
+    pub(crate) runtime: Option<PathBuf>,
     /// The home directory.
     pub(crate) home: Option<PathBuf>,
     /// `OPENSCOPE_PASSPORT`.
@@ -38,7 +43,8 @@ impl Environment {
         Self {
             config: under("XDG_CONFIG_HOME", ".config"),
             state: under("XDG_STATE_HOME", ".local/state"),
-            passport: var_os("OPENSCOPE_PASSPORT").filter(|text| !text.is_empty()),
+            runtime: directory("XDG_RUNTIME_DIR").map(|base| base.join("openscope")),
+            passport: var_os(HANDLE_VARIABLE).filter(|text| !text.is_empty()),
             terminal: var_os("TERM").and_then(|text| text.into_string().ok()),
             log: var_os("RUST_LOG").and_then(|text| text.into_string().ok()),
             proxies: PROXIES.into_iter().filter(|name| is_set(name)).collect(),
@@ -52,6 +58,7 @@ impl std::fmt::Debug for Environment {
         out.debug_struct("Environment")
             .field("config", &self.config)
             .field("state", &self.state)
+            .field("runtime", &self.runtime)
             .field("home", &self.home)
             .finish_non_exhaustive()
     }

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
 use wire::call::Ending;
 use wire::frame::Refusal;
 
 /// An exit status of ours, or the one that the verb's program gave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Exit(pub(crate) u8);
 
 impl Exit {

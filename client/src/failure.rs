@@ -1,7 +1,10 @@
 //! What a person, or a program that asked for JSON, is told when something cannot be done.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::neutral::one_line;
@@ -10,20 +13,21 @@ use crate::neutral::one_line;
 const MOST: usize = 2000;
 
 /// A failure as it is shown: its class, what happened, and what to do.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Failure {
     /// The exit status.
     pub(crate) exit: Exit,
     /// The class, for programs: `outcome.kind` in JSON.
-    pub(crate) kind: &'static str,
-    what: String,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) what: String,
     hint: Option<String>,
 }
 
 impl Failure {
     /// A failure of this class.
     pub(crate) fn new(exit: Exit, kind: &'static str, what: impl Into<String>) -> Self {
-        Self { exit, kind, what: what.into(), hint: None }
+        Self { exit, kind: Cow::Borrowed(kind), what: what.into(), hint: None }
     }
 
     /// A failure that an error describes, with its causes.

@@ -1,12 +1,15 @@
 //! Frames from a stream.
 
-use wire::channel::{ReadError, RecvStream};
-use wire::frame::{Frame, FrameFault, Frames, HEADER, MAX_DATA};
+use std::io;
+
+use wire::frame::{Frame, FrameFault, Frames};
+
+use crate::road::Taking;
 
 /// Reads the frames of one stream.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
-    stream: RecvStream,
+    stream: Taking,
     frames: Frames,
 }
 
@@ -15,7 +18,7 @@ pub(crate) struct FrameReader {
 pub enum FrameEnd {
     /// The stream or its channel broke.
     #[error("the stream broke off")]
-    Read(#[source] ReadError),
+    Read(#[source] io::Error),
     /// The daemon ended the stream.
     #[error("the daemon ended the stream early")]
     Finished,
@@ -25,7 +28,7 @@ pub enum FrameEnd {
 }
 
 impl FrameReader {
-    pub(crate) fn new(stream: RecvStream) -> Self {
+    pub(crate) fn new(stream: Taking) -> Self {
         Self { stream, frames: Frames::default() }
     }
 
@@ -35,9 +38,13 @@ impl FrameReader {
             if let Some(frame) = self.frames.take().map_err(FrameEnd::Frame)? {
                 return Ok(frame);
             }
-            let chunk =
-                self.stream.read_chunk(MAX_DATA + HEADER, true).await.map_err(FrameEnd::Read)?;
-            self.frames.push(&chunk.ok_or(FrameEnd::Finished)?.bytes);
+            let chunk = self.stream.chunk().await.map_err(FrameEnd::Read)?;
+            self.frames.push(&chunk.ok_or(FrameEnd::Finished)?);
         }
+    }
+
+    /// Where they come from.
+    pub(crate) fn stream(&self) -> &Taking {
+        &self.stream
     }
 }

@@ -12,6 +12,7 @@ use wire::frame::{Frame, FrameFault, Join, Joined, Refusal, ShareEnd, Update, VE
 
 use crate::frames::{FrameEnd, FrameReader};
 use crate::relays::RelayFault;
+use crate::road::Taking;
 use crate::seat::Seat;
 
 /// The daemon has this long to answer; it puts the redemption on its disk first.
@@ -53,6 +54,9 @@ pub enum JoinFault {
     /// The system gives no randomness.
     #[error("this machine gives no random numbers")]
     Random(#[from] getrandom::Error),
+    /// The process that holds the channel says so.
+    #[error("{0}")]
+    Told(String),
     /// It was given up.
     #[error("the session was closed")]
     Closed,
@@ -67,6 +71,15 @@ pub struct Standing {
     pub menu: Vec<MenuEntry>,
     /// The passport under which calls are made.
     pub(crate) passport: Arc<Passport>,
+    /// The same as it came, where it is not the handle's.
+    pub(crate) wider: Option<Vec<u8>>,
+}
+
+impl Standing {
+    /// The passport, read and as it came.
+    pub(crate) fn passport(&self) -> (Arc<Passport>, Option<Vec<u8>>) {
+        (Arc::clone(&self.passport), self.wider.clone())
+    }
 }
 
 /// The daemon's clock, as of one moment of ours.
@@ -77,6 +90,11 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// As of now.
+    pub(crate) fn at(daemon: Timestamp) -> Self {
+        Self { daemon, at: Instant::now() }
+    }
+
     /// Never ahead of the daemon's own: what was under way is not added.
     pub(crate) fn now(&self) -> Timestamp {
         self.daemon.plus(self.at.elapsed())
@@ -132,11 +150,11 @@ async fn ask(
     let question = Frame::Join(join);
     let (mut send, receive) = connection.open_bi().await.map_err(ChannelFault::from)?;
     send.write_all(&question.encode()?).await?;
-    let mut frames = FrameReader::new(receive);
+    let mut frames = FrameReader::new(Taking::Channel(receive));
     match frames.next().await? {
         Frame::Joined(joined) => {
             let clock = clock(seat, nonce, &joined)?;
-            let standing = standing(seat, seat.passport().clone().into(), joined.standing)?;
+            let standing = standing(seat, (seat.passport().clone().into(), None), joined.standing)?;
             Ok((Control { send, frames }, standing, clock))
         }
         Frame::Refused(refusal) => Err(JoinFault::Refused(refusal)),
@@ -185,22 +203,25 @@ fn clock(seat: &Seat, nonce: [u8; 16], joined: &Joined) -> Result<Clock, JoinFau
     if statement.nonce != nonce || (joined.share, joined.seat) != ours {
         return Err(JoinFault::Forged(None));
     }
-    Ok(Clock { daemon: statement.now, at: Instant::now() })
+    Ok(Clock::at(statement.now))
 }
 
 /// What the daemon says now. A passport in it must be for this seat; without one the last stays. Whose handle was narrowed
 /// or handed on keeps to it, whatever comes: what widens the seat is its own holder's.
 pub(crate) fn standing(
     seat: &Seat,
-    last: Arc<Passport>,
+    last: (Arc<Passport>, Option<Vec<u8>>),
     update: Update,
 ) -> Result<Standing, JoinFault> {
-    let passport = match &update.passport {
+    let (passport, wider) = match update.passport {
         Some(_) if !seat.passport().blocks().is_empty() => last,
-        Some(bytes) => Arc::new(widened(seat, bytes).ok_or(JoinFault::Forged(None))?),
+        Some(bytes) => {
+            let passport = widened(seat, &bytes).ok_or(JoinFault::Forged(None))?;
+            (Arc::new(passport), Some(bytes))
+        }
         None => last,
     };
-    Ok(Standing { deadline: update.deadline, menu: update.menu, passport })
+    Ok(Standing { deadline: update.deadline, menu: update.menu, passport, wider })
 }
 
 fn widened(seat: &Seat, bytes: &[u8]) -> Option<Passport> {
@@ -226,7 +247,7 @@ mod tests {
     }
 
     fn now(seat: &Seat) -> Result<Standing, JoinFault> {
-        standing(seat, seat.passport().clone().into(), widening())
+        standing(seat, (seat.passport().clone().into(), None), widening())
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod forward;
 mod frames;
 mod gate;
 mod handle_text;
+mod held;
 mod inspect;
 mod join;
 mod key_list;
@@ -36,6 +37,7 @@ mod prompt;
 mod protection;
 mod relays;
 mod report;
+mod road;
 #[cfg(test)]
 mod sample;
 mod screen;

@@ -1,10 +1,12 @@
 //! A seat that is taken: one channel that outlives its legs, and a new one with the same key when it is lost.
 
+mod shared;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use policy::{Arguments, Passport, Timestamp, VerbName};
+use policy::{Arguments, Timestamp, VerbName};
 use relay::leg::RelayAddress;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +20,7 @@ use crate::call::{Call, CallFault};
 use crate::frames::FrameEnd;
 use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, standing};
 use crate::relays::Relays;
+use crate::road::Road;
 use crate::seat::Seat;
 
 /// How long after the end the daemon may still tell how its calls ended; it closes the channel itself, after 2 s.
@@ -54,8 +57,8 @@ pub struct View {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Link {
-    /// The seat is taken on this channel, the how-manieth of the session.
-    Up(Connection, u64),
+    /// The seat is taken and this leads to its channel, the how-manieth of the session.
+    Up(Road, u64),
     /// It is being taken again.
     Down,
     Over(Over),
@@ -96,7 +99,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
-    relay: RelayAddress,
+    relay: Option<RelayAddress>,
     stop: CancellationToken,
     /// After [`Self::stop`], whose farewell still needs the leg.
     leave_relay: CancellationToken,
@@ -106,7 +109,10 @@ pub struct Session {
 /// Asks for the seat, first and again.
 struct Supervisor {
     shared: Arc<Shared>,
-    endpoint: ClientEndpoint,
+    /// Nothing as long as the channel is another's.
+    endpoint: Option<ClientEndpoint>,
+    leave_relay: CancellationToken,
+    tasks: TaskTracker,
     holder: HolderKey,
     patience: Duration,
     stop: CancellationToken,
@@ -130,28 +136,38 @@ impl Session {
         let endpoint = ClientEndpoint::new(Arc::new(leg.path.clone()), Limits::client())?;
         let connection = endpoint.connect(&holder, &seat.authority().channel_key).await?;
         let (control, standing, clock) = join(&connection, &seat, &holder).await?;
-        let link = Link::Up(connection.clone(), 0);
+        let link = Link::Up(Road::Channel(connection.clone()), 0);
         let view = View { standing: Arc::new(standing), link, clock };
-        let shared = Arc::new(Shared {
-            seat,
-            signer: SigningKey::from_bytes(holder.seed()),
-            view: watch::Sender::new(view),
-        });
+        let way = Some(endpoint.clone());
+        let (mut session, supervisor) = Self::begin(seat, holder, patience, view, way);
+        session.relay = Some(leg.address.clone());
+        session.tasks.spawn(relays.keep(leg, endpoint, session.leave_relay.clone()));
+        session.tasks.spawn(supervisor.attend(connection, control));
+        Ok(session)
+    }
+
+    fn begin(
+        seat: Arc<Seat>,
+        holder: HolderKey,
+        patience: Duration,
+        view: View,
+        endpoint: Option<ClientEndpoint>,
+    ) -> (Self, Supervisor) {
+        let signer = SigningKey::from_bytes(holder.seed());
+        let shared = Arc::new(Shared { seat, signer, view: watch::Sender::new(view) });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let leave_relay = CancellationToken::new();
-        let relay = leg.address.clone();
-        tasks.spawn(relays.keep(leg, endpoint.clone(), leave_relay.clone()));
-        let stopped = stop.child_token();
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             endpoint,
+            leave_relay: leave_relay.clone(),
+            tasks: tasks.clone(),
             holder,
             patience,
-            stop: stopped,
+            stop: stop.child_token(),
             channels: 0,
         };
-        tasks.spawn(supervisor.attend(connection, control));
-        Ok(Self { shared, relay, stop, leave_relay, tasks })
+        (Self { shared, relay: None, stop, leave_relay, tasks }, supervisor)
     }
 
     /// The session as it is now.
@@ -166,9 +182,10 @@ impl Session {
         self.shared.view.subscribe()
     }
 
-    /// The relay over which the seat was first taken; a lost leg may have been made again over another.
-    pub(crate) fn relay(&self) -> &RelayAddress {
-        &self.relay
+    /// The relay over which the seat was first taken, where the channel is our own; a lost leg may have been made again over
+    /// another.
+    pub(crate) fn relay(&self) -> Option<&RelayAddress> {
+        self.relay.as_ref()
     }
 
     /// The seat that is taken.
@@ -210,8 +227,15 @@ impl Session {
 
     /// Says goodbye. What still runs there is ended by the daemon after its grace.
     pub async fn close(self) {
+        let is_ours = match &self.shared.view.borrow().link {
+            Link::Up(road, _) => road.is_ours(),
+            Link::Down | Link::Over(_) => true,
+        };
         self.stop.cancel();
         self.tasks.close();
+        if !is_ours {
+            return;
+        }
         turns().await;
         sleep(HEAD_START).await;
         self.leave_relay.cancel();
@@ -328,7 +352,7 @@ impl Supervisor {
     }
 
     fn update(&self, update: Update) {
-        let last: Arc<Passport> = Arc::clone(&self.shared.view.borrow().standing.passport);
+        let last = self.shared.view.borrow().standing.passport();
         match standing(&self.shared.seat, last, update) {
             Ok(standing) => self.show(|view| view.standing = Arc::new(standing)),
             Err(fault) => tracing::warn!(%fault, "an update that is not for this seat was ignored"),
@@ -366,12 +390,26 @@ impl Supervisor {
 
     async fn once(&mut self) -> Result<(Connection, Control), JoinFault> {
         let seat = Arc::clone(&self.shared.seat);
-        let connection = self.endpoint.connect(&self.holder, &seat.authority().channel_key).await?;
+        let endpoint = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => self.way().await?,
+        };
+        let connection = endpoint.connect(&self.holder, &seat.authority().channel_key).await?;
         let (control, standing, clock) = join(&connection, &seat, &self.holder).await?;
         self.channels += 1;
-        let link = Link::Up(connection.clone(), self.channels);
+        let link = Link::Up(Road::Channel(connection.clone()), self.channels);
         self.show(|view| *view = View { standing: Arc::new(standing), link, clock });
         Ok((connection, control))
+    }
+
+    /// A way of our own.
+    async fn way(&mut self) -> Result<ClientEndpoint, JoinFault> {
+        let mut relays = Relays::of(&self.shared.seat)?;
+        let leg = relays.dial().await?;
+        let endpoint = ClientEndpoint::new(Arc::new(leg.path.clone()), Limits::client())?;
+        self.tasks.spawn(relays.keep(leg, endpoint.clone(), self.leave_relay.clone()));
+        self.endpoint = Some(endpoint.clone());
+        Ok(endpoint)
     }
 
     fn is_past_its_end(&self) -> bool {

@@ -24,6 +24,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handle_text::{given, open, refused};
+use crate::held::{self, Held, Sharing};
 use crate::join::JoinFault;
 use crate::keygen::keygen;
 use crate::keys::{KeyFault, Seats};
@@ -41,7 +42,7 @@ use crate::{
 };
 
 /// A lost channel is made again for so long under a single call.
-const CALL_PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const CALL_PATIENCE: Duration = Duration::from_mins(1);
 /// As long as hosts commonly wait for an answer.
 const MCP_PATIENCE: Duration = Duration::from_secs(25);
 /// At a prompt, until every share is over.
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
     let options = &cli.options;
+    check_persist(cli)?;
     match &cli.command {
         Some(Command::Keygen { out }) => keygen(out.as_deref(), environment),
         Some(Command::Completions { shell }) => {
@@ -92,12 +94,13 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             .render(&mut io::stdout())
             .map(|()| Exit::DONE)
             .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
+        Some(Command::Hold) => Ok(held::run(environment)),
         Some(Command::Inspect) => inspect_handle(options, environment),
         Some(Command::Narrow(what)) => {
             let (seat, own) = confirmed_seat(options, environment, Tty::open())?;
             narrow::run(&seat, &own, what, options, (environment, now()))
         }
-        Some(Command::List) => with_session(options, environment, CALL_PATIENCE, async |session| {
+        Some(Command::List) => with_channel(options, environment, async |session| {
             let (seat, view) = (session.seat(), session.view());
             let text = if options.json {
                 list::as_json(seat, &view).to_string()
@@ -124,20 +127,16 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
         Some(Command::Call(what)) => {
             check_raw(what.raw, options.json, io::stdout().is_terminal())?;
             let id = what.id.as_deref().map(call_id).transpose()?;
-            with_session(options, environment, CALL_PATIENCE, async |session| {
+            with_channel(options, environment, async |session| {
                 call(session, (options, environment), what, id).await
             })
         }
-        Some(Command::Get(what)) => {
-            with_session(options, environment, CALL_PATIENCE, async |session| {
-                transfer::get(session, what, options).await
-            })
-        }
-        Some(Command::Put(what)) => {
-            with_session(options, environment, CALL_PATIENCE, async |session| {
-                transfer::put(session, what, options).await
-            })
-        }
+        Some(Command::Get(what)) => with_channel(options, environment, async |session| {
+            transfer::get(session, what, options).await
+        }),
+        Some(Command::Put(what)) => with_channel(options, environment, async |session| {
+            transfer::put(session, what, options).await
+        }),
         Some(Command::Forward(what)) => {
             with_session(options, environment, PROMPT_PATIENCE, async |session| {
                 forward::run(session, what, (options.json, options.quiet)).await
@@ -199,6 +198,19 @@ fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Fa
     })
 }
 
+/// What lasts has a channel of its own.
+fn check_persist(cli: &Cli) -> Result<(), Failure> {
+    let shares = matches!(
+        cli.command,
+        Some(Command::List | Command::Call(_) | Command::Get(_) | Command::Put(_))
+    );
+    if cli.options.persist.is_none() || shares {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::USAGE, "usage", "only `list`, `call`, `get` and `put` keep a channel")
+        .hint("leave out `--persist`"))
+}
+
 /// Bytes as they are go to what does not act on them. There is no second thought to be had: a sequence can type an answer.
 fn check_raw(raw: bool, json: bool, to_terminal: bool) -> Result<(), Failure> {
     let (what, hint) = match (raw, json, to_terminal) {
@@ -223,33 +235,38 @@ fn with_session(
     at_seat(seat, environment, patience, work)
 }
 
+/// The same over the channel that is held for this seat, if there is one or shall be.
+fn with_channel(
+    options: &Options,
+    environment: &Environment,
+    work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
+    let taking = Taking::of(&seat, environment)?;
+    runtime()?.block_on(async {
+        let sharing = (Sharing::of(options.persist), options.quiet);
+        let seat = Arc::new(seat);
+        let session = match Held::find(&seat, environment, sharing).await? {
+            Some(held) => taking.share(held, seat)?,
+            None => taking.take(seat, CALL_PATIENCE).await?,
+        };
+        let exit = work(&session).await;
+        taking.leave(session).await;
+        exit
+    })
+}
+
 fn at_seat(
     seat: Seat,
     environment: &Environment,
     patience: Duration,
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
-    let (seats, holder) = holder(&seat, environment)?;
+    let taking = Taking::of(&seat, environment)?;
     runtime()?.block_on(async {
-        let seat = Arc::new(seat);
-        let session = match Session::join(Arc::clone(&seat), holder, patience).await {
-            Ok(session) => session,
-            Err(fault) => {
-                // A seat that is not there, or is another's, is so for good: its key opens nothing.
-                // A narrowed handle says nothing of the seat: the key is its holder's, who may well go on.
-                let for_good =
-                    matches!(fault, JoinFault::Ended(_) | JoinFault::Refused(Refusal::NoSeat));
-                if for_good && seat.handle().redeem.is_some() {
-                    seats.forget(&seat);
-                }
-                return Err(not_joined(&fault));
-            }
-        };
+        let session = taking.take(Arc::new(seat), patience).await?;
         let exit = work(&session).await;
-        if matches!(session.view().over(), Some(Over::Ended(_))) {
-            seats.forget(session.seat());
-        }
-        session.close().await;
+        taking.leave(session).await;
         exit
     })
 }
@@ -260,6 +277,56 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "machine", &fault))
+}
+
+/// A seat's key, and where it is kept.
+pub(crate) struct Taking {
+    seats: Seats,
+    holder: HolderKey,
+}
+
+impl Taking {
+    /// With the key that this user holds the seat with, or a new one.
+    pub(crate) fn of(seat: &Seat, environment: &Environment) -> Result<Self, Failure> {
+        let (seats, holder) = holder(seat, environment)?;
+        Ok(Self { seats, holder })
+    }
+
+    /// Takes the seat.
+    pub(crate) async fn take(
+        &self,
+        seat: Arc<Seat>,
+        patience: Duration,
+    ) -> Result<Session, Failure> {
+        let joined = Session::join(Arc::clone(&seat), self.key(), patience).await;
+        joined.map_err(|fault| {
+            // A seat that is not there, or is another's, is so for good: its key opens nothing.
+            // A narrowed handle says nothing of the seat: the key is its holder's, who may well go on.
+            let for_good =
+                matches!(fault, JoinFault::Ended(_) | JoinFault::Refused(Refusal::NoSeat));
+            if for_good && seat.handle().redeem.is_some() {
+                self.seats.forget(&seat);
+            }
+            not_joined(&fault)
+        })
+    }
+
+    /// Uses the channel on which it is taken.
+    fn share(&self, held: Held, seat: Arc<Seat>) -> Result<Session, Failure> {
+        Session::on(held, seat, self.key(), CALL_PATIENCE).map_err(|fault| not_joined(&fault))
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn leave(&self, session: Session) {
+        if matches!(session.view().over(), Some(Over::Ended(_))) {
+            self.seats.forget(session.seat());
+        }
+        session.close().await;
+    }
+
+    fn key(&self) -> HolderKey {
+        HolderKey::from_seed(*self.holder.seed())
+    }
 }
 
 /// Everything that is checked before anything is sent to anybody.
@@ -338,6 +405,7 @@ pub(crate) fn not_joined(fault: &JoinFault) -> Failure {
         | JoinFault::Statement(_)
         | JoinFault::Frame(_)
         | JoinFault::Random(_)
+        | JoinFault::Told(_)
         | JoinFault::Closed => Failure::of(Exit::GONE, "unreachable", fault)
             .hint("try again; if it stays so, ask the owner whether the share is still open"),
     }

@@ -22,7 +22,7 @@ pub(crate) fn as_json(session: &Session, view: &View) -> Value {
         "deadline": told(view.standing.deadline),
         "remaining_s": view.standing.deadline.since(view.now()).as_secs(),
         "verbs": view.standing.menu.len(),
-        "relay": session.relay().to_string(),
+        "relay": session.relay().map(ToString::to_string),
         "narrowed": passport.blocks().len(),
         "depth": passport.depth(),
     })
@@ -45,7 +45,10 @@ pub(crate) fn as_text(session: &Session, view: &View) -> String {
             until(now, deadline)
         ),
         format!("verbs        {}, as `list` shows", view.standing.menu.len()),
-        format!("reached      over relay {}", session.relay()),
+        session.relay().map_or_else(
+            || "reached      over the channel that is kept".to_owned(),
+            |relay| format!("reached      over relay {relay}"),
+        ),
         format!("handle       {}, {}", made_smaller(passport), further(passport.depth())),
     ]
     .join("\n")

@@ -1,9 +1,12 @@
 //! What a call is given as standard input, kept until the daemon has it.
 
+use std::io;
+
 use bytes::{Buf as _, Bytes, BytesMut};
-use wire::channel::{SendStream, WriteError};
 use wire::frame::{Frame, MAX_DATA, STDIN_AHEAD, Taken};
 use wire::terminal::WindowSize;
+
+use crate::road::Giving;
 
 /// A standard input on its way. A stream that is lost takes nothing along: the next goes on where the daemon says.
 #[derive(Debug, Default)]
@@ -105,7 +108,7 @@ impl Upload {
     }
 
     /// Sends as much as the stream takes at once; comes back when some of it went. Dropping the future loses nothing.
-    pub(crate) async fn send(&mut self, stream: &mut SendStream) -> Result<(), WriteError> {
+    pub(crate) async fn send(&mut self, stream: &mut Giving) -> io::Result<()> {
         if self.way.rest.is_empty() {
             self.way.rest = self.frame().unwrap_or_default();
         }

@@ -26,6 +26,7 @@ mod run_as;
 mod running;
 mod secrets;
 mod session;
+mod shared_channel;
 mod sharing;
 mod ssh_terminal;
 mod story;

@@ -28,7 +28,8 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel))]
 }
 
-fn timed(mut command: Command) -> Duration {
+/// How long a command takes that has to succeed.
+pub fn timed(mut command: Command) -> Duration {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let begun = Instant::now();
     let output = command.output().expect("run the client");

@@ -1,7 +1,7 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, decision, far, files, idle, rate, redaction, revoke, warm, web};
+use crate::{bulk, cold, decision, far, files, idle, rate, redaction, revoke, shared, warm, web};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 22] = [
+pub const ALL: [Figure; 23] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -32,6 +32,12 @@ pub const ALL: [Figure; 22] = [
         unit: "ratio",
         limit: Limit::AtMost(0.1),
         measure: cold::measure,
+    },
+    Figure {
+        name: "shared_call_vs_warm",
+        unit: "ratio",
+        limit: Limit::AtMost(3.0),
+        measure: shared::measure,
     },
     Figure {
         name: "ssh_verb_vs_controlmaster",

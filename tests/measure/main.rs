@@ -20,6 +20,7 @@ mod revoke;
 mod ruled;
 mod sample;
 mod scene;
+mod shared;
 mod spawn;
 mod table;
 mod warm;

@@ -35,7 +35,8 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     vec![figure.read(duel.ratio(), spread(&duel), against(&duel))]
 }
 
-async fn calls(session: &Session) -> Samples {
+/// Calls with a pause between one and the next.
+pub async fn calls(session: &Session) -> Samples {
     let mut took = Vec::with_capacity(PER_ROUND);
     for _ in 0..PER_ROUND {
         sleep(PAUSE).await;

@@ -7,6 +7,8 @@ mod daemon;
 #[cfg(test)]
 mod giving;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod looking;
 #[cfg(test)]
 mod relay_process;

@@ -16,7 +16,7 @@ use crate::relay_process::Relay;
 
 pub(crate) struct World {
     pub(crate) daemon: Daemon,
-    relay: Relay,
+    pub(crate) relay: Relay,
     home: TempDir,
 }
 
@@ -61,7 +61,7 @@ impl World {
         Running { child, stdout: Some(stdout) }
     }
 
-    fn holder_keys(&self) -> usize {
+    pub(crate) fn holder_keys(&self) -> usize {
         fs::read_dir(self.path(".local/state/openscope/seats")).unwrap().count()
     }
 }
@@ -93,7 +93,7 @@ impl Running {
     }
 }
 
-fn words(output: &Output) -> String {
+pub(crate) fn words(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
