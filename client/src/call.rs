@@ -10,17 +10,15 @@ use wire::call::{CallId, CallStatement, Ending, OutcomeStatement, Signed, Statem
 use wire::frame::{Frame, Refusal};
 use wire::terminal::{Terminal, WindowSize};
 
-use crate::frames::{FrameEnd, FrameReader};
-use crate::road::{Giving, Road};
-use crate::session::{Link, Over, Shared};
+use crate::frames::FrameEnd;
+use crate::session::{Over, Shared};
 use crate::upload::Upload;
+use crate::way::{Next, Spent, Stream, Way};
 
-/// A call is worthless after this: within the 30 s that the daemon allows, with room for a slow way.
-const LIFE: Duration = Duration::from_secs(25);
+/// What is signed is worthless after this: within the 30 s that the daemon allows, with room for a slow way.
+pub(crate) const LIFE: Duration = Duration::from_secs(25);
 /// A call that is still running there is asked after this often.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
-/// A daemon that ends the stream without a word so often is not asked again.
-const MOST_BROKEN: u32 = 3;
 
 /// What happens to a call.
 #[derive(Debug)]
@@ -79,6 +77,9 @@ pub enum CallFault {
     /// What came is not what belongs there.
     #[error("the daemon does not speak as it should")]
     Protocol(#[source] Option<FrameEnd>),
+    /// The daemon closes the channel each time that it is asked this.
+    #[error("the daemon does not answer this; it may be older than this program")]
+    Unanswered,
     /// The call cannot be signed.
     #[error("the call's arguments are too large together")]
     TooLarge(#[source] StatementFault),
@@ -101,19 +102,17 @@ pub enum Reached {
 /// One call.
 #[derive(Debug)]
 pub struct Call {
-    shared: Arc<Shared>,
+    way: Way,
     statement: CallStatement,
     content: [u8; 32],
     stream: Option<Stream>,
-    /// The number of the channel that was tried last.
-    tried: Option<u64>,
-    broken: u32,
+    /// Whether anything can be given on it.
+    gives: bool,
     /// How often it was sent: only a repetition may be told that it is running.
     sent: u32,
     not_before: Option<Instant>,
     reached: Reached,
     is_cancelled: bool,
-    told_loss: bool,
     /// Where it is made, for a verb that has a terminal.
     terminal: Option<Terminal>,
     upload: Upload,
@@ -121,21 +120,16 @@ pub struct Call {
     stderr: u64,
 }
 
-#[derive(Debug)]
-struct Stream {
-    send: Giving,
-    /// Whether anything can be given on it.
-    gives: bool,
-    frames: FrameReader,
-    /// What it was opened on, and its channel's number.
-    road: Road,
-    number: u64,
-}
-
 /// What to do after a stream gave a frame or broke.
 enum Step {
     Tell(Event),
     Again,
+}
+
+impl From<Spent> for CallFault {
+    fn from(_: Spent) -> Self {
+        Self::Protocol(None)
+    }
 }
 
 impl Call {
@@ -163,17 +157,15 @@ impl Call {
         Signed::new(&statement, &shared.signer).map_err(too_large)?;
         let content = statement.content().map_err(|fault| too_large(fault.into()))?;
         Ok(Self {
-            shared,
+            way: Way::new(shared),
             statement,
             content,
             stream: None,
-            tried: None,
-            broken: 0,
+            gives: false,
             sent: 0,
             not_before: None,
             reached: Reached::Nothing,
             is_cancelled: false,
-            told_loss: false,
             terminal: None,
             upload: Upload::default(),
             stdout: 0,
@@ -239,9 +231,9 @@ impl Call {
             if let Some(stream) = &mut self.stream {
                 let frame = tokio::select! {
                     biased;
-                    sent = self.upload.send(&mut stream.send), if stream.gives && !self.is_cancelled => {
+                    sent = self.upload.send(&mut stream.send), if self.gives && !self.is_cancelled => {
                         // What broke it is told where we read.
-                        stream.gives = sent.is_ok();
+                        self.gives = sent.is_ok();
                         continue;
                     }
                     frame = stream.frames.next() => frame,
@@ -265,60 +257,32 @@ impl Call {
             sleep_until(moment).await;
             self.not_before = None;
         }
-        let Some((road, number)) = self.channel().await? else {
-            self.told_loss = true;
-            return Ok(Some(Event::Lost));
+        let place = match self.way.next().await {
+            Ok(Next::Place(place)) => place,
+            Ok(Next::Lost) => return Ok(Some(Event::Lost)),
+            Err(over) => return Err(CallFault::Over(over, self.reached)),
         };
-        let is_ours = road.is_ours();
-        match self.send(road, number).await {
-            Ok(stream) => {
-                self.reached = self.reached.max(Reached::Sent);
-                self.sent += 1;
-                self.told_loss = false;
-                self.upload.restart();
-                self.stream = Some(stream);
-            }
-            Err(Some(fault)) => return Err(CallFault::TooLarge(fault)),
-            Err(None) if is_ours => self.tried = Some(number),
-            // Its holder has no room for now, or is gone, which is told.
-            Err(None) => {
-                self.stumble()?;
-                self.not_before = Some(Instant::now() + ASK_AGAIN);
-            }
+        let first = self.signed()?;
+        if let Some(stream) = self.way.open(place, &first).await? {
+            self.reached = self.reached.max(Reached::Sent);
+            self.sent += 1;
+            self.upload.restart();
+            (self.stream, self.gives) = (Some(stream), true);
         }
         Ok(None)
     }
 
-    /// A channel that was not tried yet; `None` once, when there is none for now.
-    async fn channel(&mut self) -> Result<Option<(Road, u64)>, CallFault> {
-        let mut views = self.shared.view.subscribe();
-        loop {
-            let link = views.borrow_and_update().link.clone();
-            match link {
-                Link::Up(road, number) if self.tried != Some(number) => {
-                    return Ok(Some((road, number)));
-                }
-                Link::Over(over) => return Err(CallFault::Over(over, self.reached)),
-                Link::Down if !self.told_loss => return Ok(None),
-                Link::Up(..) | Link::Down => {}
-            }
-            if views.changed().await.is_err() {
-                return Err(CallFault::Over(Over::Closed, self.reached));
-            }
-        }
-    }
-
-    /// Signs the call anew, since its time may have passed, and sends it.
-    async fn send(&self, road: Road, number: u64) -> Result<Stream, Option<StatementFault>> {
-        let not_after = self.shared.view.borrow().now().plus(LIFE);
+    /// What a stream of it begins with: signed anew, since its time may have passed.
+    fn signed(&self) -> Result<Vec<u8>, CallFault> {
+        let not_after = self.way.shared.view.borrow().now().plus(LIFE);
         let statement = CallStatement { not_after, ..self.statement.clone() };
-        let signed = Signed::new(&statement, &self.shared.signer).map_err(Some)?;
+        let signed = Signed::new(&statement, &self.way.shared.signer);
+        let signed = signed.map_err(CallFault::TooLarge)?;
         let terminal = self.terminal.clone().map(Frame::Terminal);
         let frames = terminal.into_iter().chain([Frame::Call(signed)]);
         let frames: Result<Vec<_>, _> = frames.map(|frame| frame.encode()).collect();
-        let frame = frames.map_err(|_| None)?.concat();
-        let (send, take) = road.open(&frame).await.ok_or(None)?;
-        Ok(Stream { send, gives: true, frames: FrameReader::new(take), road, number })
+        let frames = frames.map_err(|fault| CallFault::Protocol(Some(FrameEnd::Frame(fault))))?;
+        Ok(frames.concat())
     }
 
     fn step(&mut self, frame: Result<Frame, FrameEnd>) -> Result<Step, CallFault> {
@@ -358,24 +322,10 @@ impl Call {
         }
     }
 
-    /// The stream broke: with its channel, or alone.
     fn broke(&mut self) -> Result<(), CallFault> {
-        let Some(stream) = self.stream.take() else { return Ok(()) };
-        let is_up = matches!(self.shared.view.borrow().link, Link::Up(..));
-        match (stream.road.is_lost(stream.frames.stream()), is_up) {
-            (true, _) => self.tried = Some(stream.number),
-            (false, true) => self.stumble()?,
-            (false, false) => {}
+        if let Some(stream) = self.stream.take() {
+            self.way.broke(&stream)?;
         }
-        Ok(())
-    }
-
-    /// Once more there was no good reason for an end.
-    fn stumble(&mut self) -> Result<(), CallFault> {
-        if self.broken >= MOST_BROKEN {
-            return Err(CallFault::Protocol(None));
-        }
-        self.broken += 1;
         Ok(())
     }
 

@@ -17,6 +17,7 @@ Examples:
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
   openscope-reflect-client --passport @handle --persist 2m call log.tail service=web
   openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
+  openscope-reflect-client --passport @handle request service.restart:service=web --reason 'it hangs'
   openscope-reflect-client inspect --passport @handle
   openscope-reflect-client doctor --passport @handle
   openscope-reflect-client narrow --passport @handle --verb log.tail:service=web --ttl 5m --to age1…
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Put(PutArguments),
     /// Have a service of the owner's at an address of this machine, until the share is over
     Forward(ForwardArguments),
+    /// Ask the owner for more of the share, and wait for what they say
+    Request(RequestArguments),
     /// Show what the handle holds, without talking to anybody
     Inspect,
     /// Make a smaller handle, without asking anybody: for yourself, or to hand on
@@ -276,6 +279,26 @@ share lasts; pages of other sites are turned away.
 Examples:
   openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
   openscope-reflect-client --passport @handle forward db.connect --listen 127.0.0.1:5432";
+
+/// More of the share.
+#[derive(Args, Debug)]
+#[command(after_help = REQUEST_EXAMPLES)]
+pub(crate) struct RequestArguments {
+    /// A verb to ask for, with its pins: `service.restart:service=web`
+    #[arg(value_name = "VERB[:PINS]", required = true)]
+    pub(crate) verbs: Vec<String>,
+    /// Why, for the owner
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+const REQUEST_EXAMPLES: &str = "\
+The owner sees what the share would gain, and why you say that you need it, and says yes or no; Ctrl+C takes it back. What they could
+not add by themselves is refused at once. Exit status 0 is granted, 126 refused.
+
+Examples:
+  openscope-reflect-client --passport @handle request service.restart:service=web --reason 'it hangs since the deployment'
+  openscope-reflect-client --passport @handle request log.tail:service=db disk.use --reason 'the disk is said to be full'";
 
 /// A smaller handle.
 #[derive(Args, Debug)]

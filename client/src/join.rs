@@ -166,6 +166,8 @@ async fn ask(
         | Frame::Update(_)
         | Frame::EndSeen
         | Frame::Call(_)
+        | Frame::Ask(_)
+        | Frame::Granted
         | Frame::Pending(_)
         | Frame::Started
         | Frame::Outcome(_)

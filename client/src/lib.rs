@@ -1,6 +1,7 @@
 //! The recipient's side: opens a handle, takes its seat, and calls the verbs that were shared.
 
 mod arguments;
+mod ask;
 mod call;
 mod cli;
 mod clock;
@@ -37,6 +38,7 @@ mod prompt;
 mod protection;
 mod relays;
 mod report;
+mod request;
 mod road;
 #[cfg(test)]
 mod sample;
@@ -52,7 +54,9 @@ mod transfer;
 mod tty;
 mod typed;
 mod upload;
+mod way;
 
+pub use ask::{Ask, Asked};
 pub use call::{Call, CallFault, Event, Reached, Receipt};
 pub use frames::FrameEnd;
 pub use join::{JoinFault, Standing};

@@ -19,6 +19,7 @@ use crate::neutral::one_line;
 use crate::output::{Output, Style};
 use crate::place::Place;
 use crate::report::{Report, over_words};
+use crate::request;
 use crate::session::{Session, View};
 use crate::source::Source;
 use crate::start::{bad_argument, listed, print, say, told};
@@ -142,6 +143,11 @@ async fn obey(
         },
         Ok(Command::List) => print(&list::as_text(session.seat(), &view)),
         Ok(Command::Status) => print(&status(session, &view)),
+        Ok(Command::Request(verbs, reason)) => {
+            if let Err(failure) = ask(session, &verbs, &reason, stops).await {
+                say(&failure.to_string());
+            }
+        }
         Ok(Command::Call(verb, arguments)) => {
             if let Err(failure) = call(&verb, &arguments, (session, environment), stops).await {
                 say(&failure.to_string());
@@ -156,6 +162,19 @@ fn status(session: &Session, view: &View) -> String {
     let channel = if view.is_up() { "connected" } else { "connecting again" };
     let line = list::standing_line(session.seat(), view.standing.deadline, view.now());
     format!("{line}\n{channel}, {} verbs", view.standing.menu.len())
+}
+
+async fn ask(
+    session: &Session,
+    verbs: &[String],
+    reason: &str,
+    stops: &mut Stops,
+) -> Result<(), Failure> {
+    let mut ask = request::begin(session, verbs, reason)?;
+    let waits = |request| say(&request::waiting(request));
+    let went = request::conduct(&mut ask, stops, waits).await;
+    Report::of_asking(&went).words.iter().for_each(|words| say(words));
+    Ok(())
 }
 
 async fn call(

@@ -9,8 +9,12 @@ use crate::clock::told as told_time;
 use crate::conduct::Went;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
+use crate::request::AskWent;
 use crate::session::Over;
 use crate::told;
+
+/// The form of what is said of an asking.
+const ASKING: &str = "openscope.request/1";
 
 /// What is said of a call.
 #[derive(Debug)]
@@ -43,6 +47,25 @@ impl Report {
                 Self::plain(exit, "cancelled", words.to_owned())
             }
             Went::Fault(fault) => Self::fault(&fault),
+        }
+    }
+
+    /// For an asking that went so.
+    pub(crate) fn of_asking(went: &AskWent) -> Self {
+        match went {
+            AskWent::Granted => {
+                Self::plain(Exit::DONE, "granted", "granted: the share has it now".to_owned())
+            }
+            AskWent::Refused(refusal) => {
+                let remedy = told::remedy_of_asking(refusal);
+                let words = format!("{}\n   = {remedy}", told::refusal(refusal));
+                Self::plain(Exit::of_refusal(refusal), told::refusal_kind(refusal), words)
+            }
+            AskWent::Withdrawn(exit) => Self::plain(*exit, "cancelled", "withdrawn".to_owned()),
+            AskWent::Fault(CallFault::Over(over, _)) => {
+                Self::plain(Exit::GONE, over_kind(over), over_words(over))
+            }
+            AskWent::Fault(fault) => Self::fault(fault),
         }
     }
 
@@ -92,11 +115,23 @@ impl Report {
                 format!("cancelled; {}", known(*reached)),
             ),
             CallFault::Receipt(_) => Self::plain(Exit::GONE, "bad_receipt", chain(fault)),
-            CallFault::Protocol(_) => Self::plain(Exit::GONE, "protocol", chain(fault)),
+            CallFault::Protocol(_) | CallFault::Unanswered => {
+                Self::plain(Exit::GONE, "protocol", chain(fault))
+            }
             CallFault::TooLarge(_) | CallFault::Random(_) => {
                 Self::plain(Exit::NOT_RUN, "not_sent", chain(fault))
             }
         }
+    }
+
+    /// For a program, of an asking.
+    pub(crate) fn asking_json(&self, id: CallId) -> Value {
+        json!({
+            "schema": ASKING,
+            "event": "outcome",
+            "id": id.to_string(),
+            "outcome": { "kind": self.kind, "exit": self.exit.0, "message": self.words },
+        })
     }
 
     /// For a program.
@@ -128,6 +163,16 @@ impl Report {
             },
         })
     }
+}
+
+/// That an asking waits, for a program.
+pub(crate) fn asking_pending(id: CallId, request: RequestId) -> Value {
+    json!({
+        "schema": ASKING,
+        "event": "pending",
+        "id": id.to_string(),
+        "request": request.to_string(),
+    })
 }
 
 /// That a call waits, for a program.
@@ -208,6 +253,23 @@ mod tests {
             Report::of(Went::Refused(Refusal::Denied(policy::PublicRefusal::NotPermitted)));
         assert_eq!((report.exit, report.kind), (Exit::REFUSED, "refused"));
         assert!(report.words.unwrap().starts_with("refused: not permitted\n   = "));
+    }
+
+    #[test]
+    fn what_comes_of_an_asking_has_a_status_and_a_kind_of_its_own() {
+        let denied = |why| AskWent::Refused(Refusal::Denied(why));
+        let over = Over::Ended(ShareEnd::Revoked { reason: None });
+        for (went, exit, kind) in [
+            (AskWent::Granted, Exit::DONE, "granted"),
+            (denied(policy::PublicRefusal::NotPermitted), Exit::REFUSED, "refused"),
+            (denied(policy::PublicRefusal::Declined), Exit::REFUSED, "declined"),
+            (AskWent::Withdrawn(Exit::INTERRUPTED), Exit::INTERRUPTED, "cancelled"),
+            (AskWent::Fault(CallFault::Over(over, Reached::Sent)), Exit::GONE, "revoked"),
+            (AskWent::Fault(CallFault::Unanswered), Exit::GONE, "protocol"),
+        ] {
+            let report = Report::of_asking(&went);
+            assert_eq!((report.exit, report.kind), (exit, kind), "{went:?}");
+        }
     }
 
     #[test]

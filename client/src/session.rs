@@ -12,10 +12,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::access::{Wanted, Why};
 use wire::call::CallId;
 use wire::channel::{ClientEndpoint, Connection, ConnectionError, HolderKey, Limits};
 use wire::frame::{Farewell, Frame, Refusal, ShareEnd, Update};
 
+use crate::ask::Ask;
 use crate::call::{Call, CallFault};
 use crate::frames::FrameEnd;
 use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, standing};
@@ -215,6 +217,15 @@ impl Session {
         Call::new(Arc::clone(&self.shared), id, verb, arguments, Vec::new())
     }
 
+    /// Asks the owner for more of the share; nothing is sent before its first event is asked for. Each of `wanted` is
+    /// spelled as `share open --verb` takes it.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for its id.
+    pub fn ask_access(&self, wanted: Wanted, reason: Why) -> Result<Ask, CallFault> {
+        Ok(Ask::new(Arc::clone(&self.shared), drawn()?, wanted, reason))
+    }
+
     /// The same, for what outlives a borrow.
     pub(crate) fn shared_seat(&self) -> Arc<Seat> {
         Arc::clone(&self.shared.seat)
@@ -261,6 +272,14 @@ impl Caller {
         head: Vec<u8>,
     ) -> Result<Call, CallFault> {
         Call::new(Arc::clone(&self.shared), drawn()?, verb, arguments, head)
+    }
+
+    /// A new asking for more of the share.
+    ///
+    /// # Errors
+    /// As [`Session::ask_access`].
+    pub(crate) fn ask(&self, wanted: Wanted, reason: Why) -> Result<Ask, CallFault> {
+        Ok(Ask::new(Arc::clone(&self.shared), drawn()?, wanted, reason))
     }
 
     /// A new call, or one that was made under this id before.

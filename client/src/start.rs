@@ -38,7 +38,7 @@ use crate::session::{Over, Session};
 use crate::source::Source;
 use crate::tty::{Person, Tty};
 use crate::{
-    doctor, forward, inspect, key_list, list, mcp, narrow, prompt, setup, status, transfer,
+    doctor, forward, inspect, key_list, list, mcp, narrow, prompt, request, setup, status, transfer,
 };
 
 /// A lost channel is made again for so long under a single call.
@@ -129,6 +129,11 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
             let id = what.id.as_deref().map(call_id).transpose()?;
             with_channel(options, environment, async |session| {
                 call(session, (options, environment), what, id).await
+            })
+        }
+        Some(Command::Request(what)) => {
+            with_session(options, environment, CALL_PATIENCE, async |session| {
+                request::run(session, what, options).await
             })
         }
         Some(Command::Get(what)) => with_channel(options, environment, async |session| {

@@ -66,6 +66,21 @@ pub(crate) fn remedy(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// What to do about it, where more of the share was asked for.
+pub(crate) fn remedy_of_asking(why: &Refusal) -> &'static str {
+    match why {
+        Refusal::Denied(PublicRefusal::Declined | PublicRefusal::Unanswered) => "talk to the owner",
+        Refusal::Denied(_) => "the owner cannot add it to this share: talk to them",
+        Refusal::Busy { .. } => "wait until something that you asked for is answered",
+        Refusal::NoSeat
+        | Refusal::BadCall
+        | Refusal::Reused
+        | Refusal::Running
+        | Refusal::Unrecorded
+        | Refusal::Failed => remedy(why),
+    }
+}
+
 /// The class of a refusal, for programs.
 pub(crate) fn refusal_kind(refusal: &Refusal) -> &'static str {
     match refusal {

@@ -258,6 +258,7 @@ impl Broker {
                 lock(&self.calls).started(call, descriptors, (output_max, rules), input);
             }
             ToBroker::Pending { call, request } => lock(&self.calls).pending(call, request),
+            ToBroker::Granted { call } => lock(&self.calls).granted(call),
             ToBroker::Refused { call, refusal } => lock(&self.calls).refused(call, refusal),
             ToBroker::Exited { call } => lock(&self.calls).exited(call),
             ToBroker::Outcome { call, outcome } => lock(&self.calls).ended(call, outcome),

@@ -1,5 +1,6 @@
 //! The monitor: root, one thread, no network. It alone holds policy, passports, leases and the audit log.
 
+mod access;
 pub mod audit;
 mod beyond;
 mod broker_link;
@@ -33,6 +34,7 @@ mod seats;
 mod services;
 mod share;
 mod spawn;
+mod speaker;
 mod ssh;
 mod start;
 mod start_call;

@@ -19,6 +19,7 @@ use relay::protocol::control::{self as relay_control, FlowOpened, LegMessage, Re
 use relay::protocol::hello::{Exporter, GuestHello, HostHello};
 use relay::protocol::token::{self, OperatorKey, Terms};
 use relay::protocol::{FlowId, RendezvousKey, flow};
+use wire::access::{AccessStatement, Why, Wanted};
 use wire::call::{
     CallId, CallStatement, ClockStatement, Ending, OutcomeStatement, Redemption, Signed, Statement,
 };
@@ -238,6 +239,20 @@ fn outcome() -> OutcomeStatement {
     }
 }
 
+fn access_statement() -> AccessStatement {
+    let wanted = vec!["service.restart:service=web".to_owned()];
+    AccessStatement {
+        daemon: root().verifying_key().to_bytes(),
+        share: ShareId::from_random([1; 8]),
+        seat: SeatId(0),
+        passport: [3; 32],
+        id: CallId([4; 16]),
+        wanted: Wanted::try_from(wanted).expect("one"),
+        reason: Why::try_from("it hangs".to_owned()).expect("short"),
+        not_after: NOW,
+    }
+}
+
 fn redemption() -> Redemption {
     Redemption {
         daemon: root().verifying_key().to_bytes(),
@@ -250,6 +265,9 @@ fn redemption() -> Redemption {
 fn statements() {
     let seed = |name: &str, bytes: Vec<u8>| write("statements", name, bytes);
     seed("good-call", labelled(&call_statement()));
+    seed("good-access", labelled(&access_statement()));
+    let unreasoned = (AccessStatement::LABEL, [("reason", "")]);
+    seed("bad-access", to_canonical(&unreasoned).expect("bytes"));
     seed("good-outcome", labelled(&outcome()));
     seed("good-redemption", labelled(&redemption()));
     seed("good-clock", labelled(&ClockStatement { nonce: [1; 16], now: NOW }));
@@ -275,6 +293,10 @@ fn signed_call() -> Signed {
     Signed::new(&call_statement(), &SigningKey::from_bytes(&[9; 32])).expect("small")
 }
 
+fn signed_access() -> Signed {
+    Signed::new(&access_statement(), &SigningKey::from_bytes(&[9; 32])).expect("small")
+}
+
 fn frames() {
     let bytes = |frames: &[Frame]| -> Vec<u8> {
         frames.iter().flat_map(|frame| frame.encode().expect("small")).collect()
@@ -282,6 +304,9 @@ fn frames() {
     let outcome = Signed::new(&outcome(), &root()).expect("small");
     write("frames", "good-join", bytes(&[Frame::Join(join()), Frame::EndSeen]));
     write("frames", "good-call", bytes(&[Frame::Call(signed_call())]));
+    let granted = [Frame::Ask(signed_access()), Frame::Granted];
+    write("frames", "good-ask", bytes(&granted));
+    write("frames", "bad-granted", [0x1a, 0, 0, 0, 1, 0]);
     let answer = [
         Frame::Pending(RequestId::from_random([7; 8])),
         Frame::Started,
@@ -342,6 +367,7 @@ fn sockets() {
         &FromBroker::Join { channel, share, seat: SeatId(0), holder: [9; 32], join: join() },
     );
     broker("good-call", &FromBroker::Call { channel, call: CallRef(1), signed: signed_call(), terminal: None });
+    broker("good-ask", &FromBroker::Ask { channel, call: CallRef(2), signed: signed_access() });
     broker("good-drained", &FromBroker::Drained { call: CallRef(1), stdout: 512, stderr: 0, redactions: 0, given: Some(Given { bytes: 9, sha256: [7; 32] }) });
     broker("good-unfit", &FromBroker::Unfit { call: CallRef(1), why: Unfit::NotText });
     write("broker_socket", "bad-map", [0xa1, 0x60, 0x60]);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use wire::access::AccessStatement;
 use wire::call::{CallStatement, ClockStatement, OutcomeStatement, Redemption, Signed, Statement};
 use wire::cbor::{from_canonical, to_canonical};
 use wire::control;
@@ -45,6 +46,7 @@ pub fn statements(bytes: &[u8]) -> bool {
     let envelope = to_canonical(&envelope).expect("bytes");
     let signed: Signed = from_canonical(&envelope, usize::MAX).expect("its own form");
     let read = [
+        is::<AccessStatement>(&signed),
         is::<CallStatement>(&signed),
         is::<ClockStatement>(&signed),
         is::<OutcomeStatement>(&signed),

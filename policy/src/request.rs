@@ -165,6 +165,12 @@ impl Request {
         &self.verb
     }
 
+    /// How many patterns it names: each is compiled when it is met.
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        self.pins.iter().map(|pin| pin.limit.patterns()).sum()
+    }
+
     /// Asks for a verb with nothing pinned.
     #[must_use]
     pub fn whole(verb: VerbName) -> Self {

@@ -188,12 +188,10 @@ impl Surface {
         if let Some(over) = requests.get(MAX_REQUESTS) {
             return Err(fault(over, 0, DeriveProblem::TooManyRequests));
         }
-        let patterns =
-            |request: &Request| request.pins.iter().map(|pin| pin.limit.patterns()).sum();
         let mut compiled: usize = 0;
         let mut derived = Vec::new();
         for request in requests {
-            compiled = compiled.saturating_add(patterns(request));
+            compiled = compiled.saturating_add(request.patterns());
             if compiled > MAX_PATTERNS {
                 return Err(fault(request, 0, DeriveProblem::TooManyPatterns));
             }

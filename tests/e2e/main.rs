@@ -1,5 +1,6 @@
 //! The product from outside: real users, real processes, a real relay.
 
+mod access;
 mod boundary;
 mod catalog;
 mod confusion;

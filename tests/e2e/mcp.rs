@@ -96,7 +96,13 @@ fn an_agent_lists_calls_is_refused_and_sees_the_share_end() {
     let world = World::start();
     let share = open(&world);
     let mut host = Host::start(&world, &share, &["mcp"]);
-    let own = ["openscope_cancel", "openscope_read", "openscope_status", "openscope_wait"];
+    let own = [
+        "openscope_cancel",
+        "openscope_read",
+        "openscope_request_access",
+        "openscope_status",
+        "openscope_wait",
+    ];
     let verbs = ["log-tail", "test-append", "test-echo", "test-sh", "test-true"];
     assert_eq!(host.tools(), [&own[..], &verbs].concat());
 
@@ -362,4 +368,64 @@ fn an_agent_waits_for_consent_and_is_told_at_once_that_it_does() {
         host.call("openscope_wait", json!({ "call": said["call"] }))["structuredContent"].clone();
     assert_eq!((&ended["state"], &ended["exit"]), (&json!("ended"), &json!(0)), "{ended}");
     assert_eq!(world.ran(), ["asked"]);
+}
+
+#[test]
+fn an_agent_that_is_refused_asks_the_owner_and_goes_on_with_what_it_is_given() {
+    let world = World::start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&["test.true", "log.tail:service=web"]);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+    assert!(!host.tools().contains(&"test-append".to_owned()));
+    let refused = host.call("test-append", json!({ "name": "early" }));
+    assert_eq!(text(&refused), "refused: not permitted");
+
+    let wanted = json!({ "wanted": ["test.append:name=one"], "reason": "the queue is stuck" });
+    let said = host.call("openscope_request_access", wanted.clone());
+    let waits = said["structuredContent"].clone();
+    assert_eq!((&waits["state"], &said["isError"]), (&json!("pending"), &json!(false)), "{said}");
+    let twice = host.call("openscope_request_access", wanted)["structuredContent"].clone();
+    assert_eq!(twice["call"], waits["call"], "who asks twice has asked once");
+    let listed = world.alice().json(&["requests"]).expect("requests");
+    let requests = listed["requests"].as_array().expect("a list");
+    assert_eq!(requests.len(), 1);
+    let (id, reason) = (&requests[0]["id"], &requests[0]["what"]["reason"]);
+    assert_eq!(reason, "the queue is stuck");
+    assert_eq!(world.alice().run(&["approve", id.as_str().expect("an id")]).status, 0);
+
+    let granted = host.call("openscope_wait", json!({ "call": waits["call"] }));
+    let structured = &granted["structuredContent"];
+    assert_eq!(
+        (&structured["state"], &structured["kind"], &structured["exit"]),
+        (&json!("ended"), &json!("granted"), &json!(0)),
+        "{granted}"
+    );
+    until("the tools have changed", || {
+        (host.heard("notifications/tools/list_changed") > 0).then_some(())
+    });
+    assert!(host.tools().contains(&"test-append".to_owned()));
+    let done = host.call("test-append", json!({ "name": "one" }));
+    assert_eq!(done["structuredContent"]["exit"], 0, "{done}");
+    assert_eq!(world.ran(), ["one"]);
+    let more = host.call("test-append", json!({ "name": "two" }));
+    assert_eq!(more["structuredContent"]["state"], "refused", "no more than that: {more}");
+
+    let unknown = json!({ "wanted": ["no.such"], "reason": "to see" });
+    let refused = host.call("openscope_request_access", unknown);
+    let structured = &refused["structuredContent"];
+    assert_eq!(
+        (&structured["state"], &structured["kind"], &structured["retryable"]),
+        (&json!("refused"), &json!("refused"), &json!(false)),
+        "{refused}"
+    );
+    assert_eq!(refused["isError"], true);
+
+    // What is taken back waits no more.
+    let wanted = json!({ "wanted": ["test.write"], "reason": "to see" });
+    let waits = host.call("openscope_request_access", wanted)["structuredContent"].clone();
+    assert_eq!(waits["state"], "pending");
+    let ended = host.call("openscope_cancel", json!({ "call": waits["call"] }));
+    assert_eq!(ended["structuredContent"]["kind"], "cancelled", "{ended}");
+    let listed = world.alice().json(&["requests"]).expect("requests");
+    assert_eq!(listed["requests"], json!([]));
 }

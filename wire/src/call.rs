@@ -14,7 +14,7 @@ use crate::cbor::{CborFault, from_canonical, to_canonical};
 /// The largest statement that is looked at: a call with the largest arguments fits.
 pub const MAX_STATEMENT: usize = 60 * 1024;
 
-/// How far ahead of the daemon's clock a call's not-after may lie.
+/// How far ahead of the daemon's clock the not-after of a holder's statement may lie.
 pub const CALL_LIFE_MS: u64 = 30_000;
 
 /// A call's name for itself, chosen at random by the client; it never runs twice.
@@ -52,6 +52,27 @@ pub enum StatementFault {
 pub trait Statement: Serialize + DeserializeOwned {
     /// The first element of the signed array.
     const LABEL: &'static str;
+}
+
+/// What each statement of a holder's says of itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Claims {
+    /// The daemon's identity key.
+    pub daemon: [u8; 32],
+    /// The share.
+    pub share: ShareId,
+    /// The seat within it.
+    pub seat: SeatId,
+    /// SHA-256 of the passport under which it is made.
+    pub passport: [u8; 32],
+    /// Worthless after this, on the daemon's clock.
+    pub not_after: Timestamp,
+}
+
+/// A statement that the holder of a seat signs, each time anew.
+pub trait HolderStatement: Statement {
+    /// By whom it says that it is, and until when it counts.
+    fn claims(&self) -> Claims;
 }
 
 /// A statement's exact bytes and a signature over them.
@@ -208,6 +229,13 @@ impl CallStatement {
 
 impl Statement for CallStatement {
     const LABEL: &'static str = "openscope call v1";
+}
+
+impl HolderStatement for CallStatement {
+    fn claims(&self) -> Claims {
+        let Self { daemon, share, seat, passport, not_after, .. } = *self;
+        Claims { daemon, share, seat, passport, not_after }
+    }
 }
 
 /// The daemon's time, signed over the client's nonce, so that a broker cannot keep calls for later.

@@ -16,8 +16,9 @@ use crate::cbor::{from_canonical, to_canonical};
 
 pub use self::needs::{Need, NeedView, VerbNeeds};
 pub use self::view::{
-    Asked, CapabilitiesView, CapabilityView, ContactView, OfferView, PlanVerb, PlanView, RelayView,
-    RequestView, RevokedShare, RunningView, SeatView, ShareView, StatusView, SubHolderView, Told,
+    AccessView, Asked, CapabilitiesView, CapabilityView, ContactView, OfferView, PlanVerb,
+    PlanView, RelayView, RequestView, RevokedShare, RunningView, SeatView, ShareView, StatusView,
+    SubHolderView, Told,
 };
 
 /// The largest message either way.

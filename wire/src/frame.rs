@@ -1,7 +1,7 @@
 //! The frames of a channel: CBOR for control, raw bytes for standard streams.
 //!
 //! The first bidirectional stream that the client opens carries [`Frame::Join`] and everything that
-//! concerns the seat; each further stream carries one call.
+//! concerns the seat; each further stream carries one call, or one asking for more.
 
 use bytes::{Buf, Bytes, BytesMut};
 use policy::{MenuEntry, PublicRefusal, RequestId, SeatId, ShareId, Timestamp};
@@ -58,8 +58,13 @@ pub enum Frame {
     EndSeen,
     /// Client: one signed call; first on a call stream, or after [`Frame::Terminal`].
     Call(Signed),
+    /// Client: one signed asking for more of the share, a [`crate::access::AccessStatement`]; first on a stream of its
+    /// own. A daemon that does not know it closes the channel.
+    Ask(Signed),
     /// Daemon: it waits for somebody's consent, under this number; what comes of it follows.
     Pending(RequestId),
+    /// Daemon: what was asked for is in the share; last on the stream of a [`Frame::Ask`].
+    Granted,
     /// Daemon: it runs.
     Started,
     /// Daemon: it does not run, or the seat is not given.
@@ -251,6 +256,8 @@ impl Frame {
             Self::Taken(_) => TAKEN,
             Self::Terminal(_) => 0x17,
             Self::Resize(_) => 0x18,
+            Self::Ask(_) => 0x19,
+            Self::Granted => 0x1a,
             Self::Stdout(_) => STDOUT,
             Self::Stderr(_) => STDERR,
             Self::Stdin(_) => STDIN,
@@ -267,13 +274,13 @@ impl Frame {
             Self::Joined(body) => to_canonical(body)?,
             Self::Update(body) => to_canonical(body)?,
             Self::Ended(body) => to_canonical(body)?,
-            Self::Call(body) | Self::Outcome(body) => to_canonical(body)?,
+            Self::Call(body) | Self::Ask(body) | Self::Outcome(body) => to_canonical(body)?,
             Self::Refused(body) => to_canonical(body)?,
             Self::Pending(body) => to_canonical(body)?,
             Self::Taken(body) => to_canonical(body)?,
             Self::Terminal(body) => to_canonical(body)?,
             Self::Resize(body) => to_canonical(body)?,
-            Self::EndSeen | Self::Started | Self::StdinEnd => Vec::new(),
+            Self::EndSeen | Self::Started | Self::StdinEnd | Self::Granted => Vec::new(),
             Self::Stdout(bytes) | Self::Stderr(bytes) | Self::Stdin(bytes) => bytes.to_vec(),
         };
         let mut frame = header(self.kind(), payload.len())?.to_vec();
@@ -297,6 +304,8 @@ impl Frame {
             TAKEN => Self::Taken(control(&payload)?),
             0x17 => Self::Terminal(control(&payload)?),
             0x18 => Self::Resize(control(&payload)?),
+            0x19 => Self::Ask(control(&payload)?),
+            0x1a => nothing(&payload, Self::Granted)?,
             STDOUT => Self::Stdout(payload),
             STDERR => Self::Stderr(payload),
             STDIN => Self::Stdin(payload),
@@ -327,8 +336,8 @@ pub const TAKEN: u8 = 0x16;
 
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
-        0x05 | 0x11 | 0x15 => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN | 0x17 | 0x18 => Ok(MAX_CONTROL),
+        0x05 | 0x11 | 0x15 | 0x1a => Ok(0),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN | 0x17..=0x19 => Ok(MAX_CONTROL),
         STDOUT | STDERR | STDIN => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }
@@ -430,6 +439,9 @@ mod tests {
             Frame::Terminal(Terminal::default()),
             Frame::Terminal(terminal()),
             Frame::Resize(terminal().size),
+            Frame::Pending(RequestId::from_random([6; 8])),
+            Frame::Ask(Signed::new(&crate::access::tests::statement(), &key(9)).unwrap()),
+            Frame::Granted,
         ]
     }
 
@@ -467,6 +479,7 @@ mod tests {
     fn the_bytes_of_simple_frames_are_fixed() {
         assert_eq!(Frame::EndSeen.encode().unwrap(), [0x05, 0, 0, 0, 0]);
         assert_eq!(Frame::Started.encode().unwrap(), [0x11, 0, 0, 0, 0]);
+        assert_eq!(Frame::Granted.encode().unwrap(), [0x1a, 0, 0, 0, 0]);
         let stdout = Frame::Stdout(Bytes::from_static(b"hi"));
         assert_eq!(stdout.encode().unwrap(), [0x20, 0, 0, 0, 2, b'h', b'i']);
         let stdin = Frame::Stdin(Bytes::from_static(b"hi"));
@@ -551,7 +564,7 @@ mod tests {
     proptest! {
         #[test]
         fn perturbed_frames_never_panic(
-            which in 0..20usize,
+            which in 0..23usize,
             flips in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
             cut in any::<usize>(),
         ) {

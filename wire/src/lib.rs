@@ -1,5 +1,6 @@
 //! What crosses the boundaries between OpenScope's processes and parties.
 
+pub mod access;
 pub mod call;
 pub mod cbor;
 pub mod channel;

@@ -87,14 +87,19 @@ pub enum ToBroker {
         /// What the holder may give it.
         input: Input,
     },
-    /// The call waits for somebody's consent.
+    /// The call, or the asking, waits for somebody's consent.
     Pending {
         /// The call.
         call: CallRef,
         /// Under which number.
         request: RequestId,
     },
-    /// The call does not run.
+    /// What was asked for is in the share; the last word on it.
+    Granted {
+        /// The asking.
+        call: CallRef,
+    },
+    /// The call does not run, or what was asked for is not given.
     Refused {
         /// The call.
         call: CallRef,
@@ -320,6 +325,15 @@ pub enum FromBroker {
         signed: Signed,
         /// At what terminal it is made, if its client says so; not signed, and worth as much.
         terminal: Option<Terminal>,
+    },
+    /// Somebody asks for more of a share.
+    Ask {
+        /// Their channel.
+        channel: ChannelId,
+        /// Where the answer goes.
+        call: CallRef,
+        /// A signed [`crate::access::AccessStatement`].
+        signed: Signed,
     },
     /// The holder reset the call's stream, or its channel is gone and the grace is over.
     Cancel {

@@ -9,7 +9,7 @@ use wire::frame::Refusal;
 
 use super::asked::Unasked;
 use super::names;
-use super::record::{End, Record, Stage, State};
+use super::record::{Came, End, Record, Stage, State};
 use crate::neutral::{Neutral, one_line};
 
 /// Bytes of output that come in one answer.
@@ -45,7 +45,7 @@ pub(super) fn about(record: &Record, cursor: Cursor) -> CallToolResult {
     let cursor = (truncated || !state.has_ended()).then(|| next.shown());
     let call = record.id.to_string();
     let told = Told { call, stdout, stderr, truncated, cursor, ..Told::of(&state) };
-    let mut text = format!("{} {}: {}", record.verb, told.call, told.line());
+    let mut text = format!("{} {}: {}", record.name(), told.call, told.line());
     if truncated {
         let tool = names::READ;
         let _ = write!(text, "\nThere is more: {tool} with cursor \"{}\".", next.shown());
@@ -145,8 +145,8 @@ impl Told {
     fn ended(self, end: &End) -> Self {
         let kind = Some(end.report.kind);
         let this = Self { kind, message: end.report.words.clone(), ..self };
-        match (&end.receipt, &end.refusal) {
-            (Some(receipt), _) => {
+        match &end.came {
+            Came::Receipt(receipt) => {
                 let outcome = &receipt.outcome;
                 let took = outcome.ended.since(outcome.started);
                 Self {
@@ -160,11 +160,12 @@ impl Told {
                     ..this
                 }
             }
-            (None, Some(refusal)) => {
+            Came::Granted => Self { state: "ended", exit: Some(end.report.exit.0), ..this },
+            Came::Refusal(refusal) => {
                 let (parameter, accepted, retryable) = accepts(refusal);
                 Self { state: "refused", parameter, accepted, retryable, is_fault: true, ..this }
             }
-            (None, None) => Self { state: "failed", is_fault: true, ..this },
+            Came::Nothing => Self { state: "failed", is_fault: true, ..this },
         }
     }
 

@@ -7,11 +7,13 @@ use policy::{
 };
 use rmcp::model::JsonObject;
 use serde_json::Value;
+use wire::access::{Wanted, Why};
 use wire::call::CallId;
 
-use super::schema::{CALL_ID, STDIN};
+use super::schema::{CALL_ID, REASON, STDIN, WANTED};
 use crate::arguments::{accepted, nearest};
 use crate::neutral::one_line;
+use crate::request;
 
 /// A call that can be made.
 #[derive(Debug)]
@@ -128,6 +130,22 @@ fn stdin(input: Input, value: &Value) -> Result<Vec<u8>, Unasked> {
     if fits { Ok(bytes) } else { Err(unasked(&format!("is more than it takes: {stdin}"))) }
 }
 
+/// Reads what is asked of the owner: which verbs, and why.
+pub(super) fn read_access(given: &JsonObject) -> Result<(Wanted, Why), Unasked> {
+    let unasked = |name: &str, message: &str| Unasked::of(name, String::new(), message);
+    if let Some(name) = given.keys().find(|name| ![WANTED, REASON].contains(&name.as_str())) {
+        return Err(unasked(name, "is nothing that this takes"));
+    }
+    let verbs = given.get(WANTED).and_then(Value::as_array);
+    let verbs = verbs.and_then(|verbs| verbs.iter().map(text).collect::<Option<Vec<_>>>());
+    let verbs = verbs.ok_or_else(|| unasked(WANTED, "must be a list of verbs"))?;
+    let wanted = request::wanted(verbs);
+    let wanted = wanted.map_err(|why| unasked(WANTED, &format!("cannot be asked for: {why}")))?;
+    let reason = given.get(REASON).and_then(Value::as_str).unwrap_or_default();
+    let reason = request::why(reason);
+    Ok((wanted, reason.map_err(|why| unasked(REASON, &format!("is needed: {why}")))?))
+}
+
 /// 32 hexadecimal digits.
 pub(super) fn call_id(value: &Value) -> Option<CallId> {
     let text = value.as_str().filter(|text| text.len() == 32)?;
@@ -189,6 +207,25 @@ mod tests {
                 (fault.parameter.as_deref(), fault.message.as_str()),
                 (Some(parameter), message)
             );
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_the_owner_is_verbs_and_a_reason() {
+        let read = |given: &Value| read_access(given.as_object().unwrap());
+        let (wanted, why) = read(&json!({ "wanted": ["a.b:c=1"], "reason": "it hangs" })).unwrap();
+        assert_eq!((wanted.requests(), why.as_str()), (&["a.b:c=1".to_owned()][..], "it hangs"));
+        for (given, parameter) in [
+            (json!({ "reason": "x" }), "wanted"),
+            (json!({ "wanted": [], "reason": "x" }), "wanted"),
+            (json!({ "wanted": ["no verb"], "reason": "x" }), "wanted"),
+            (json!({ "wanted": [["a.b"]], "reason": "x" }), "wanted"),
+            (json!({ "wanted": ["a.b"] }), "reason"),
+            (json!({ "wanted": ["a.b"], "reason": "x".repeat(501) }), "reason"),
+            (json!({ "wanted": ["a.b"], "reason": "x", "for": "me" }), "for"),
+        ] {
+            let fault = read(&given).unwrap_err();
+            assert_eq!(fault.parameter.as_deref(), Some(parameter), "{given}");
         }
     }
 

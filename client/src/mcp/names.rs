@@ -9,6 +9,7 @@ pub(super) const STATUS: &str = "openscope_status";
 pub(super) const WAIT: &str = "openscope_wait";
 pub(super) const READ: &str = "openscope_read";
 pub(super) const CANCEL: &str = "openscope_cancel";
+pub(super) const REQUEST: &str = "openscope_request_access";
 
 /// Each verb's tool: `log.tail` is `log-tail`. No verb has a `-`, and none of our own tools has, so that a name means one
 /// verb whatever else is shared.

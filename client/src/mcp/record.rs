@@ -1,4 +1,4 @@
-//! The calls that a host has made, each with what came of it, as long as there is room: a host may ask again.
+//! The calls that a host has made, and what it has asked the owner, each with what came of it, as long as there is room: a host may ask again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +9,18 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::access::{Wanted, Why};
 use wire::call::CallId;
 use wire::frame::Refusal;
 
 use super::asked::Asked;
+use super::names;
+use crate::ask::{self as asking, Ask};
 use crate::call::{Call, CallFault, Event, Receipt};
 use crate::conduct::Went;
+use crate::exit::Exit;
 use crate::report::Report;
+use crate::request::AskWent;
 use crate::session::Caller;
 
 /// Bytes of one call's output that are kept; what comes after is counted.
@@ -31,14 +36,20 @@ const PIECE: usize = 32 * 1024;
 /// How long calls may take to end when the host is gone.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// One call.
+/// One call, or one asking.
 pub(super) struct Record {
     pub(super) id: CallId,
-    pub(super) verb: VerbName,
-    arguments: Arguments,
+    what: What,
     /// How it stands.
     pub(super) state: watch::Sender<State>,
     cancel: CancellationToken,
+}
+
+/// What is done for a host.
+#[derive(Eq, PartialEq)]
+enum What {
+    Call(VerbName, Arguments),
+    Access(Wanted, Why),
 }
 
 /// How a call stands.
@@ -63,8 +74,17 @@ pub(super) enum Stage {
 /// What became of it.
 pub(super) struct End {
     pub(super) report: Report,
-    pub(super) receipt: Option<Receipt>,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) came: Came,
+}
+
+/// What came last.
+pub(super) enum Came {
+    Receipt(Box<Receipt>),
+    Refusal(Refusal),
+    /// The share has what was asked for.
+    Granted,
+    /// Nothing: it is not known what became of it.
+    Nothing,
 }
 
 impl State {
@@ -86,9 +106,30 @@ impl State {
 }
 
 impl Record {
-    /// Ends it: the daemon kills all that it started.
+    fn new(id: CallId, what: What) -> Self {
+        Self { id, what, state: watch::Sender::default(), cancel: CancellationToken::new() }
+    }
+
+    /// What a host knows it by, beside its id.
+    pub(super) fn name(&self) -> &str {
+        match &self.what {
+            What::Call(verb, _) => verb.as_str(),
+            What::Access(..) => names::REQUEST,
+        }
+    }
+
+    /// Ends it: the daemon kills all that it started. What was asked for is taken back.
     pub(super) fn cancel(&self) {
         self.cancel.cancel();
+    }
+
+    fn waits(&self, request: RequestId) {
+        self.state.send_modify(|state| state.stage = Stage::Pending(request));
+    }
+
+    fn end(&self, report: Report, came: Came) {
+        let end = Box::new(End { report, came });
+        self.state.send_modify(|state| state.stage = Stage::Ended(end));
     }
 }
 
@@ -127,22 +168,35 @@ impl Calls {
     /// Makes a call, unless it was made before: then it is that one.
     pub(super) fn make(&self, verb: &VerbName, asked: Asked) -> Result<Arc<Record>, CallFault> {
         let Asked { arguments, id, stdin } = asked;
-        let is_same = |known: &Arc<Record>| known.verb == *verb && known.arguments == arguments;
-        if let Some(known) = id.and_then(|id| self.find(id)).filter(is_same) {
+        let what = What::Call(verb.clone(), arguments.clone());
+        if let Some(known) = id.and_then(|id| self.find(id)).filter(|known| known.what == what) {
             return Ok(known);
         }
         // The daemon knows the id, too, and refuses another call under it.
-        let call = self.0.caller.call(id, verb.clone(), arguments.clone())?;
-        let record = Arc::new(Record {
-            id: call.id(),
-            verb: verb.clone(),
-            arguments,
-            state: watch::Sender::default(),
-            cancel: CancellationToken::new(),
-        });
+        let call = self.0.caller.call(id, verb.clone(), arguments)?;
+        let record = Arc::new(Record::new(call.id(), what));
         self.add(Arc::clone(&record));
         self.0.tasks.spawn(drive(call, stdin, Arc::clone(&record)));
         Ok(record)
+    }
+
+    /// Asks the owner for more, unless just that is waited for: a host that asks twice has asked once.
+    pub(super) fn ask(&self, wanted: Wanted, reason: Why) -> Result<Arc<Record>, CallFault> {
+        let what = What::Access(wanted.clone(), reason.clone());
+        if let Some(known) = self.that_waits(&what) {
+            return Ok(known);
+        }
+        let ask = self.0.caller.ask(wanted, reason)?;
+        let record = Arc::new(Record::new(ask.id(), what));
+        self.add(Arc::clone(&record));
+        self.0.tasks.spawn(drive_asking(ask, Arc::clone(&record)));
+        Ok(record)
+    }
+
+    fn that_waits(&self, what: &What) -> Option<Arc<Record>> {
+        let records = self.0.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = records.values().filter(|record| !record.state.borrow().has_ended());
+        waiting.find(|record| record.what == *what).map(Arc::clone)
     }
 
     /// The oldest of those that have ended make room.
@@ -202,9 +256,7 @@ async fn drive(mut call: Call, stdin: Vec<u8>, record: Arc<Record>) {
         match event {
             Ok(Event::Wanted | Event::Lost) => {}
             Ok(Event::Started) => record.state.send_modify(|state| state.stage = Stage::Running),
-            Ok(Event::Pending(request)) => {
-                record.state.send_modify(|state| state.stage = Stage::Pending(request));
-            }
+            Ok(Event::Pending(request)) => record.waits(request),
             Ok(Event::Stdout(bytes)) => record.state.send_modify(|state| state.keep(&bytes, false)),
             Ok(Event::Stderr(bytes)) => record.state.send_modify(|state| state.keep(&bytes, true)),
             Ok(Event::Refused(refusal)) => break Went::Refused(refusal),
@@ -212,9 +264,40 @@ async fn drive(mut call: Call, stdin: Vec<u8>, record: Arc<Record>) {
             Err(fault) => break Went::Fault(fault),
         }
     };
-    let receipt = if let Went::Ended(receipt) = &went { Some((**receipt).clone()) } else { None };
-    let refusal = if let Went::Refused(refusal) = &went { Some(refusal.clone()) } else { None };
-    let report = Report::of(went);
-    let end = Box::new(End { report, receipt, refusal });
-    record.state.send_modify(|state| state.stage = Stage::Ended(end));
+    let came = match &went {
+        Went::Ended(receipt) => Came::Receipt(receipt.clone()),
+        Went::Refused(refusal) => Came::Refusal(refusal.clone()),
+        Went::Stopped(..) | Went::Fault(_) => Came::Nothing,
+    };
+    record.end(Report::of(went), came);
+}
+
+/// Sees an asking to its end.
+async fn drive_asking(mut ask: Ask, record: Arc<Record>) {
+    let mut is_withdrawn = false;
+    let went = loop {
+        let asked = tokio::select! {
+            biased;
+            () = record.cancel.cancelled(), if !is_withdrawn => {
+                is_withdrawn = true;
+                ask.withdraw();
+                continue;
+            }
+            asked = ask.next() => asked,
+        };
+        match asked {
+            Ok(asking::Asked::Lost) => {}
+            Ok(asking::Asked::Pending(request)) => record.waits(request),
+            Ok(asking::Asked::Granted) => break AskWent::Granted,
+            Ok(asking::Asked::Refused(refusal)) => break AskWent::Refused(refusal),
+            Err(CallFault::Cancelled(_)) => break AskWent::Withdrawn(Exit::INTERRUPTED),
+            Err(fault) => break AskWent::Fault(fault),
+        }
+    };
+    let came = match &went {
+        AskWent::Granted => Came::Granted,
+        AskWent::Refused(refusal) => Came::Refusal(refusal.clone()),
+        AskWent::Withdrawn(_) | AskWent::Fault(_) => Came::Nothing,
+    };
+    record.end(Report::of_asking(&went), came);
 }

@@ -4,6 +4,7 @@
 use policy::{Constraint, Content, Input, Kind, MenuEntry, MenuParameter, Value as Given};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
+use wire::access::{MAX_REASON_BYTES, MAX_WANTED, MAX_WANTED_BYTES};
 
 use crate::arguments::accepted;
 use crate::neutral::one_line;
@@ -11,6 +12,10 @@ use crate::neutral::one_line;
 /// The properties that no parameter can have: their names have a `-`.
 pub(super) const STDIN: &str = "standard-input";
 pub(super) const CALL_ID: &str = "call-id";
+
+/// The properties of what asks for more.
+pub(super) const WANTED: &str = "wanted";
+pub(super) const REASON: &str = "reason";
 
 /// The most characters of a summary.
 const SUMMARY: usize = 200;
@@ -149,6 +154,31 @@ pub(super) fn of_call(more: Value) -> JsonObject {
         properties.extend(more);
     }
     object(&properties, &[json!("call")])
+}
+
+/// Of the tool that asks for more.
+pub(super) fn access() -> JsonObject {
+    let mut properties = Map::new();
+    properties.insert(
+        WANTED.to_owned(),
+        json!({
+            "type": "array",
+            "items": { "type": "string", "maxLength": MAX_WANTED_BYTES },
+            "minItems": 1,
+            "maxItems": MAX_WANTED,
+            "description": "The verbs, each with its pins if it is to have any: \"service.restart:service=web\"",
+        }),
+    );
+    properties.insert(
+        REASON.to_owned(),
+        json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_REASON_BYTES,
+            "description": "Why, in a sentence for the owner",
+        }),
+    );
+    object(&properties, &[json!(WANTED), json!(REASON)])
 }
 
 /// Of a tool that takes nothing.

@@ -7,7 +7,7 @@ use policy::{Approve, Effect, Input, MenuEntry, VerbName};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::json;
 
-use super::names::{self, CANCEL, READ, STATUS, WAIT};
+use super::names::{self, CANCEL, READ, REQUEST, STATUS, WAIT};
 use super::schema;
 use crate::neutral::one_line;
 
@@ -65,7 +65,7 @@ fn summary(entry: &MenuEntry) -> String {
     if summary.is_empty() { entry.verb.to_string() } else { summary.to_owned() }
 }
 
-fn own() -> [Tool; 4] {
+fn own() -> [Tool; 5] {
     let asks = |title: &str| {
         ToolAnnotations::with_title(title).read_only(true).idempotent(true).open_world(false)
     };
@@ -80,7 +80,7 @@ fn own() -> [Tool; 4] {
     [
         of_call(
             CANCEL,
-            "Ends a call of yours that goes on: all that it started is killed.",
+            "Ends a call of yours that goes on: all that it started is killed. What you have asked the owner is taken back.",
             "End a call",
             json!({}),
         )
@@ -93,6 +93,19 @@ fn own() -> [Tool; 4] {
         ),
         of_call(READ, "Reads more of what a call wrote.", "Read on", cursor.clone()),
         Tool::new(
+            REQUEST,
+            "Asks the owner for a verb, or for more of one, that is not shared with you. They see exactly what the share would gain, with your reason, and say yes or no. Ask for as little as will do, and once.",
+            Arc::new(schema::access()),
+        )
+        .with_raw_output_schema(Arc::new(schema::output()))
+        .with_annotations(
+            ToolAnnotations::with_title("Ask for more")
+                .read_only(false)
+                .destructive(false)
+                .idempotent(true)
+                .open_world(false),
+        ),
+        Tool::new(
             STATUS,
             "Who shares what with you, until when, and how many of your calls go on.",
             Arc::new(schema::nothing()),
@@ -100,7 +113,7 @@ fn own() -> [Tool; 4] {
         .with_annotations(asks("The share")),
         of_call(
             WAIT,
-            "Waits for a call of yours that goes on, or for consent to it, and says how it stands.",
+            "Waits for a call of yours that goes on, for consent to it, or for what you have asked the owner, and says how it stands.",
             "Wait for a call",
             cursor,
         ),
@@ -128,6 +141,7 @@ mod tests {
         let wanted = [
             "openscope_cancel",
             "openscope_read",
+            "openscope_request_access",
             "openscope_status",
             "openscope_wait",
             "log-tail",
@@ -136,9 +150,9 @@ mod tests {
         assert_eq!(names, wanted);
         assert_eq!(others(&menu), ["host.top"]);
         let hints = |at: usize| tools[at].annotations.clone().unwrap();
-        assert_eq!((hints(4).read_only_hint, hints(4).destructive_hint), (Some(true), Some(false)));
-        assert_eq!((hints(5).read_only_hint, hints(5).idempotent_hint), (Some(false), Some(false)));
-        let said = tools[5].description.clone().unwrap();
+        assert_eq!((hints(5).read_only_hint, hints(5).destructive_hint), (Some(true), Some(false)));
+        assert_eq!((hints(6).read_only_hint, hints(6).idempotent_hint), (Some(false), Some(false)));
+        let said = tools[6].description.clone().unwrap();
         assert!(said.contains("changes something") && said.contains("consented"), "{said}");
     }
 

@@ -6,6 +6,7 @@ VERB name=value …   calls a verb; quote a value with blanks: text='two words'
 list                shows what may be called
 help VERB           shows what a verb takes
 status              shows how long the share lasts
+request VERB[:PINS] … --reason TEXT   asks the owner for more, and waits
 quit                leaves; the share stays as it is
 Ctrl+C ends a running call, with all that it started there.";
 
@@ -17,6 +18,8 @@ pub(super) enum Command {
     Help(Option<String>),
     List,
     Status,
+    /// These verbs, for this reason.
+    Request(Vec<String>, String),
     Call(String, Vec<String>),
 }
 
@@ -30,8 +33,15 @@ impl Command {
             ("help" | "?", [verb]) => Self::Help(Some(verb.clone())),
             ("list" | "verbs", []) => Self::List,
             ("status", []) => Self::Status,
+            ("request", [verbs @ .., flag, reason]) if flag == "--reason" && !verbs.is_empty() => {
+                Self::Request(verbs.to_vec(), reason.clone())
+            }
             ("call", [verb, arguments @ ..]) => Self::Call(verb.clone(), arguments.to_vec()),
-            (word @ ("quit" | "exit" | "help" | "?" | "list" | "verbs" | "status" | "call"), _) => {
+            (
+                word @ ("quit" | "exit" | "help" | "?" | "list" | "verbs" | "status" | "request"
+                | "call"),
+                _,
+            ) => {
                 return Err(format!("`{word}` is not used so: `help` shows how"));
             }
             (verb, arguments) => Self::Call(verb.to_owned(), arguments.to_vec()),
@@ -50,6 +60,8 @@ mod tests {
         assert_eq!(read("verbs"), Command::List);
         assert_eq!(read("help log.tail"), Command::Help(Some("log.tail".to_owned())));
         assert_eq!(read("call a.b x=1"), Command::Call("a.b".to_owned(), vec!["x=1".to_owned()]));
+        let asked = Command::Request(vec!["a.b:x=1".to_owned()], "it hangs".to_owned());
+        assert_eq!(read("request a.b:x=1 --reason 'it hangs'"), asked);
     }
 
     #[test]
@@ -63,5 +75,8 @@ mod tests {
     fn what_cannot_be_understood_is_said() {
         assert!(Command::read("a.b x='open").unwrap_err().contains("quote"));
         assert!(Command::read("quit now").unwrap_err().contains("`quit`"));
+        for line in ["request", "request a.b", "request --reason x"] {
+            assert!(Command::read(line).unwrap_err().contains("`request`"), "{line}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-const COMMANDS: [&str; 5] = ["help", "list", "quit", "status", "verbs"];
+const COMMANDS: [&str; 6] = ["help", "list", "quit", "request", "status", "verbs"];
 
 /// The menu as it stands, for the thread that reads lines.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use wire::call::Signed;
 use wire::channel::{RecvStream, SendStream};
 use wire::frame::{Frame, Frames, Refusal};
-use wire::privsep::{CallRef, FromBroker};
+use wire::privsep::{CallRef, ChannelId, FromBroker};
 use wire::terminal::Terminal;
 
 use super::Broker;
@@ -52,6 +52,23 @@ enum Order {
     Lend(mpsc::Sender<Order>),
     /// The holder asks for it by this number now, and is here, unless gone again.
     Adopt { call: CallRef, holder: Option<Box<Holder>> },
+}
+
+/// What the first words on a stream ask for.
+enum First {
+    /// A call, perhaps at a terminal.
+    Call(Signed, Option<Terminal>),
+    /// More of the share.
+    Ask(Signed),
+}
+
+impl First {
+    fn message(self, channel: ChannelId, call: CallRef) -> FromBroker {
+        match self {
+            Self::Call(signed, terminal) => FromBroker::Call { channel, call, signed, terminal },
+            Self::Ask(signed) => FromBroker::Ask { channel, call, signed },
+        }
+    }
 }
 
 /// Our ends of what a verb reads and writes.
@@ -107,6 +124,11 @@ impl Calls {
         }
     }
 
+    /// What was asked for is in the share.
+    pub(super) fn granted(&mut self, call: CallRef) {
+        self.last_word(call, &Frame::Granted);
+    }
+
     /// The call does not run.
     pub(super) fn refused(&mut self, call: CallRef, refusal: Refusal) {
         self.last_word(call, &Frame::Refused(refusal));
@@ -141,7 +163,7 @@ impl Calls {
 }
 
 impl Broker {
-    /// Serves one stream: the call on it goes to the monitor, its output comes back.
+    /// Serves one stream: the call or the asking on it goes to the monitor, what comes of it comes back.
     pub(super) async fn serve_stream(
         &self,
         channel: Arc<Channel>,
@@ -150,11 +172,11 @@ impl Broker {
     ) {
         let slots = Arc::clone(&channel.slots);
         let Ok(slot) = slots.acquire_owned().await else { return };
-        match timeout(CALL_LIMIT, read_call(&mut receive)).await {
-            Ok(Ok((signed, terminal))) => {
+        match timeout(CALL_LIMIT, read_first(&mut receive)).await {
+            Ok(Ok(first)) => {
                 self.monitor.room().await;
                 let (call, orders) = lock(&self.calls).begin();
-                self.monitor.say(&FromBroker::Call { channel: channel.id, call, signed, terminal });
+                self.monitor.say(&first.message(channel.id, call));
                 let holder = Holder::new(call, channel, slot, send, receive);
                 Pump::new(self.clone(), holder, orders).run().await;
             }
@@ -166,14 +188,19 @@ impl Broker {
     }
 }
 
-/// One call, perhaps with the terminal that it is made at before it, and nothing after it.
-async fn read_call(receive: &mut RecvStream) -> Result<(Signed, Option<Terminal>), PeerFault> {
+/// One call, perhaps with the terminal that it is made at before it, or one asking; and nothing after it.
+async fn read_first(receive: &mut RecvStream) -> Result<First, PeerFault> {
     let (mut frames, mut terminal) = (Frames::default(), None);
     loop {
         match read_frame(receive, &mut frames).await? {
-            Frame::Call(signed) if frames.is_empty() => return Ok((signed, terminal)),
+            Frame::Call(signed) if frames.is_empty() => return Ok(First::Call(signed, terminal)),
+            Frame::Ask(signed) if frames.is_empty() && terminal.is_none() => {
+                return Ok(First::Ask(signed));
+            }
             Frame::Terminal(told) if terminal.is_none() => terminal = Some(told),
             Frame::Call(_)
+            | Frame::Ask(_)
+            | Frame::Granted
             | Frame::Terminal(_)
             | Frame::Resize(_)
             | Frame::Join(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::{Approve, RequestId};
 use serde_json::{Value, json};
-use wire::control::{Asked, Reply, Request, RequestView};
+use wire::control::{Asked, PlanVerb, Reply, Request, RequestView};
 
 use super::fault::Fault;
 use super::output::{Format, Output};
@@ -163,6 +163,15 @@ pub(super) fn text(request: &RequestView) -> String {
             lines.push(fact("open", &format!("a share of {by}")));
             lines.extend(plan::text(plan).lines().map(|line| format!("    {line}")));
         }
+        Asked::Access(access) => {
+            lines.push(fact("access", &format!("{} asks for more", request.recipient)));
+            lines.push(fact("reason", &access.reason));
+            lines.push(fact("to", &format!("{} of {by}, which would gain:", access.share)));
+            lines.extend(access.gains.iter().map(gained));
+            lines.push(fact("for", &access.recipients.join(" and ")));
+            let budget = access.budget.as_ref().map(plan::budget);
+            lines.extend(budget.map(|budget| fact("at most", &budget)));
+        }
     }
     let given =
         if request.given.is_empty() { "nobody yet".to_owned() } else { request.given.join(", ") };
@@ -171,6 +180,16 @@ pub(super) fn text(request: &RequestView) -> String {
     lines.push(fact("until", &when::full(request.until, request.now)));
     lines.push(fact("hash", &request.hash));
     lines.join("\n")
+}
+
+/// One line of what a share would gain, and what that is.
+fn gained(verb: &PlanVerb) -> String {
+    format!(
+        "    + {} [{}]\n    {}",
+        shown::whole(&verb.verb),
+        verb.effect,
+        plan::about(verb).replace('\n', "\n    ")
+    )
 }
 
 /// Words as a shell takes them: where one ends and another begins is plain to see.
@@ -193,6 +212,15 @@ pub(super) fn json(request: &RequestView) -> Value {
             "run_as": run_as,
         }),
         Asked::Open(plan) => json!({ "kind": "open", "plan": plan::json(plan) }),
+        Asked::Access(access) => json!({
+            "kind": "access",
+            "share": access.share.to_string(),
+            "reason": access.reason,
+            "gains": access.gains.iter().map(plan::verb_json).collect::<Vec<_>>(),
+            "recipients": access.recipients,
+            "max_calls": access.budget.and_then(|budget| budget.calls),
+            "max_bytes": access.budget.and_then(|budget| budget.bytes),
+        }),
     };
     json!({
         "id": request.id.to_string(),
@@ -215,6 +243,7 @@ pub(super) fn json(request: &RequestView) -> Value {
 #[cfg(test)]
 mod tests {
     use policy::{Content, Effect, Input, ShareId, Stdin, Timestamp};
+    use wire::control::AccessView;
 
     use super::*;
     use crate::cli::output::tests::heard;
@@ -266,6 +295,48 @@ mod tests {
             assert!(text.contains(said), "{said}\n---\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_shown_line_by_line_with_what_it_is() {
+        let verb = |verb: &str, effect, approve| PlanVerb {
+            verb: verb.to_owned(),
+            summary: "Does it".to_owned(),
+            effect,
+            input: Input::Nothing,
+            run_as: None,
+            parameters: vec![("service".parse().unwrap(), "web".to_owned())],
+            approve,
+            approvers: "bob".to_owned(),
+        };
+        let access = AccessView {
+            share: ShareId::from_random([2; 8]),
+            reason: "it hangs\u{1b}[2J".to_owned(),
+            gains: vec![
+                verb("log.tail:service=db", Effect::Read, Approve::Never),
+                verb("service.restart:service=web", Effect::Write, Approve::Each),
+            ],
+            recipients: vec!["vendor-b".to_owned(), "vendor-c".to_owned()],
+            budget: None,
+        };
+        let request = RequestView { what: Asked::Access(Box::new(access)), ..request() };
+        let text = text(&request);
+        for said in [
+            "access     vendor-b",
+            "reason     it hangs\\u{1b}[2J",
+            "to         osp_0202020202020202 of alice/you, which would gain:",
+            "    + log.tail:service=db [read]\n          Does it\n          with service web\n",
+            "    + service.restart:service=web [write]\n",
+            "each call with the consent of bob",
+            "for        vendor-b and vendor-c",
+            "hash       ab12",
+        ] {
+            assert!(text.contains(said), "{said}\n---\n{text}");
+        }
+        assert!(!text.contains('\u{1b}') && !text.contains("at most"), "{text}");
+        let what = &json(&request)["what"];
+        assert_eq!((&what["kind"], &what["max_calls"]), (&json!("access"), &Value::Null));
+        assert_eq!(what["gains"][1]["verb"], "service.restart:service=web");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 
 use super::Monitor;
-use super::audit::{Durability, Event, Hex, Said};
+use super::access::HeldAccess;
+use super::audit::{Durability, Event, Hex, Recorded, Said};
 use super::calls::{At, Batch};
 use super::failure::unavailable;
 use super::open::random;
@@ -20,6 +21,9 @@ use super::owner_socket::Caller;
 use super::permit::{Asked, busy};
 use super::resolver::Person;
 use crate::clock::Instants;
+
+/// Why nothing more of a share may wait.
+pub(super) const CROWDED_OUT: &str = "limits.requests_per_share is reached";
 
 /// Everything that waits. Nothing of it survives the daemon: who asked then asks again.
 #[derive(Default)]
@@ -56,6 +60,28 @@ enum What {
     Call(Box<HeldCall>),
     /// An owner's share, for which they wait on the owner socket.
     Open(Box<HeldOpen>),
+    /// More of a share, for its recipient.
+    Access(Box<HeldAccess>),
+}
+
+impl What {
+    /// Which of a seat's it is, where it is a recipient's.
+    fn at(&self) -> Option<At> {
+        match self {
+            Self::Call(held) => Some(held.asked.at),
+            Self::Access(held) => Some(held.asking.at),
+            Self::Open(_) => None,
+        }
+    }
+
+    /// Where its answer goes, where it is a recipient's.
+    fn to(&self) -> Option<CallRef> {
+        match self {
+            Self::Call(held) => Some(held.to),
+            Self::Access(held) => Some(held.to),
+            Self::Open(_) => None,
+        }
+    }
 }
 
 /// A call as it came, and where its answer goes.
@@ -83,10 +109,7 @@ struct Given {
 
 impl Waiting {
     fn share(&self) -> Option<ShareId> {
-        match &self.what {
-            What::Call(held) => Some(held.asked.at.share),
-            What::Open(_) => None,
-        }
+        self.what.at().map(|at| at.share)
     }
 
     fn consents(&self) -> Vec<Consent> {
@@ -107,7 +130,34 @@ impl Waiting {
         let groups = policy::Groups::Known(person.groups.clone());
         let includes =
             |approvers: &Approvers| approvers.include(&person.user, &groups, &self.owner.user);
-        self.rules.iter().any(|(_, approvers)| includes(approvers))
+        match &self.what {
+            // It is theirs to give, and nobody else's.
+            What::Access(_) => person.uid == self.owner.uid,
+            What::Call(_) | What::Open(_) => {
+                self.rules.iter().any(|(_, approvers)| includes(approvers))
+            }
+        }
+    }
+
+    /// By which rules it waits, in words.
+    fn by_rules(&self) -> String {
+        match &self.what {
+            What::Access(held) => held.gain.basis.clone(),
+            What::Call(_) | What::Open(_) => {
+                let rules = self.rules.iter().map(|(rule, _)| rule.to_string());
+                rules.collect::<Vec<_>>().join(" and ")
+            }
+        }
+    }
+
+    /// Whose yes it waits for, in words.
+    fn approvers(&self) -> Vec<String> {
+        match &self.what {
+            What::Access(_) => vec![format!("the share's owner, {}", self.owner.user)],
+            What::Call(_) | What::Open(_) => {
+                self.rules.iter().map(|(_, approvers)| approvers.to_string()).collect()
+            }
+        }
     }
 }
 
@@ -115,6 +165,18 @@ impl Consents {
     /// Whose shares, or shares to be, they are about.
     pub(super) fn owners(&self) -> impl Iterator<Item = u32> {
         self.waiting.values().map(|waiting| waiting.owner.uid)
+    }
+
+    /// What waits under this number, where it is more of a share: from here it does not.
+    pub(super) fn take_access(&mut self, request: RequestId) -> Option<HeldAccess> {
+        let waiting = self.waiting.remove(&request)?;
+        match waiting.what {
+            What::Access(held) => Some(*held),
+            What::Call(_) | What::Open(_) => {
+                self.waiting.insert(request, waiting);
+                None
+            }
+        }
     }
 }
 
@@ -127,32 +189,64 @@ impl Monitor {
         now: Instants,
     ) -> Result<(), Refusal> {
         let at = held.asked.at;
-        let waiting = self.consents.waiting.values();
-        if waiting.filter(|one| one.share() == Some(at.share)).count()
-            >= self.config.limits.requests_per_share
-        {
-            self.refused(at, &held.asked.call, "limits.requests_per_share is reached", now);
+        if !self.has_room_to_wait(at.share) {
+            self.refused(at, &held.asked.call, CROWDED_OUT, now);
             return Err(busy("requests_per_share"));
         }
-        let share = self.shares.get_mut(&at.share).ok_or(Refusal::NoSeat)?;
-        let owner = share.lease.owner.clone();
-        let deadline = share.lease.deadline.min(share.lease.hard_stop);
-        let left = deadline.since(share.now(now));
-        let wait = self.config.limits.request_wait.min(left);
+        let (owner, until) = self.waits_for(at.share, now).ok_or(Refusal::NoSeat)?;
         let (call, question) = (held.to, &held.question);
         let waiting = Waiting {
-            owner: Party { uid: owner.uid, user: owner.user, agent: owner.agent },
+            owner,
             recipient: held.asked.recipient.to_string(),
             rules: vec![(question.rule.clone(), question.approvers.clone())],
             digest: question.digest,
             given: Vec::new(),
             asked: now.wall,
-            until: (now.boot.saturating_add(wait), now.wall.plus(wait)),
+            until,
             what: What::Call(Box::new(held)),
         };
         let request = self.keep_waiting(waiting, now).map_err(|_| Refusal::Unrecorded)?;
         batch.answer(ToBroker::Pending { call, request });
         Ok(())
+    }
+
+    /// Lets a recipient wait for more of a share, until its owner says.
+    pub(super) fn hold_access(
+        &mut self,
+        held: HeldAccess,
+        now: Instants,
+    ) -> Result<ToBroker, Refusal> {
+        let (at, call) = (held.asking.at, held.to);
+        let (owner, until) = self.waits_for(at.share, now).ok_or(Refusal::NoSeat)?;
+        let waiting = Waiting {
+            owner,
+            recipient: held.asking.recipient.to_string(),
+            rules: Vec::new(),
+            digest: held.gain.digest,
+            given: Vec::new(),
+            asked: now.wall,
+            until,
+            what: What::Access(Box::new(held)),
+        };
+        let request = self.keep_waiting(waiting, now).map_err(|_| Refusal::Unrecorded)?;
+        Ok(ToBroker::Pending { call, request })
+    }
+
+    /// Whether one more request of a share may wait.
+    pub(super) fn has_room_to_wait(&self, share: ShareId) -> bool {
+        let theirs = self.consents.waiting.values().filter(|one| one.share() == Some(share));
+        theirs.count() < self.config.limits.requests_per_share
+    }
+
+    /// Whose share it is, and until when a request of it waits.
+    fn waits_for(&mut self, id: ShareId, now: Instants) -> Option<(Party, (Duration, Timestamp))> {
+        let share = self.shares.get_mut(&id)?;
+        let owner = share.lease.owner.clone();
+        let deadline = share.lease.deadline.min(share.lease.hard_stop);
+        let left = deadline.since(share.now(now));
+        let wait = self.config.limits.request_wait.min(left);
+        let owner = Party { uid: owner.uid, user: owner.user, agent: owner.agent };
+        Some((owner, (now.boot.saturating_add(wait), now.wall.plus(wait))))
     }
 
     /// Lets a share wait for consent. Its owner hears of it at once, and waits on.
@@ -190,16 +284,7 @@ impl Monitor {
     /// Puts a request on record, and keeps it. What cannot be recorded does not wait.
     fn keep_waiting(&mut self, waiting: Waiting, now: Instants) -> Result<RequestId, Failure> {
         let request = RequestId::from_random(random()?);
-        let approvers = waiting.rules.iter().map(|(rule, who)| format!("{who} ({rule})"));
-        let event = Event::ConsentRequested {
-            request,
-            share: waiting.share(),
-            owner: waiting.owner.who(),
-            what: Said::new(&waiting.said()),
-            digest: Hex(waiting.digest),
-            approvers: Said::new(&approvers.collect::<Vec<_>>().join("; ")),
-            until: waiting.until.1,
-        };
+        let event = self.requested(request, &waiting);
         let unkept = |why: &dyn std::fmt::Display| {
             let message = format!("the request cannot be put on record: {why}");
             unavailable(&message, "free space for the daemon's state directory, then try again")
@@ -211,37 +296,68 @@ impl Monitor {
         Ok(request)
     }
 
+    /// That a request waits, as the record has it.
+    fn requested(&self, request: RequestId, waiting: &Waiting) -> Event {
+        let (owner, digest, until) = (waiting.owner.who(), Hex(waiting.digest), waiting.until.1);
+        if let What::Access(held) = &waiting.what
+            && let Some(share) = self.shares.get(&held.asking.at.share)
+        {
+            return Event::AccessRequested {
+                at: share.named(&held.asking.at),
+                request,
+                owner,
+                statement: Hex(held.asking.at.content),
+                wanted: Recorded::of(&held.asking.wanted()),
+                gains: Recorded::of(&held.gain.scope),
+                reason: held.asking.reason.clone(),
+                digest,
+                until,
+            };
+        }
+        let approvers = waiting.rules.iter().map(|(rule, who)| format!("{who} ({rule})"));
+        Event::ConsentRequested {
+            request,
+            share: waiting.share(),
+            owner,
+            what: Said::new(&waiting.said()),
+            digest,
+            approvers: Said::new(&approvers.collect::<Vec<_>>().join("; ")),
+            until,
+        }
+    }
+
     /// When the next request is refused for want of an answer.
     pub(super) fn requests_due(&self) -> Option<Duration> {
         self.consents.waiting.values().map(|waiting| waiting.until.0).min()
     }
 
-    /// The request by which this call waits already, if it does.
-    pub(super) fn waiting_call(&self, at: At) -> Option<(RequestId, [u8; 32])> {
-        let same = |held: &HeldCall| {
-            let its = held.asked.at;
+    /// The request by which this waits already, if it does, and the content of what waits.
+    pub(super) fn waiting_for(&self, at: At) -> Option<(RequestId, [u8; 32])> {
+        let same = |its: &At| {
             (its.share, its.seat, its.holder, its.id) == (at.share, at.seat, at.holder, at.id)
         };
-        self.consents.waiting.iter().find_map(|(id, waiting)| match &waiting.what {
-            What::Call(held) if same(held) => Some((*id, held.asked.at.content)),
-            What::Call(_) | What::Open(_) => None,
-        })
+        self.consents
+            .waiting
+            .iter()
+            .find_map(|(id, waiting)| waiting.what.at().filter(same).map(|its| (*id, its.content)))
     }
 
-    /// Sends the answer to a call that waits elsewhere from now on; where it went before.
-    pub(super) fn redirect_waiting(
+    /// What waits is asked for again: from here it is told what comes of it.
+    pub(super) fn attend_waiting(
         &mut self,
         request: RequestId,
-        to: CallRef,
-        channel: ChannelId,
-    ) -> Option<CallRef> {
-        match &mut self.consents.waiting.get_mut(&request)?.what {
-            What::Call(held) => {
-                held.channel = channel;
-                Some(std::mem::replace(&mut held.to, to))
-            }
-            What::Open(_) => None,
-        }
+        (channel, call): (ChannelId, CallRef),
+    ) -> Result<ToBroker, Refusal> {
+        let waiting = self.consents.waiting.get_mut(&request).ok_or(Refusal::Failed)?;
+        let (to, from_channel) = match &mut waiting.what {
+            What::Call(held) => (&mut held.to, &mut held.channel),
+            What::Access(held) => (&mut held.to, &mut held.channel),
+            What::Open(_) => return Err(Refusal::Failed),
+        };
+        *from_channel = channel;
+        let from = std::mem::replace(to, call);
+        self.broker.send(&ToBroker::Reattach { from, to: call }, &[]);
+        Ok(ToBroker::Pending { call, request })
     }
 }
 

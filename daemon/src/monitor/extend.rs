@@ -31,6 +31,12 @@ pub(super) struct Terms<'a> {
     pub(super) redelegate: u8,
 }
 
+/// What a share would be once it is changed: decided, and not yet so.
+pub(super) struct Extension {
+    pub(super) lease: Lease,
+    pub(super) agreed: Agreed,
+}
+
 /// What policy agrees to, for all recipients.
 #[derive(Default)]
 pub(super) struct Agreed {
@@ -99,8 +105,7 @@ pub(super) fn to_all(lease: &Lease) -> Vec<&Recipient> {
 }
 
 impl Monitor {
-    /// Changes a share as its owner, or an admin, asks: within what the owner holds and may share now.
-    /// `max_ttl` of the rule counts from the opening.
+    /// Changes a share as its owner, or an admin, asks.
     pub(super) fn extended(
         &mut self,
         person: &Person,
@@ -108,6 +113,20 @@ impl Monitor {
         change: &Extend,
         now: Instants,
     ) -> Result<Reply, Failure> {
+        let extension = self.extension(share, change, now)?;
+        let basis = extension.agreed.basis();
+        self.keep_extended((person, &basis), share, extension, now)?;
+        Ok(Reply::Share(Box::new(self.view(share, now))))
+    }
+
+    /// What a share would be if it were changed so: within what its owner holds and may share now.
+    /// `max_ttl` of the rule counts from the opening.
+    pub(super) fn extension(
+        &self,
+        share: &mut Share,
+        change: &Extend,
+        now: Instants,
+    ) -> Result<Extension, Failure> {
         let deadline = new_deadline(share, change, now)?;
         let owner = self.owner_of(share, now);
         let scope = self.new_scope(share, &owner, change)?;
@@ -128,32 +147,38 @@ impl Monitor {
                 "opening this takes consent, and this would be more than was consented to";
             return Err(refused(message, "open another share, with consent"));
         }
-        let changed = scope != share.lease.scope;
         let mut lease = share.lease.clone();
         (lease.deadline, lease.scope) = (deadline, scope);
         lease.budget = lease.budget.and(agreed.budget);
         self.check_passports(&lease)?;
-        let event = Event::ShareExtended {
-            by: Self::person(person),
-            share: lease.id,
-            deadline,
-            scope: changed.then(|| Recorded::of(&lease.scope)),
-            basis: Said::new(&agreed.basis()),
-        };
-        self.keep_extended(event, &lease, now)?;
-        share.lease = lease;
-        Ok(Reply::Share(Box::new(self.view(share, now))))
+        Ok(Extension { lease, agreed })
     }
 
     /// On record first, and in the store: what is told to a holder survives a crash.
-    fn keep_extended(&mut self, event: Event, lease: &Lease, now: Instants) -> Result<(), Failure> {
+    pub(super) fn keep_extended(
+        &mut self,
+        (person, basis): (&Person, &str),
+        share: &mut Share,
+        Extension { lease, .. }: Extension,
+        now: Instants,
+    ) -> Result<(), Failure> {
+        let changed = lease.scope != share.lease.scope;
+        let event = Event::ShareExtended {
+            by: Self::person(person),
+            share: lease.id,
+            deadline: lease.deadline,
+            scope: changed.then(|| Recorded::of(&lease.scope)),
+            basis: Said::new(basis),
+        };
         let unkept = |why: &dyn std::fmt::Display| {
             let message = format!("the share cannot be extended: {why}");
             unavailable(&message, "free space for the daemon's state directory, then try again")
         };
         self.audit.record(event, now).map_err(|fault| unkept(&fault))?;
         self.commit(Durability::Now, now).map_err(|fault| unkept(&fault))?;
-        self.leases.put(lease).map_err(|fault| unkept(&fault))
+        self.leases.put(&lease).map_err(|fault| unkept(&fault))?;
+        share.lease = lease;
+        Ok(())
     }
 
     fn new_scope(&self, share: &Share, owner: &Subject, change: &Extend) -> Result<Scope, Failure> {

@@ -278,6 +278,8 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
         | Event::CallRefused { .. }
         | Event::CallEnded { .. }
         | Event::ConsentRequested { .. }
+        | Event::AccessRequested { .. }
+        | Event::AccessRefused { .. }
         | Event::ConsentGiven { .. }
         | Event::ConsentRefused { .. }
         | Event::RequestEnded { .. }

@@ -472,7 +472,7 @@ impl Opening {
 }
 
 /// A fault may draw a picture below its sentence; the record takes the sentence.
-fn first_line(message: &str) -> &str {
+pub(super) fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 

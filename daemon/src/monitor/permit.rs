@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use policy::{
-    Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient,
-    RequestId, Run, ShareId, TcpTarget, Timestamp, Verb,
+    Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient, Run,
+    ShareId, TcpTarget, Timestamp, Verb,
 };
-use wire::call::{CALL_LIFE_MS, CallStatement, Signed};
+use wire::call::{CallStatement, HolderStatement as _, Signed};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 use wire::terminal::Terminal;
@@ -16,10 +16,14 @@ use super::audit::{Event, Hex, Recorded, Said, Who};
 use super::beyond::beyond;
 use super::calls::{At, Batch};
 use super::share::Share;
+use super::speaker::{Footing, Spoken};
 use crate::clock::Instants;
 
 /// Why a call is refused for which the calls of other shares leave no room.
 pub(super) const CROWDED: &str = "limits.calls_in_flight is reached by all shares together";
+
+/// Why what is asked for under an id is refused where that id is another's.
+pub(super) const OTHER_CONTENT: &str = "its id was used for another call";
 
 /// A call whose signature is its holder's.
 pub(super) struct Asked {
@@ -124,61 +128,29 @@ impl Monitor {
         self.resolver.groups(share.lease.owner.uid, now.boot)
     }
 
-    /// Checks who speaks, before anything that they say is looked at.
+    /// Checks who calls, then what the statement says of itself: from there on each refusal is on record.
     pub(super) fn verify(
         &mut self,
         channel: ChannelId,
         signed: &Signed,
         now: Instants,
     ) -> Result<Asked, Refusal> {
-        let claimed = signed.read_unverified::<CallStatement>().map_err(|_| Refusal::BadCall)?;
-        let share = self.shares.get_mut(&claimed.share).filter(|share| share.over.is_none());
-        let share = share.ok_or(Refusal::NoSeat)?;
-        let place = share.channels.get(&channel).filter(|place| place.seat == claimed.seat);
-        let holder = place.ok_or(Refusal::NoSeat)?.holder;
-        if !share.admits(claimed.seat, &self.config.limits, now.boot) {
-            return Err(busy("calls_per_second_per_seat"));
-        }
-        let seat = share.seat(claimed.seat).filter(|seat| seat.ended.is_none());
-        let recipient = seat.ok_or(Refusal::NoSeat)?.recipient.clone();
-        if signed.verify_signature(&holder).is_err() {
-            self.count_stranger(claimed.share, 1);
-            return Err(Refusal::BadCall);
-        }
-        self.examine(claimed, holder, recipient, now)
-    }
-
-    /// Checks what a genuine statement says of itself. From here on each refusal is on record.
-    fn examine(
-        &mut self,
-        statement: CallStatement,
-        holder: [u8; 32],
-        recipient: Recipient,
-        now: Instants,
-    ) -> Result<Asked, Refusal> {
+        let Spoken { statement, holder, recipient } =
+            self.spoken::<CallStatement>(channel, signed, now)?;
         let content = statement.content().map_err(|_| Refusal::BadCall)?;
-        let CallStatement { daemon, share, seat, passport, id, verb, arguments, head, not_after } =
-            statement;
+        let claims = statement.claims();
+        let CallStatement { share, seat, id, verb, arguments, head, .. } = statement;
         let at = At { share, seat, holder, id, content };
         let call = Call { verb, arguments };
-        let ours = self.identity.public_key().to_bytes();
-        let share = self.shares.get_mut(&share).ok_or(Refusal::NoSeat)?;
-        let share_now = share.now(now);
-        let latest = Timestamp(share_now.0.saturating_add(CALL_LIFE_MS));
-        let passport = share.passport(&passport, (seat, holder));
-        let wrong = match passport {
-            _ if daemon != ours => "made for another daemon",
-            _ if not_after <= share_now => "too late: its not-after has passed",
-            _ if not_after > latest => "its not-after is too far ahead",
-            _ if share.unreachable.contains(&seat) => "its recipient is no longer a contact",
-            None => "names a passport that its key has not shown",
-            Some(passport) => {
-                let now = share_now;
-                return Ok(Asked { at, passport, now, call, head, recipient, terminal: None });
+        match self.footing(&claims, holder, now) {
+            Ok(Footing { passport, now }) => {
+                Ok(Asked { at, passport, now, call, head, recipient, terminal: None })
             }
-        };
-        self.refused(at, &call, wrong, now);
-        Err(Refusal::BadCall)
+            Err(wrong) => {
+                self.refused(at, &call, wrong, now);
+                Err(Refusal::BadCall)
+            }
+        }
     }
 
     /// The answer to a call that was asked for before: its outcome, or the rest of its output.
@@ -190,8 +162,12 @@ impl Monitor {
         now: Instants,
     ) -> Result<Option<ToBroker>, Refusal> {
         let (at, key) = (asked.at, asked.at.key());
-        if let Some((request, content)) = self.waiting_call(at) {
-            return self.repeat_waiting(asked, request, content, (channel, to), now);
+        if let Some((request, content)) = self.waiting_for(at) {
+            if content != at.content {
+                self.refused(at, &asked.call, OTHER_CONTENT, now);
+                return Err(Refusal::Reused);
+            }
+            return self.attend_waiting(request, (channel, to)).map(Some);
         }
         let Some(share) = self.shares.get(&at.share) else { return Ok(None) };
         let (content, answer) = match (share.past.get(&key), share.running.get(&key)) {
@@ -200,7 +176,7 @@ impl Monitor {
             (None, None) => return Ok(None),
         };
         if content != at.content {
-            self.refused(at, &asked.call, "its id was used for another call", now);
+            self.refused(at, &asked.call, OTHER_CONTENT, now);
             return Err(Refusal::Reused);
         }
         let run = match answer {
@@ -217,24 +193,6 @@ impl Monitor {
         }
         let from = self.calls.redirect(run, to, channel);
         Ok(from.map(|from| ToBroker::Reattach { from, to }))
-    }
-
-    /// A call that waits is asked for again: from here it is told what comes of it.
-    fn repeat_waiting(
-        &mut self,
-        asked: &Asked,
-        request: RequestId,
-        content: [u8; 32],
-        (channel, to): (ChannelId, CallRef),
-        now: Instants,
-    ) -> Result<Option<ToBroker>, Refusal> {
-        if content != asked.at.content {
-            self.refused(asked.at, &asked.call, "its id was used for another call", now);
-            return Err(Refusal::Reused);
-        }
-        let from = self.redirect_waiting(request, to, channel).ok_or(Refusal::Failed)?;
-        self.broker.send(&ToBroker::Reattach { from, to }, &[]);
-        Ok(Some(ToBroker::Pending { call: to, request }))
     }
 
     /// The bounds of one share and one seat, and of all while so many calls run.
@@ -292,11 +250,16 @@ impl Monitor {
     /// Puts a refusal of a signed call on record, and ends a share that has had too many.
     pub(super) fn refused(&mut self, at: At, call: &Call, reason: &str, now: Instants) {
         self.record_refusal(at, call, reason, now);
-        self.count_refusal(at.share);
-        let Some(share) = self.shares.get_mut(&at.share) else { return };
+        self.count_trial(at.share);
+    }
+
+    /// Counts a refusal of whoever may be trying doors: so many in a row end a share.
+    pub(super) fn count_trial(&mut self, id: ShareId) {
+        self.count_refusal(id);
+        let Some(share) = self.shares.get_mut(&id) else { return };
         share.refused_in_a_row = share.refused_in_a_row.saturating_add(1);
         if share.refused_in_a_row >= self.config.limits.refusals_in_a_row {
-            self.tripped.insert(at.share);
+            self.tripped.insert(id);
         }
     }
 

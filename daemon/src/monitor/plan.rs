@@ -167,7 +167,7 @@ impl Monitor {
         aliases.iter().map(known).collect()
     }
 
-    fn plan_verbs(&self, scope: &Scope, agreed: &Agreed, own: Approve) -> Vec<PlanVerb> {
+    pub(super) fn plan_verbs(&self, scope: &Scope, agreed: &Agreed, own: Approve) -> Vec<PlanVerb> {
         let verb = |capability: &Capability| {
             let verb = self.policy.catalog().verb(capability.verb())?;
             let (approve, approvers) = agreed.asks_for(&verb.name);
@@ -187,13 +187,16 @@ impl Monitor {
 
     /// The same owner, recipients, scope, terms and commands have the same hash, whenever it is asked for.
     fn plan_digest(&self, plan: &PlanView, scope: &Scope) -> Result<[u8; 32], Failure> {
-        let catalog = self.policy.catalog();
-        let runs = scope.verbs().into_iter().filter_map(|verb| catalog.verb(verb));
-        let runs: Vec<String> =
-            runs.map(|verb| format!("{:?}", (&verb.run, &verb.parameters, &verb.redact))).collect();
         // What policy's lines are called may change; what they say of this share is in the rest.
         let bare = PlanView { hash: String::new(), basis: String::new(), ..plan.clone() };
-        digest("openscope plan v1", &(bare, scope, runs))
+        digest("openscope plan v1", &(bare, scope, self.runs(scope)))
+    }
+
+    /// How the verbs of a scope are done.
+    pub(super) fn runs(&self, scope: &Scope) -> Vec<String> {
+        let catalog = self.policy.catalog();
+        let verbs = scope.verbs().into_iter().filter_map(|verb| catalog.verb(verb));
+        verbs.map(|verb| format!("{:?}", (&verb.run, &verb.parameters, &verb.redact))).collect()
     }
 }
 
@@ -236,7 +239,8 @@ fn parameters(verb: &Verb, capability: &Capability) -> Vec<(policy::ParameterNam
     verb.parameters.iter().map(within).collect()
 }
 
-fn digest(label: &str, of: &impl Serialize) -> Result<[u8; 32], Failure> {
+/// The hash of what somebody is to look at and agree to.
+pub(super) fn digest(label: &str, of: &impl Serialize) -> Result<[u8; 32], Failure> {
     let bytes = serde_cbor::to_vec(&(label, of));
     let unhashed = |fault| refused(&format!("the plan has no hash: {fault}"), "share fewer verbs");
     Ok(Sha256::digest(bytes.map_err(unhashed)?).into())

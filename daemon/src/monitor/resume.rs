@@ -164,7 +164,7 @@ impl Earlier {
                 self.share.past.insert(key, outcome);
             }
             Event::CallRefused { reason, .. } if reason.as_str() == CROWDED => {}
-            Event::CallRefused { .. } => {
+            Event::CallRefused { .. } | Event::AccessRefused { .. } => {
                 self.share.refused = self.share.refused.saturating_add(1);
             }
             Event::ShareRevoked { .. } | Event::ShareExpired { .. } => self.end_on_record = true,
@@ -182,6 +182,7 @@ impl Earlier {
             | Event::SeatHandedOn { .. }
             | Event::RedeemRefused { .. }
             | Event::ConsentRequested { .. }
+            | Event::AccessRequested { .. }
             | Event::ConsentGiven { .. }
             | Event::ConsentRefused { .. }
             | Event::RequestEnded { .. }

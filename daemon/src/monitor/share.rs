@@ -32,6 +32,9 @@ const SUB_PASSPORTS_MAX: usize = 8;
 /// Channels of one seat that may make calls at once.
 const CHANNELS_MAX: usize = 64;
 
+/// Askings a second of one seat that are looked at: for each, passports are made to see whether they fit.
+const ASKINGS: u32 = 10;
+
 /// Refused redemptions a second that are recorded one by one; more are counted.
 const TURNED_AWAY: u32 = 2;
 
@@ -65,6 +68,7 @@ pub(super) struct Share {
     passports: BTreeMap<[u8; 32], (Place, Arc<Passport>)>,
     widened: BTreeMap<SeatId, VecDeque<[u8; 32]>>,
     meters: BTreeMap<SeatId, Meter>,
+    askings: BTreeMap<SeatId, Meter>,
 }
 
 /// A key's place in a share, and a passport that it showed for it.
@@ -149,6 +153,7 @@ impl Share {
             passports: BTreeMap::new(),
             widened: BTreeMap::new(),
             meters: BTreeMap::new(),
+            askings: BTreeMap::new(),
             lease,
         }
     }
@@ -172,6 +177,17 @@ impl Share {
     pub(super) fn admits(&mut self, seat: SeatId, limits: &Limits, now: Duration) -> bool {
         let rate = limits.calls_per_second_per_seat;
         self.meters.entry(seat).or_insert_with(|| Meter::new(rate, now)).admits(now)
+    }
+
+    /// Whether one more asking of this seat may be looked at now.
+    pub(super) fn admits_asking(&mut self, seat: SeatId, now: Duration) -> bool {
+        self.askings.entry(seat).or_insert_with(|| Meter::new(ASKINGS, now)).admits(now)
+    }
+
+    /// Whether whoever holds a seat is listened to: it is not over, and its recipient is still a contact.
+    pub(super) fn listens_to(&self, seat: SeatId) -> bool {
+        let live = self.seat(seat).is_some_and(|seat| seat.ended.is_none());
+        live && !self.unreachable.contains(&seat)
     }
 
     /// The share as it stands, for one recipient of it.

@@ -178,7 +178,8 @@ impl Monitor {
 
     fn take_message(&mut self, message: FromBroker, batch: &mut Batch, now: Instants) {
         match message {
-            FromBroker::Call { .. } | FromBroker::Join { .. } if self.going == Going::Stop => {}
+            FromBroker::Call { .. } | FromBroker::Ask { .. } | FromBroker::Join { .. }
+                if self.going == Going::Stop => {}
             FromBroker::Ready { .. } if self.confined.is_some() => {}
             FromBroker::Ready { landlock, seccomp } => self.broker_ready(landlock, seccomp),
             FromBroker::Admitted { share, failure } => {
@@ -189,6 +190,9 @@ impl Monitor {
             }
             FromBroker::Call { channel, call, signed, terminal } => {
                 self.take_call((channel, call), &signed, terminal, batch, now);
+            }
+            FromBroker::Ask { channel, call, signed } => {
+                self.take_asking((channel, call), &signed, batch, now);
             }
             FromBroker::Cancel { call } => {
                 self.cancel_request(call, now);

@@ -26,7 +26,7 @@ impl Scope {
         let mut patterns: usize = 0;
         let mut derived = Vec::new();
         for request in requests {
-            patterns = request.pins.iter().fold(patterns, |sum, pin| sum + pin.limit.patterns());
+            patterns = patterns.saturating_add(request.patterns());
             if patterns > MAX_HOLDER_PATTERNS {
                 return Err(fault(request, 0, DeriveProblem::TooManyAdded));
             }

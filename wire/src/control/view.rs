@@ -203,6 +203,24 @@ pub enum Asked {
     },
     /// A share.
     Open(Box<PlanView>),
+    /// More of a share that is open.
+    Access(Box<AccessView>),
+}
+
+/// What a recipient asks for, and what the share would gain by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessView {
+    /// The share.
+    pub share: ShareId,
+    /// Why, as whoever asks says; harmless, and cut to 256 characters.
+    pub reason: String,
+    /// Each capability that the share would have and has not.
+    pub gains: Vec<PlanVerb>,
+    /// Everybody who would have it: whoever has a seat in the share.
+    pub recipients: Vec<String>,
+    /// How much of the share could be used then, where a rule of what is added bounds it more than now.
+    pub budget: Option<Budget>,
 }
 
 /// How a revocation went.

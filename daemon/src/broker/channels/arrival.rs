@@ -157,6 +157,8 @@ async fn read_join(connection: &Connection) -> Result<(Control, Join), PeerFault
         | Frame::Ended(_)
         | Frame::EndSeen
         | Frame::Call(_)
+        | Frame::Ask(_)
+        | Frame::Granted
         | Frame::Pending(_)
         | Frame::Started
         | Frame::Refused(_)

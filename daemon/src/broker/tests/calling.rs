@@ -2,11 +2,13 @@
 
 use super::*;
 use guest::{Guest, Stream};
+use policy::{PublicRefusal, RequestId};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use verb::outcome;
 use wire::channel::{Limits, VarInt};
 use wire::frame::{Farewell, Frame, Refusal};
+use wire::terminal::Terminal;
 
 const PLENTY: u64 = 64 << 20;
 
@@ -180,9 +182,14 @@ async fn a_call_stream_carries_one_call_and_nothing_else() {
     let two = [&call[..], &call].concat();
     let wrong = Frame::EndSeen.encode().unwrap();
     let short = call[..20].to_vec();
+    let ask = Frame::Ask(monitor::a_signed()).encode().unwrap();
+    let terminal = Frame::Terminal(Terminal::default()).encode().unwrap();
     let long = [0x10, 0, 1, 0, 1, 0].to_vec();
     for (what, bytes, farewell) in [
         ("two calls", two, Farewell::Protocol),
+        ("two askings", [&ask[..], &ask].concat(), Farewell::Protocol),
+        ("an asking at a terminal", [&terminal[..], &ask].concat(), Farewell::Protocol),
+        ("a call after an asking", [&ask[..], &call].concat(), Farewell::Protocol),
         ("another frame", wrong, Farewell::Protocol),
         ("a frame that is too long", long, Farewell::Protocol),
         ("half a call", short, Farewell::TooSlow),
@@ -192,6 +199,29 @@ async fn a_call_stream_carries_one_call_and_nothing_else() {
         stream.send.write_all(&bytes).await.unwrap();
         assert_eq!(guest.farewell().await, farewell, "{what}");
     }
+}
+
+#[tokio::test]
+async fn an_asking_waits_for_its_answer_and_a_reset_withdraws_it() {
+    let mut world = World::open().await;
+    let guest = world.holder().await;
+    let mut stream = Stream::open(&guest.connection).await;
+    stream.say(&Frame::Ask(monitor::a_signed())).await;
+    let call = world.monitor.asked_for_more().await;
+    let request = RequestId::from_random([1; 8]);
+    world.monitor.say(&ToBroker::Pending { call, request });
+    assert_eq!(stream.next().await, Frame::Pending(request));
+    world.monitor.say(&ToBroker::Granted { call });
+    assert_eq!(stream.next().await, Frame::Granted);
+
+    let mut stream = Stream::open(&guest.connection).await;
+    stream.say(&Frame::Ask(monitor::a_signed())).await;
+    let call = world.monitor.asked_for_more().await;
+    stream.send.reset(VarInt::from_u32(0)).unwrap();
+    assert_eq!(world.monitor.cancelled().await, call);
+    let refusal = Refusal::Denied(PublicRefusal::Unanswered);
+    world.monitor.say(&ToBroker::Refused { call, refusal: refusal.clone() });
+    assert_eq!(stream.next().await, Frame::Refused(refusal));
 }
 
 #[tokio::test]

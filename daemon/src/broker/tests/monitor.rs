@@ -110,6 +110,17 @@ impl Monitor {
         .await
     }
 
+    pub(super) async fn asked_for_more(&mut self) -> CallRef {
+        self.hear(|message| match message {
+            FromBroker::Ask { call, signed, .. } => {
+                assert_eq!(*signed, a_signed());
+                Some(*call)
+            }
+            _ => None,
+        })
+        .await
+    }
+
     pub(super) async fn cancelled(&mut self) -> CallRef {
         self.hear(|message| match message {
             FromBroker::Cancel { call } => Some(*call),

@@ -37,6 +37,15 @@ fn opening(plan: &PlanView) -> String {
 
 /// One capability, in the catalog's words.
 fn sentence(verb: &PlanVerb) -> String {
+    let effect = match verb.effect {
+        Effect::Read => "reads",
+        Effect::Write => "CHANGES",
+    };
+    format!("  {effect:<7} {}\n{}", shown::whole(&verb.verb), about(verb))
+}
+
+/// What there is to be said of a capability below the line that names it.
+pub(in crate::cli) fn about(verb: &PlanVerb) -> String {
     let limits =
         verb.parameters.iter().map(|(name, limit)| format!("{name} {}", shown::whole(limit)));
     let limits = limits.collect::<Vec<_>>().join("; ");
@@ -55,15 +64,7 @@ fn sentence(verb: &PlanVerb) -> String {
     let run_as = verb.run_as.as_ref().map_or_else(String::new, |account| {
         format!("\n      as {account}, with what that account may")
     });
-    let verb_shown = shown::whole(&verb.verb);
-    let effect = match verb.effect {
-        Effect::Read => "reads",
-        Effect::Write => "CHANGES",
-    };
-    format!(
-        "  {effect:<7} {verb_shown}\n      {}{run_as}{with}{takes}{asks}",
-        shown::line(&verb.summary)
-    )
+    format!("      {}{run_as}{with}{takes}{asks}", shown::line(&verb.summary))
 }
 
 fn discloses(plan: &PlanView) -> String {
@@ -158,7 +159,8 @@ pub(in crate::cli) fn json(plan: &PlanView) -> Value {
     })
 }
 
-fn verb_json(verb: &PlanVerb) -> Value {
+/// The same, for a program.
+pub(in crate::cli) fn verb_json(verb: &PlanVerb) -> Value {
     let parameters = verb.parameters.iter().map(|(name, limit)| (name.to_string(), json!(limit)));
     json!({
         "verb": verb.verb,

@@ -263,6 +263,43 @@ pub enum Event {
         #[serde(with = "rfc3339_text")]
         until: Timestamp,
     },
+    /// A recipient asks for more of a share; it waits for the owner's yes.
+    AccessRequested {
+        /// The seat and its holder.
+        #[serde(flatten)]
+        at: Holder,
+        /// The request.
+        request: RequestId,
+        /// Whose authority it is about.
+        owner: Who,
+        /// SHA-256 of what the holder signed.
+        statement: Hex<32>,
+        /// What is asked for, as it was said.
+        wanted: Recorded<Vec<Said>>,
+        /// What the share would have that it has not.
+        gains: Recorded<Scope>,
+        /// Why, as whoever asks says.
+        reason: Said,
+        /// SHA-256 of exactly what the owner is to consent to.
+        digest: Hex<32>,
+        /// When it is refused for want of an answer.
+        #[serde(with = "rfc3339_text")]
+        until: Timestamp,
+    },
+    /// A recipient asked for more of a share, and it was not given.
+    AccessRefused {
+        /// The seat and its holder.
+        #[serde(flatten)]
+        at: Holder,
+        /// SHA-256 of what the holder signed.
+        statement: Hex<32>,
+        /// What was asked for, as it was said.
+        wanted: Recorded<Vec<Said>>,
+        /// Why it was asked for, as whoever asked says.
+        reason: Said,
+        /// Why not: more than the recipient was told.
+        why: Said,
+    },
     /// Somebody consented to a request.
     ConsentGiven {
         /// Who.
@@ -465,6 +502,8 @@ impl Event {
             | Self::RedeemRefused { .. }
             | Self::CallRefused { .. }
             | Self::ConsentRequested { .. }
+            | Self::AccessRequested { .. }
+            | Self::AccessRefused { .. }
             | Self::PolicyRejected { .. }
             | Self::AdminUsed { .. }
             | Self::UnsignedFailures { .. } => Weight::Note,
@@ -499,7 +538,9 @@ impl Event {
             | Self::RedeemRefused { at, .. }
             | Self::CallStarted { at, .. }
             | Self::CallRefused { at, .. }
-            | Self::CallEnded { at, .. } => Some(at.share),
+            | Self::CallEnded { at, .. }
+            | Self::AccessRequested { at, .. }
+            | Self::AccessRefused { at, .. } => Some(at.share),
             Self::AdminUsed { share, .. }
             | Self::UnsignedFailures { share, .. }
             | Self::ConsentRequested { share, .. }

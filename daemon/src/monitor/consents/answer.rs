@@ -61,8 +61,7 @@ impl Monitor {
             } else {
                 "your consent does not count"
             };
-            let approvers = waiting.rules.iter().map(|(_, who)| who.to_string());
-            let hint = format!("it is for {}", approvers.collect::<Vec<_>>().join(" and "));
+            let hint = format!("it is for {}", waiting.approvers().join(" and "));
             return Err(refused(&format!("{id}: {why}"), &hint));
         }
         let (share, digest) = (waiting.share(), waiting.digest);
@@ -81,9 +80,11 @@ impl Monitor {
         let Some(waiting) = self.consents.waiting.get_mut(&id) else { return Err(no_request(id)) };
         waiting.given.push(Given { uid: person.uid, consent });
         if !waiting.is_met() {
-            let needs = waiting.rules.iter().map(|(_, who)| who.to_string());
-            let needs = needs.collect::<Vec<_>>().join(" and ");
+            let needs = waiting.approvers().join(" and ");
             return Ok(Reply::Done(format!("{id}: you consent; it waits for more of: {needs}")));
+        }
+        if let Some(held) = self.consents.take_access(id) {
+            return self.grant(person, (id, &held), now);
         }
         self.consents.ready.insert(id);
         Ok(Reply::Done(format!("{id}: you consent; it goes ahead now")))
@@ -154,6 +155,11 @@ impl Monitor {
                 let failure = refused(why, "talk to them, then open the share again");
                 self.owners.reply(held.caller, &Reply::Failed(failure), now.boot);
             }
+            What::Access(held) => {
+                let (call, refusal) = (held.to, Refusal::Denied(public));
+                self.refuse_asking(&held.asking, why, now);
+                self.broker.send(&wire::privsep::ToBroker::Refused { call, refusal }, &[]);
+            }
         }
     }
 }
@@ -183,9 +189,6 @@ pub(super) fn request_view(
     now: Instants,
 ) -> Option<RequestView> {
     let one = waiting.get(&id)?;
-    let words = |each: &dyn Fn(&(policy::RuleSite, policy::Approvers)) -> String| {
-        one.rules.iter().map(each).collect::<Vec<_>>().join(" and ")
-    };
     let said_yes = |person: &Person| one.given.iter().any(|given| given.uid == person.uid);
     Some(RequestView {
         id,
@@ -193,8 +196,8 @@ pub(super) fn request_view(
         user: one.owner.user.clone(),
         agent: one.owner.agent.clone(),
         recipient: one.recipient.clone(),
-        rule: words(&|(rule, _)| rule.to_string()),
-        approvers: words(&|(_, approvers)| approvers.to_string()),
+        rule: one.by_rules(),
+        approvers: one.approvers().join(" and "),
         needs: one.rules.iter().map(|(_, approvers)| approvers.needs).max().unwrap_or(1),
         given: one.given.iter().map(|given| given.consent.user.clone()).collect(),
         hash: Hex(one.digest).to_string(),
@@ -214,12 +217,17 @@ impl Waiting {
                 let verbs: Vec<&str> = plan.verbs.iter().map(|verb| verb.verb.as_str()).collect();
                 format!("share {} with {}", verbs.join(" "), plan.recipients.join(", "))
             }
+            AskedView::Access(access) => {
+                let verbs: Vec<&str> = access.gains.iter().map(|verb| verb.verb.as_str()).collect();
+                format!("add {} to {}", verbs.join(" "), access.share)
+            }
         }
     }
 
     fn asked_for(&self) -> AskedView {
         match &self.what {
             What::Open(held) => AskedView::Open(Box::new(held.plan.clone())),
+            What::Access(held) => AskedView::Access(Box::new(held.gain.view.clone())),
             What::Call(held) => {
                 let question = &held.question;
                 AskedView::Call {

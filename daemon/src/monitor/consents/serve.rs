@@ -20,6 +20,8 @@ impl Monitor {
             match waiting.what {
                 What::Call(held) => self.serve_call(*held, consents, batch, now),
                 What::Open(held) => self.serve_open(*held, &consents, now),
+                // Given as soon as its owner says yes: it is never among these.
+                What::Access(_) => {}
             }
         }
     }
@@ -49,8 +51,7 @@ impl Monitor {
         let share = self.shares.get_mut(&at.share).filter(|share| share.over.is_none());
         let share = share.ok_or(Refusal::NoSeat)?;
         asked.now = share.now(now);
-        let ended = share.seat(at.seat).is_none_or(|seat| seat.ended.is_some());
-        if !ended && !share.unreachable.contains(&at.seat) {
+        if share.listens_to(at.seat) {
             return Ok(());
         }
         self.refused(at, &asked.call, "its recipient is no longer a contact", now);
@@ -87,7 +88,7 @@ impl Monitor {
         }
         let gone = |one: &Waiting| match &one.what {
             What::Open(held) => !self.owners.is_connected(held.caller),
-            What::Call(_) => false,
+            What::Call(_) | What::Access(_) => false,
         };
         let gone = self.consents.waiting.iter().filter(|(_, one)| gone(one));
         for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -105,21 +106,17 @@ impl Monitor {
         let is_of = |at: At, (share, seat): (ShareId, Option<SeatId>)| {
             at.share == share && seat.is_none_or(|seat| at.seat == seat)
         };
-        let meant = self.consents.waiting.iter().filter(|(_, one)| match &one.what {
-            What::Call(held) => of.is_none_or(|of| is_of(held.asked.at, of)),
-            What::Open(_) => false,
-        });
+        let is_meant = |at: At| of.is_none_or(|of| is_of(at, of));
+        let waiting = self.consents.waiting.iter();
+        let meant = waiting.filter(|(_, one)| one.what.at().is_some_and(is_meant));
         for id in meant.map(|(id, _)| *id).collect::<Vec<_>>() {
             drop(self.end_request(id, why, now));
         }
     }
 
-    /// Ends the request of a call whose holder does not want it any more.
+    /// Ends the request of a holder who does not want it any more.
     pub(in crate::monitor) fn cancel_request(&mut self, call: CallRef, now: Instants) {
-        let meant = self.consents.waiting.iter().find(|(_, one)| match &one.what {
-            What::Call(held) => held.to == call,
-            What::Open(_) => false,
-        });
+        let meant = self.consents.waiting.iter().find(|(_, one)| one.what.to() == Some(call));
         if let Some(id) = meant.map(|(id, _)| *id) {
             let ended = self.end_request(id, "the recipient withdrew it", now);
             // Asking and withdrawing in a loop writes two records each time.
