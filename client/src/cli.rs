@@ -201,16 +201,19 @@ pub(crate) struct SetupArguments {
     /// What it calls this [default: the daemon's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Write nothing: print what belongs into the host's file
+    /// Write nothing: print what belongs into the host's file, or, with `--skill`, the skill
     #[arg(long)]
     pub(crate) print: bool,
+    /// Install a short skill as well: how an agent is to use the tools
+    #[arg(long)]
+    pub(crate) skill: bool,
 }
 
 const SETUP_EXAMPLES: &str = "\
 What the host's file holds already stays. An entry that has the name is replaced.
 
 Examples:
-  openscope-reflect-client --passport @web.handle setup claude
+  openscope-reflect-client --passport @web.handle setup claude --skill
   openscope-reflect-client --passport @web.handle setup codex --name web --print";
 
 /// A file to fetch.

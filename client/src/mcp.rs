@@ -23,6 +23,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 pub(crate) use http::At;
+#[cfg(test)]
+pub(crate) use names::OWN as OWN_TOOLS;
 use server::Server;
 
 /// Serves at an address of this machine until the share is over.

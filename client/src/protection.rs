@@ -57,7 +57,7 @@ impl Protection {
         let shown = path.display();
         match self {
             Self::Own { .. } => None,
-            Self::Open { .. } => Some(format!("`chmod go= '{shown}'` leaves it to you")),
+            Self::Open { .. } => Some(format!("`chmod go= {}` leaves it to you", as_word(path))),
             Self::Foreign { .. } => {
                 Some(format!("see why `{shown}` is not yours, and take another"))
             }
@@ -86,6 +86,12 @@ impl fmt::Display for Protection {
             }
         }
     }
+}
+
+/// A path as a shell takes it.
+pub(crate) fn as_word(path: &Path) -> String {
+    let shown = path.display().to_string();
+    shlex::try_quote(&shown).map_or_else(|_| shown.clone(), Into::into)
 }
 
 #[cfg(test)]

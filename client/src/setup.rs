@@ -22,6 +22,9 @@ use registry::Entry;
 /// As long as any host's own file is; one that is longer is not read.
 const MAX_FILE: u64 = 32 << 20;
 
+/// What an agent is told of how to use the tools.
+const SKILL: &str = include_str!("setup/skill.md");
+
 /// Writes the registration, or prints it. The seat is one whose daemon has been confirmed.
 pub(crate) fn run(
     seat: &Seat,
@@ -31,6 +34,10 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let entry = entry(seat, what.name.as_deref(), options)?;
     let host = what.host;
+    if what.print && what.skill {
+        print(SKILL.trim_end());
+        return Ok(Exit::DONE);
+    }
     if what.print {
         print(registry::added(host, "", &entry).map_err(|why| unread(host, &why))?.trim_end());
         return Ok(Exit::DONE);
@@ -39,6 +46,7 @@ pub(crate) fn run(
         Failure::new(Exit::NOT_RUN, "machine", "HOME does not say where the host has its file")
             .hint("set HOME, or print the registration with `--print`")
     })?;
+    let skill = if what.skill { Some(place_of_skill(host, home)?) } else { None };
     let path = host.file(home);
     // A link to it stays one.
     let path = fs::canonicalize(&path).unwrap_or(path);
@@ -50,10 +58,22 @@ pub(crate) fn run(
     replace(&path, &after).map_err(|fault| unusable(&path, &fault))?;
     let name = &entry.name;
     say(&format!("`{name}` is registered with {host}, in {}", path.display()));
+    if let Some(skill) = skill {
+        replace(&skill, SKILL).map_err(|fault| unusable(&skill, &fault))?;
+        say(&format!("how to use it is told in {}", skill.display()));
+    }
     say(&format!(
         "{host} sees it when it starts the next time; the share ends with its time, the entry stays"
     ));
     Ok(Exit::DONE)
+}
+
+fn place_of_skill(host: Host, home: &Path) -> Result<PathBuf, Failure> {
+    host.skill(home).ok_or_else(|| {
+        let what = format!("{host} is not known to look for skills in a place of this machine");
+        Failure::new(Exit::USAGE, "usage", what)
+            .hint("print the skill with `--print --skill`, and give it to the host by hand")
+    })
 }
 
 /// How the host starts this program.
@@ -147,4 +167,25 @@ fn unusable(path: &Path, fault: &io::Error) -> Failure {
 
 fn unread(host: Host, why: &registry::Unread) -> Failure {
     Failure::new(Exit::NOT_RUN, "host_file", format!("nothing can be written for {host}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_skill_says_when_it_is_of_use_and_names_no_tool_that_is_not_there() {
+        let mut lines = SKILL.lines();
+        assert_eq!((lines.next(), lines.next()), (Some("---"), Some("name: openscope")));
+        let description = lines.next().and_then(|line| line.strip_prefix("description: ")).unwrap();
+        assert!((40..1024).contains(&description.len()), "{}", description.len());
+        assert_eq!(lines.next(), Some("---"));
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = SKILL.split(|c| !is_of_name(c));
+        let named: Vec<&str> = words.filter(|word| word.starts_with("openscope_")).collect();
+        assert!(named.len() > 3, "{named:?}");
+        for name in named.into_iter().filter(|name| *name != "openscope_") {
+            assert!(crate::mcp::OWN_TOOLS.contains(&name), "{name}");
+        }
+    }
 }

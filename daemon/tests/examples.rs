@@ -93,7 +93,9 @@ mod examples {
         assert!(said.contains("`staging.connect` carries bytes that nobody here reads"), "{said}");
         assert!(said.contains("`dev.open` opens WebSockets to `dev`"), "{said}");
         assert!(said.contains("`host.top` lets its recipient type to `/usr/bin/top`"), "{said}");
-        assert!(said.contains("no warnings, 8 notes"), "{said}");
+        assert!(said.contains("`ssh.top` lets its recipient type to `top`"), "{said}");
+        assert!(said.contains("`app.errors` may what `app` may, and not its owner"), "{said}");
+        assert!(said.contains("no warnings, 10 notes"), "{said}");
     }
 
     #[test]

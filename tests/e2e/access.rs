@@ -212,6 +212,9 @@ fn what_is_given_up_or_not_answered_waits_no_more() {
     let (mut given_up, number) = pending(&vendor, &share, &["test.append"]);
     let more = vendor.run(&share, &request(&["test.write"]));
     assert!(more.stderr.contains("limits.requests_per_share"), "{more:?}");
+    // Then nobody learns whether it could be had.
+    let hidden = vendor.run(&share, &request(&["no.such"]));
+    assert_eq!((hidden.status, &hidden.stderr), (more.status, &more.stderr));
     given_up.signal(rustix::process::Signal::INT);
     assert_eq!(given_up.wait().code(), Some(130));
     until("the request is gone", || requests(&alice).is_empty().then_some(()));

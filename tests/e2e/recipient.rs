@@ -1,7 +1,7 @@
 //! A recipient who looks before they call: `doctor`, `status` and `keys` of a share that is there.
 
 use serde_json::Value;
-use tests::owner::Share;
+use tests::owner::{Said, Share};
 use tests::wait::until;
 use tests::world::World;
 
@@ -72,7 +72,9 @@ fn doctor_fails_with_what_to_do_where_relay_or_share_is_gone() {
     assert_eq!(world.alice().revoke(&share).status, 0);
     let findings = until("the relay has heard of the end", || {
         let (status, findings) = doctor(&world, &share);
-        (status == 1).then_some(findings)
+        // While it has not, the relay leads to a daemon that says nothing.
+        let is_gone = findings.iter().any(|one| one.starts_with("fails relay "));
+        (status == 1 && is_gone).then_some(findings)
     });
     assert_found(&findings, "fails relay ", "whether the share is still open");
 
@@ -115,4 +117,40 @@ fn status_says_whose_share_it_is_how_long_it_lasts_and_how_it_is_reached() {
     assert_eq!(world.alice().revoke(&share).status, 0);
     let said = world.vendor().run(&share, &["status"]);
     assert_eq!(said.status, 255, "{said:?}");
+}
+
+#[test]
+fn a_host_is_told_of_the_handle_and_on_request_of_how_to_use_it() {
+    let world = World::start();
+    let share = open(&world, &[]);
+    let home = world.vendor().home();
+    let handle = home.join("web.handle");
+    std::fs::write(&handle, &share.handle).expect("write the handle");
+    let passport = format!("@{}", handle.display());
+    let setup = |words: &[&str]| -> Said {
+        let mut command = world.vendor().bare();
+        command.args(["--passport", &passport, "--fingerprint", &share.fingerprint]);
+        command.arg("--identity").arg(home.join("identity.txt"));
+        command.arg("setup").args(words).output().expect("run the client").into()
+    };
+    let skill = home.join(".claude/skills/openscope/SKILL.md");
+
+    let said = setup(&["cursor", "--skill"]);
+    assert_eq!((said.status, said.stdout.as_str()), (2, ""), "{said:?}");
+    assert!(said.stderr.contains("--print --skill"), "{}", said.stderr);
+    assert!(!home.join(".cursor").exists(), "nothing is half done");
+    let said = setup(&["claude"]);
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!skill.exists(), "only on request");
+    for _ in 0..2 {
+        let said = setup(&["claude", "--skill"]);
+        assert_eq!(said.status, 0, "{said:?}");
+        assert!(said.stderr.contains("SKILL.md"), "{}", said.stderr);
+    }
+    let registered = std::fs::read_to_string(home.join(".claude.json")).expect("the host's file");
+    let registered: Value = serde_json::from_str(&registered).expect("JSON");
+    assert!(registered["mcpServers"]["web-1"]["args"].as_array().is_some(), "{registered}");
+    let printed = setup(&["vscode", "--print", "--skill"]);
+    let installed = std::fs::read_to_string(&skill).expect("the skill");
+    assert_eq!((printed.status, printed.stdout), (0, installed));
 }

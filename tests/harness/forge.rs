@@ -7,6 +7,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use policy::passport::Narrowing;
 use policy::{Arguments, Timestamp, Value};
 use relay::leg::{Dialer, GuestEvents, GuestLeg, Trust};
+use wire::access::AccessStatement;
 use wire::call::{CallId, CallStatement, Redemption, Signed};
 use wire::channel::{ClientEndpoint, Connection, HolderKey, Limits, RecvStream};
 use wire::frame::{Frame, Frames, Join, VERSION};
@@ -120,6 +121,28 @@ pub fn append(handle: &Handle, holder: &HolderKey, passport: &[u8], id: u8, name
             Value::text(name).expect("a value"),
         )]),
         head: Vec::new(),
+        not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
+    };
+    Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")
+}
+
+/// An asking for one verb more, signed by the holder.
+///
+/// # Panics
+/// When the handle is broken.
+pub fn ask(handle: &Handle, holder: &HolderKey, id: u8, wanted: &str) -> Signed {
+    let authority = handle.verify().expect("a whole handle").authority().clone();
+    let root = VerifyingKey::from_bytes(&handle.daemon_key).expect("a key");
+    let passport = policy::passport::verify(&handle.passport, &root).expect("the daemon's");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let statement = AccessStatement {
+        daemon: handle.daemon_key,
+        share: authority.share,
+        seat: authority.seat,
+        passport: passport.digest(),
+        id: CallId([id; 16]),
+        wanted: vec![wanted.to_owned()].try_into().expect("one"),
+        reason: "because".to_owned().try_into().expect("a reason"),
         not_after: Timestamp(u64::try_from(since.as_millis()).expect("in time") + 10_000),
     };
     Signed::new(&statement, &SigningKey::from_bytes(holder.seed())).expect("a statement")

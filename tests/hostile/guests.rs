@@ -174,6 +174,33 @@ fn se18_a_call_under_a_narrowed_passport_with_the_same_key_stays_narrow() {
 }
 
 #[test]
+fn an_asking_that_was_answered_is_put_to_nobody_again() {
+    let world = World::start();
+    let (share, handle) = bearer(&world);
+    run(async {
+        let own = holder(7);
+        let guest = Guest::arrive(&handle, &own).await;
+        let redemption = forge::redemption(&handle, &own, forge::redeem_seed(&handle));
+        let (answer, _seat) = guest.sit(forge::join(&handle, Some(redemption))).await;
+        assert!(matches!(answer, Some(Frame::Joined(_))), "{answer:?}");
+        let asking = Frame::Ask(forge::ask(&handle, &own, 5, "test.write")).encode();
+        let asking = asking.expect("a frame");
+        let Some(Frame::Pending(request)) = guest.say(&asking).await else { panic!("it waits") };
+        let denied = world.alice().run(&["deny", &request.to_string()]);
+        assert_eq!(denied.status, 0, "{denied:?}");
+        for _ in 0..2 {
+            // As a broker could that keeps what passes through it.
+            let again = guest.say(&asking).await;
+            assert!(matches!(again, Some(Frame::Refused(Refusal::Denied(_)))), "{again:?}");
+        }
+        guest.leave().await;
+    });
+    let waiting = world.alice().json(&["requests"]).expect("a list");
+    assert_eq!(waiting["requests"].as_array().map(Vec::len), Some(0), "{waiting}");
+    assert!(world.alice().show(&share)["share"]["id"].is_string(), "the share lives on");
+}
+
+#[test]
 fn ru6_a_value_that_is_no_text_is_not_a_value() {
     let world = World::start();
     let (_share, handle) = bearer(&world);

@@ -12,7 +12,7 @@ use crate::finding::{Finding, Level};
 use crate::key_list::HOW_TO_MAKE_ONE;
 use crate::known_daemons::KnownDaemons;
 use crate::own_keys::{NamedBy, OwnKey, State, own_keys};
-use crate::protection::Protection;
+use crate::protection::{Protection, as_word};
 
 pub(super) fn look(options: &Options, environment: &Environment) -> Vec<Finding> {
     let mut findings = vec![version()];
@@ -52,7 +52,7 @@ fn place((name, variable): (&str, &str), path: Option<&Path>) -> Finding {
             (Err(fault), _) => Finding::new(
                 Level::Fails,
                 format!("{what} cannot be written to: {fault}"),
-                format!("make it yours, as in `chmod u=rwx '{shown}'`"),
+                format!("make it yours, as in `chmod u=rwx {}`", as_word(path)),
             ),
             (Ok(()), Some(remedy)) => {
                 Finding::new(Level::Warning, format!("{what}: {protection}"), remedy)

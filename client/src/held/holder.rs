@@ -108,6 +108,9 @@ impl Holder {
         socket.remove();
         drop(listener);
         guests.close();
+        if leaves == Leaves::Idle {
+            hub.leaving.cancel();
+        }
         let left = async {
             tokio::select! {
                 () = guests.wait() => {}

@@ -8,7 +8,7 @@ use policy::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::channel::{Connection, ReadError, RecvStream, SendStream, VarInt};
@@ -27,6 +27,9 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// How long the daemon may take to say how a call ended that was broken off here.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// Commands that listen at one time; one more makes a channel of its own.
+const LISTENERS_MAX: usize = 96;
+
 /// How far the holder is.
 #[derive(Clone)]
 enum Stage {
@@ -40,8 +43,12 @@ pub(super) struct Hub {
     stage: watch::Sender<Stage>,
     stay: watch::Sender<Duration>,
     guests: watch::Sender<usize>,
+    /// Those who listen at one time: what they then want carried finds room.
+    listeners: Semaphore,
     /// Somebody has said that it is to go.
     pub(super) leave: CancellationToken,
+    /// It is going, and takes nobody: whoever listens makes a channel of their own.
+    pub(super) leaving: CancellationToken,
 }
 
 /// Somebody who uses the channel.
@@ -59,7 +66,9 @@ impl Hub {
             stage: watch::Sender::new(Stage::Joining),
             stay: watch::Sender::new(stay),
             guests: watch::Sender::new(0),
+            listeners: Semaphore::new(LISTENERS_MAX),
             leave: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         }
     }
 
@@ -129,19 +138,22 @@ pub(super) async fn serve(stream: UnixStream, hub: &Hub, seat: &Seat) {
     if !is_of_this_user(&stream) {
         return;
     }
+    let _guest = hub.guest();
     let mut words = Words::new(stream);
     let Ok(Ok(Word::Ask(Ask { version: VERSION, want }))) = timeout(ASK_LIMIT, words.next()).await
     else {
         return;
     };
     let (stream, rest) = words.into_rest();
-    let _guest = hub.guest();
     let served = match want {
         Want::Watch { stay_ms } => {
             if let Some(stay) = stay_ms {
                 hub.stay.send_replace(Duration::from_millis(stay));
             }
-            tell(stream, hub, seat).await
+            match hub.listeners.try_acquire() {
+                Ok(_place) => tell(stream, hub, seat).await,
+                Err(_) => return,
+            }
         }
         Want::Stream => carry(stream, rest, hub).await,
         Want::Leave => {
@@ -177,6 +189,7 @@ async fn tell(stream: UnixStream, hub: &Hub, seat: &Seat) -> io::Result<()> {
     let mut nothing = [0];
     tokio::select! {
         told = telling => told,
+        () = hub.leaving.cancelled() => Ok(()),
         _left = read.read(&mut nothing) => Ok(()),
     }
 }
@@ -237,7 +250,10 @@ async fn carry(stream: UnixStream, rest: BytesMut, hub: &Hub) -> io::Result<()> 
             biased;
             ended = &mut taking => ended,
             // Whoever broke it off may want to hear how the call ended.
-            () = &mut giving => timeout(LAST_WORDS, taking).await.unwrap_or(Ok(Word::Broken)),
+            // A word that was cut short is followed by none.
+            () = &mut giving => {
+                timeout(LAST_WORDS, taking).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+            }
         }
     };
     if ended.is_err() {

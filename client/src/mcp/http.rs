@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -20,7 +20,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::process::geteuid;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
@@ -42,7 +43,7 @@ const PATH: &str = "/mcp";
 /// Connections at one time.
 const CONNECTIONS_MAX: usize = 64;
 /// How long one may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest question: a call's standard input may be in it.
 const QUESTION_MAX: usize = 16 << 20;
 /// The shortest token that a file may hold.
@@ -70,6 +71,7 @@ pub(super) async fn run(session: &Session, server: Server, at: &At) -> Result<Ex
     let calls = server.calls();
     let config = StreamableHttpServerConfig::default()
         .with_max_request_body_bytes(QUESTION_MAX)
+        .with_allowed_hosts([here.ip().to_string(), "localhost".to_owned()])
         .with_cancellation_token(ended.clone());
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
@@ -150,8 +152,13 @@ impl Token {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|fault| unread(&fault))?;
         let about = rustix::fs::fstat(&file).map_err(|fault| unread(&fault))?;
-        if Mode::from_raw_mode(about.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        let owners = [0, geteuid().as_raw()];
+        let is_open = Mode::from_raw_mode(about.st_mode).intersects(Mode::RWXG | Mode::RWXO);
+        if is_open || !owners.contains(&about.st_uid) {
             return Err(wrong("others may read or write it".to_owned()));
+        }
+        if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
+            return Err(wrong("is no file".to_owned()));
         }
         let mut text = Zeroizing::new(vec![0; TOKEN_MAX]);
         let length =
@@ -222,5 +229,7 @@ impl Door {
 fn told(status: StatusCode, why: &'static str) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from_static(why.as_bytes())).boxed());
     *answer.status_mut() = status;
+    // A place is for who may be there.
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }

@@ -11,6 +11,10 @@ pub(super) const READ: &str = "openscope_read";
 pub(super) const CANCEL: &str = "openscope_cancel";
 pub(super) const REQUEST: &str = "openscope_request_access";
 
+/// All of them.
+#[cfg(test)]
+pub(crate) const OWN: [&str; 5] = [STATUS, WAIT, READ, CANCEL, REQUEST];
+
 /// Each verb's tool: `log.tail` is `log-tail`. No verb has a `-`, and none of our own tools has, so that a name means one
 /// verb whatever else is shared.
 pub(super) fn of_verbs<'v>(

@@ -24,7 +24,10 @@ impl Session {
     ) -> Result<Self, JoinFault> {
         let Held { door, watched, told } = held;
         let view = view(&seat, told, &door)?;
-        let (session, supervisor) = Self::begin(seat, holder, patience, view, None);
+        let number = if let Link::Up(_, number) = view.link { number } else { 0 };
+        let (session, mut supervisor) = Self::begin(seat, holder, patience, view, None);
+        // A channel of our own is another than any that the holder has had.
+        supervisor.channels = number;
         session.tasks.spawn(supervisor.follow(watched, door));
         Ok(session)
     }

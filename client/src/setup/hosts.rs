@@ -35,6 +35,18 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Where it looks for skills, if it does so on this machine.
+    pub(super) fn skill(self, home: &Path) -> Option<PathBuf> {
+        let skills = match self {
+            Self::Claude => ".claude/skills",
+            Self::Codex => ".codex/skills",
+            Self::ClaudeDesktop | Self::Cursor | Self::Vscode => return None,
+        };
+        Some(home.join(skills).join("openscope/SKILL.md"))
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {

@@ -208,6 +208,24 @@ fn a_call_outlives_a_holder_that_is_killed_and_what_that_leaves_is_replaced() {
 }
 
 #[test]
+fn a_call_outlives_a_holder_that_had_to_join_again() {
+    let kept = Kept::start();
+    kept.run(&KEEP, &["list"]);
+    let mut first = kept.start_call(&["lost.once"]);
+    assert_eq!(line(&mut first), "one\n");
+    kept.0.daemon.script.go.send_replace(true);
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+    kept.0.daemon.script.go.send_replace(false);
+    // Its second channel has the number that a command would give its own first.
+    let mut second = kept.start_call(&["lost.once"]);
+    assert_eq!(line(&mut second), "one\n");
+    kill(kept.holder().unwrap());
+    let output = second.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert_eq!(kept.joins(), 3);
+}
+
+#[test]
 fn two_first_commands_at_once_leave_one_holder() {
     let kept = Kept::start();
     let start = |_| {

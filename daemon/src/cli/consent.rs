@@ -169,6 +169,9 @@ pub(super) fn text(request: &RequestView) -> String {
             lines.push(fact("to", &format!("{} of {by}, which would gain:", access.share)));
             lines.extend(access.gains.iter().map(gained));
             lines.push(fact("for", &access.recipients.join(" and ")));
+            if access.redelegate > 0 {
+                lines.push(fact("hand on", &format!("less of it, {} in a row", access.redelegate)));
+            }
             let budget = access.budget.as_ref().map(plan::budget);
             lines.extend(budget.map(|budget| fact("at most", &budget)));
         }
@@ -218,6 +221,7 @@ pub(super) fn json(request: &RequestView) -> Value {
             "reason": access.reason,
             "gains": access.gains.iter().map(plan::verb_json).collect::<Vec<_>>(),
             "recipients": access.recipients,
+            "redelegate": access.redelegate,
             "max_calls": access.budget.and_then(|budget| budget.calls),
             "max_bytes": access.budget.and_then(|budget| budget.bytes),
         }),
@@ -317,6 +321,7 @@ mod tests {
                 verb("service.restart:service=web", Effect::Write, Approve::Each),
             ],
             recipients: vec!["vendor-b".to_owned(), "vendor-c".to_owned()],
+            redelegate: 2,
             budget: None,
         };
         let request = RequestView { what: Asked::Access(Box::new(access)), ..request() };
@@ -329,6 +334,7 @@ mod tests {
             "    + service.restart:service=web [write]\n",
             "each call with the consent of bob",
             "for        vendor-b and vendor-c",
+            "hand on    less of it, 2 in a row",
             "hash       ab12",
         ] {
             assert!(text.contains(said), "{said}\n---\n{text}");

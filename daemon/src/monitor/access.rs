@@ -4,7 +4,7 @@
 use policy::{PublicRefusal, Recipient, Request, RequestId, Scope};
 use wire::access::AccessStatement;
 use wire::call::{HolderStatement as _, Signed};
-use wire::control::{AccessView, Extend, Failure, Reply};
+use wire::control::{AccessView, Extend, Failure, FailureKind, Reply};
 use wire::frame::Refusal;
 use wire::privsep::{CallRef, ChannelId, ToBroker};
 
@@ -22,6 +22,9 @@ use super::resolver::Person;
 use super::share::Share;
 use super::speaker::{Footing, Spoken};
 use crate::clock::Instants;
+
+/// Askings of a share that have ended and are remembered: more than can be signed anew in the time that a statement lives.
+const ASKED_MAX: usize = 512;
 
 /// One asking whose signature is its holder's.
 pub(super) struct Asking {
@@ -86,7 +89,12 @@ impl Monitor {
         }
         match self.gain(&asking, now) {
             Ok(None) => Ok(ToBroker::Granted { call: to }),
-            Ok(Some(_)) if !self.has_room_to_wait(asking.at.share) => {
+            // It was answered: the owner is not asked twice for one word of the recipient's.
+            Ok(Some(_)) | Err(_) if self.has_ended(asking.at) => {
+                Err(Refusal::Denied(PublicRefusal::NotPermitted))
+            }
+            // Whether it could be given is then nobody's to learn.
+            Ok(Some(_)) | Err(_) if !self.has_room_to_wait(asking.at.share) => {
                 self.refuse_asking(&asking, CROWDED_OUT, now);
                 Err(busy("requests_per_share"))
             }
@@ -166,6 +174,7 @@ impl Monitor {
             share: has.id,
             reason: asking.reason.to_string(),
             gains: self.plan_verbs(&scope, &extension.agreed, has.approve),
+            redelegate: has.depth,
             recipients: to_all(has).into_iter().map(ToString::to_string).collect(),
             budget: (budget != has.budget).then_some(budget),
         };
@@ -191,8 +200,13 @@ impl Monitor {
                 Ok(Reply::Done(format!("{request}: the share has it now")))
             }
             Err(failure) => {
-                self.refuse_asking(&held.asking, first_line(&failure.message), now);
-                let refusal = Refusal::Denied(PublicRefusal::NotPermitted);
+                let refusal = if failure.kind == FailureKind::Unavailable {
+                    Refusal::Unrecorded
+                } else {
+                    self.refuse_asking(&held.asking, first_line(&failure.message), now);
+                    self.remember_ended(held.asking.at);
+                    Refusal::Denied(PublicRefusal::NotPermitted)
+                };
                 self.broker.send(&ToBroker::Refused { call, refusal }, &[]);
                 Err(failure)
             }
@@ -223,6 +237,20 @@ impl Monitor {
         let kept = self.keep_extended((person, &basis), &mut share, extension, now);
         self.shares.insert(at.share, share);
         kept
+    }
+
+    fn has_ended(&self, at: At) -> bool {
+        self.shares.get(&at.share).is_some_and(|share| share.asked.contains(&at.key()))
+    }
+
+    /// Remembers that an asking came to an end without being granted: its signed words are good for nothing more.
+    pub(super) fn remember_ended(&mut self, at: At) {
+        if let Some(share) = self.shares.get_mut(&at.share) {
+            if share.asked.len() >= ASKED_MAX {
+                share.asked.pop_front();
+            }
+            share.asked.push_back(at.key());
+        }
     }
 
     /// Puts a refusal of a signed asking on record, and ends a share that has had too many.

@@ -45,6 +45,8 @@ pub(super) struct Share {
     pub(super) running: BTreeMap<CallKey, Current>,
     /// Calls that have ended, each with what is signed of it whenever it is asked for: their ids do not run again.
     pub(super) past: BTreeMap<CallKey, OutcomeStatement>,
+    /// Askings that came to nothing, the oldest first.
+    pub(super) asked: VecDeque<CallKey>,
     pub(super) channels: BTreeMap<ChannelId, Place>,
     pub(super) made: u64,
     pub(super) refused: u64,
@@ -137,6 +139,7 @@ impl Share {
             clock: ShareClock::opened(lease.opened),
             running: BTreeMap::new(),
             past: BTreeMap::new(),
+            asked: VecDeque::new(),
             channels: BTreeMap::new(),
             made: 0,
             refused: 0,

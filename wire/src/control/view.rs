@@ -219,6 +219,8 @@ pub struct AccessView {
     pub gains: Vec<PlanVerb>,
     /// Everybody who would have it: whoever has a seat in the share.
     pub recipients: Vec<String>,
+    /// How often in a row they may hand it on.
+    pub redelegate: u8,
     /// How much of the share could be used then, where a rule of what is added bounds it more than now.
     pub budget: Option<Budget>,
 }

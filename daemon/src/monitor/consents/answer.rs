@@ -158,6 +158,7 @@ impl Monitor {
             What::Access(held) => {
                 let (call, refusal) = (held.to, Refusal::Denied(public));
                 self.refuse_asking(&held.asking, why, now);
+                self.remember_ended(held.asking.at);
                 self.broker.send(&wire::privsep::ToBroker::Refused { call, refusal }, &[]);
             }
         }

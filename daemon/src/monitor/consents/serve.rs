@@ -120,8 +120,14 @@ impl Monitor {
         if let Some(id) = meant.map(|(id, _)| *id) {
             let ended = self.end_request(id, "the recipient withdrew it", now);
             // Asking and withdrawing in a loop writes two records each time.
-            if let Some(share) = ended.and_then(|waiting| waiting.share()) {
-                self.count_refusal(share);
+            match ended.map(|waiting| waiting.what) {
+                Some(What::Call(held)) => self.count_refusal(held.asked.at.share),
+                // Whoever asks only to hear whether it could be had is trying doors.
+                Some(What::Access(held)) => {
+                    self.remember_ended(held.asking.at);
+                    self.count_trial(held.asking.at.share);
+                }
+                Some(What::Open(_)) | None => {}
             }
             let refusal = Refusal::Denied(PublicRefusal::Unanswered);
             self.broker.send(&ToBroker::Refused { call, refusal }, &[]);
