@@ -11,6 +11,8 @@ use policy::{Arguments, Kind, MenuEntry, MenuParameter, ParameterName, Value, Va
 
 use crate::neutral::one_line;
 
+pub(crate) mod json;
+
 /// Why what was typed is no call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgumentFault {
@@ -204,6 +206,7 @@ pub(crate) mod tests {
             effect: Effect::Read,
             reflects: None,
             transfers: None,
+            notes: false,
             input: policy::Input::Nothing,
             parameters: BTreeMap::from([
                 ("service".parse().unwrap(), parameter(Kind::Text, true, services)),

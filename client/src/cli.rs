@@ -16,6 +16,7 @@ Examples:
   openscope-reflect-client --passport @handle call db.load table=items < items.csv
   openscope-reflect-client --passport osp1_… --fingerprint SHA256:… call disk.use
   openscope-reflect-client --passport @handle --persist 2m call log.tail service=web
+  openscope-reflect-client --passport @handle follow log.follow service=web --until 'listening on'
   openscope-reflect-client --passport @handle forward web --listen 127.0.0.1:8080
   openscope-reflect-client --passport @handle request service.restart:service=web --reason 'it hangs'
   openscope-reflect-client inspect --passport @handle
@@ -53,7 +54,7 @@ pub(crate) struct Options {
     /// The second value of a bearer handle, in a file, or `-` for standard input
     #[arg(long, global = true, value_name = "FILE|-", conflicts_with = "identity")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Keep the channel for the commands that follow, until none has used it for so long; `0s` ends it (`list`, `call`, `get`, `put`)
+    /// Keep the channel for the commands that follow, until none has used it for so long; `0s` ends it (`list`, `call`, `follow`, `note`, `get`, `put`)
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) persist: Option<Duration>,
     /// Write JSON, one value a line, on standard output
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Status,
     /// Call a verb: its output is passed through, and so is its exit status
     Call(CallArguments),
+    /// Follow what a verb prints, until it ends, you do, or the share is over
+    Follow(FollowArguments),
     /// Fetch a file: it is here once all of it is, and is what the owner's side has read
     Get(GetArguments),
     /// Hand the owner a file: it is there once all of it is, and is what was meant
@@ -85,6 +88,11 @@ pub(crate) enum Command {
     Forward(ForwardArguments),
     /// Ask the owner for more of the share, and wait for what they say
     Request(RequestArguments),
+    /// Leave the owner a note, where the share has notes
+    Note(NoteArguments),
+    /// Show what you and the owner have said to each other
+    #[command(after_help = NOTES_EXAMPLES)]
+    Notes(NotesArguments),
     /// Show what the handle holds, without talking to anybody
     Inspect,
     /// Make a smaller handle, without asking anybody: for yourself, or to hand on
@@ -112,8 +120,11 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write a page for each command into a directory
+    Man {
+        /// Where to; made when it is not there
+        directory: Option<PathBuf>,
+    },
     /// Hold a channel; `--persist` starts it
     #[command(hide = true)]
     Hold,
@@ -148,12 +159,12 @@ Exit status: 0 where nothing would fail, 1 where something would.";
 
 /// One call.
 #[derive(Args, Debug)]
+#[command(after_help = CALL_EXAMPLES)]
 pub(crate) struct CallArguments {
     /// The verb, `app.action`
     pub(crate) verb: String,
-    /// Its arguments
-    #[arg(value_name = "NAME=VALUE")]
-    pub(crate) arguments: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// Give the verb no standard input, also where it takes some
     #[arg(long, short = 'n')]
     pub(crate) no_stdin: bool,
@@ -161,12 +172,65 @@ pub(crate) struct CallArguments {
     #[arg(long, value_name = "HEX")]
     pub(crate) id: Option<String>,
     /// Ask even for a verb that the share does not list; its values are sent as text
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json_arguments")]
     pub(crate) unlisted: bool,
     /// Pass the verb's output on byte by byte, for a file or a pipe; refused where a terminal would act on it
     #[arg(long)]
     pub(crate) raw: bool,
 }
+
+/// What a verb is called with.
+#[derive(Args, Debug)]
+pub(crate) struct Given {
+    /// Its arguments
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) arguments: Vec<OsString>,
+    /// Its arguments as one JSON object, in a file, or `-` for standard input
+    #[arg(
+        long = "arguments",
+        value_name = "FILE|-",
+        conflicts_with = "arguments",
+        id = "json_arguments"
+    )]
+    pub(crate) json: Option<PathBuf>,
+}
+
+const CALL_EXAMPLES: &str = "\
+A list is `services=web,db`, or a JSON array. `--arguments -` leaves the verb no standard input.
+
+Examples:
+  openscope-reflect-client --passport @handle call log.tail service=web lines=50
+  openscope-reflect-client --passport @handle call db.load table=items < items.csv
+  echo '{\"service\": \"web\", \"lines\": 50}' | openscope-reflect-client --passport @handle call log.tail --arguments -
+  openscope-reflect-client --passport @handle --json call --no-stdin log.tail service=web";
+
+/// What is followed.
+#[derive(Args, Debug)]
+#[command(after_help = FOLLOW_EXAMPLES)]
+pub(crate) struct FollowArguments {
+    /// The verb, `app.action`
+    pub(crate) verb: String,
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Until a line of its standard output has this in it
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) until: Option<String>,
+    /// For so long at most
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) time: Option<Duration>,
+}
+
+const FOLLOW_EXAMPLES: &str = "\
+A verb that only reads is called again when its own time is up, and begins anew then. It is given
+no standard input.
+
+Examples:
+  openscope-reflect-client --passport @handle follow log.follow service=web
+  openscope-reflect-client --passport @handle follow log.follow service=web --until ready --for 2m
+  openscope-reflect-client --passport @handle --json follow log.follow service=web lines=0
+
+Exit status: that of the verb's program; with `--until` 0 once it was seen, and 124 if it was not in
+the time of `--for`; without it 0 after that time.";
 
 /// A host's server.
 #[derive(Args, Debug)]
@@ -302,6 +366,40 @@ not add by themselves is refused at once. Exit status 0 is granted, 126 refused.
 Examples:
   openscope-reflect-client --passport @handle request service.restart:service=web --reason 'it hangs since the deployment'
   openscope-reflect-client --passport @handle request log.tail:service=db disk.use --reason 'the disk is said to be full'";
+
+/// A word to the owner.
+#[derive(Args, Debug)]
+#[command(after_help = NOTE_EXAMPLES)]
+pub(crate) struct NoteArguments {
+    /// What to say
+    #[arg(value_name = "TEXT", required = true)]
+    pub(crate) text: Vec<String>,
+    /// By which verb, where several leave notes
+    #[arg(long, value_name = "VERB")]
+    pub(crate) verb: Option<String>,
+}
+
+const NOTE_EXAMPLES: &str = "\
+The owner reads it with `openscope share notes`. It is signed with your key; the record keeps its hash.
+
+Examples:
+  openscope-reflect-client --passport @handle note 'restarting web now'
+  openscope-reflect-client --passport @handle --json note done";
+
+/// What was said.
+#[derive(Args, Debug)]
+pub(crate) struct NotesArguments {
+    /// Go on until the share is over
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+const NOTES_EXAMPLES: &str = "\
+The daemon keeps the last 64 notes of a seat, in memory alone.
+
+Examples:
+  openscope-reflect-client --passport @handle notes
+  openscope-reflect-client --passport @handle --json notes --follow";
 
 /// A smaller handle.
 #[derive(Args, Debug)]

@@ -74,6 +74,7 @@ pub(crate) struct Stops {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    limit: Option<Instant>,
 }
 
 impl Stops {
@@ -83,12 +84,21 @@ impl Stops {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            limit: None,
         })
+    }
+
+    /// The same, and so does this moment.
+    #[must_use]
+    pub(crate) fn at(self, limit: Option<Instant>) -> Self {
+        Self { limit, ..self }
     }
 
     /// The next one. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Exit {
+        let limit = self.limit.unwrap_or_else(Instant::now);
         tokio::select! {
+            () = sleep_until(limit), if self.limit.is_some() => Exit::TIMED_OUT,
             _ = self.interrupt.recv() => Exit::INTERRUPTED,
             _ = self.terminate.recv() => Exit::TERMINATED,
             _ = self.hangup.recv() => Exit::TERMINATED,
@@ -118,6 +128,7 @@ pub(crate) async fn conduct(
             stop = stops.next() => stop,
             () = sleep_until(limit), if stopped.is_some() => return stopped_with(stopped, None),
             () = &mut reader_left, if stopped.is_none() => Exit::PIPE,
+            () = output.closed(), if stopped.is_none() => Exit::PIPE,
             room = output.room(), if waiting.is_some() && stopped.is_none() => match (room, waiting.take()) {
                 (Ok(room), Some(piece)) => {
                     room.send(piece);

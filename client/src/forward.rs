@@ -28,9 +28,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::listen::{Places, bind};
+use crate::one_call::listed;
 use crate::report::is_over;
 use crate::session::{Over, Session};
-use crate::start::{listed, print, say};
+use crate::start::{print, say};
 
 use command::Command;
 use inspect::{Inspect, Style};

@@ -46,12 +46,22 @@ fn from(source: &OsStr, options: &Options) -> Result<Zeroizing<String>, Failure>
             "usage",
             "standard input cannot give both the handle and the second value",
         )),
-        b"-" => bounded(io::stdin().lock(), "standard input"),
+        b"-" => standard_input(),
         [b'@', path @ ..] => file(Path::new(OsStr::from_bytes(path))),
         text => str::from_utf8(text).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| {
             Failure::new(Exit::USAGE, "handle", "the handle that was given is not valid UTF-8")
         }),
     }
+}
+
+/// Whether the handle or its second value is read from standard input.
+pub(crate) fn takes_stdin(options: &Options, environment: &Environment) -> bool {
+    let handle = options.passport.as_deref().or(environment.passport.as_deref());
+    handle == Some(OsStr::new("-")) || options.secret_file.as_deref() == Some(Path::new("-"))
+}
+
+pub(crate) fn standard_input() -> Result<Zeroizing<String>, Failure> {
+    bounded(io::stdin().lock(), "standard input")
 }
 
 pub(crate) fn file(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -67,7 +77,7 @@ fn bounded(from: impl Read, name: &str) -> Result<Zeroizing<String>, Failure> {
         return Err(Failure::new(
             Exit::USAGE,
             "usage",
-            format!("`{name}` is too large for a handle or a key"),
+            format!("`{name}` is larger than anything that is read this way"),
         ));
     }
     Ok(text)

@@ -69,6 +69,8 @@ pub struct Standing {
     pub deadline: Timestamp,
     /// What may be called.
     pub menu: Vec<MenuEntry>,
+    /// How many notes were left before the seat was taken, and come now.
+    pub notes: u32,
     /// The passport under which calls are made.
     pub(crate) passport: Arc<Passport>,
     /// The same as it came, where it is not the handle's.
@@ -168,6 +170,7 @@ async fn ask(
         | Frame::Call(_)
         | Frame::Ask(_)
         | Frame::Granted
+        | Frame::Noted(_)
         | Frame::Pending(_)
         | Frame::Started
         | Frame::Outcome(_)
@@ -223,7 +226,8 @@ pub(crate) fn standing(
         }
         None => last,
     };
-    Ok(Standing { deadline: update.deadline, menu: update.menu, passport, wider })
+    let Update { deadline, menu, notes, .. } = update;
+    Ok(Standing { deadline, menu, notes, passport, wider })
 }
 
 fn widened(seat: &Seat, bytes: &[u8]) -> Option<Passport> {
@@ -245,7 +249,7 @@ mod tests {
     fn widening() -> Update {
         let root = SigningKey::from_bytes(&[4; 32]);
         let passport = passport::mint(&root, &sample::authority()).unwrap();
-        Update { deadline: Timestamp(7), passport: Some(passport), menu: Vec::new() }
+        Update { deadline: Timestamp(7), passport: Some(passport), menu: Vec::new(), notes: 0 }
     }
 
     fn now(seat: &Seat) -> Result<Standing, JoinFault> {

@@ -66,6 +66,20 @@ impl Output {
         })
     }
 
+    /// The same, until something on standard output was waited for; what it came with is written.
+    pub(crate) fn until(
+        style: Style,
+        mut is_seen: impl FnMut(&[u8]) -> bool + Send + 'static,
+    ) -> io::Result<Self> {
+        let mut writer = Writer::new(style);
+        Self::begin(move |piece| {
+            let Some(piece) = piece else { return Ok(()) };
+            let seen = matches!(&piece, Piece::Stdout(bytes) if is_seen(bytes));
+            writer.write(piece)?;
+            if seen { Err(Errno::CANCELED) } else { Ok(()) }
+        })
+    }
+
     /// Has each piece taken this way, and none after one that was not.
     pub(crate) fn with(
         mut take: impl FnMut(Piece) -> Result<(), Errno> + Send + 'static,
@@ -97,6 +111,11 @@ impl Output {
     /// Room for one piece. Dropping the future loses nothing.
     pub(crate) async fn room(&self) -> Result<mpsc::Permit<'_, Piece>, Closed> {
         self.pieces.reserve().await.map_err(|_: SendError<()>| Closed)
+    }
+
+    /// Comes back when no more is taken.
+    pub(crate) async fn closed(&self) {
+        self.pieces.closed().await;
     }
 
     /// Waits until all is written.

@@ -4,10 +4,9 @@ mod command;
 mod complete;
 mod line;
 
-use std::io;
-
-use policy::{Input, MenuEntry};
+use policy::{Input, MenuEntry, Timestamp};
 use tokio::sync::watch;
+use wire::note::Author;
 
 use crate::arguments::read;
 use crate::conduct::{Notice, Stops, conduct};
@@ -16,13 +15,16 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::list;
 use crate::neutral::one_line;
+use crate::note_command;
+use crate::notes::{self, Notes};
+use crate::one_call::{bad_argument, listed, machine, told};
 use crate::output::{Output, Style};
 use crate::place::Place;
 use crate::report::{Report, over_words};
 use crate::request;
 use crate::session::{Session, View};
 use crate::source::Source;
-use crate::start::{bad_argument, listed, print, say, told};
+use crate::start::{print, say};
 use command::{Command, HELP};
 use line::{Lines, Typed};
 
@@ -32,12 +34,12 @@ pub(crate) async fn run(
     environment: &Environment,
     quiet: bool,
 ) -> Result<Exit, Failure> {
-    let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
     let mut views = session.views();
     let mut seen = views.borrow_and_update().clone();
-    let mut lines = Lines::start(&seen.standing.menu).map_err(machine)?;
+    let (mut notes, mut last) = (session.notes(), Timestamp(0));
+    let mut lines = Lines::start(&seen.standing.menu).map_err(|fault| machine(&fault))?;
     // After the editor, which takes SIGINT for itself: ours is called first, and calls the editor's.
-    let mut stops = Stops::listen().map_err(machine)?;
+    let mut stops = Stops::listen().map_err(|fault| machine(&fault))?;
     if !quiet {
         say(&list::standing_line(session.seat(), seen.standing.deadline, seen.now()));
         say("`list` shows what may be called, `help` the rest.");
@@ -56,6 +58,7 @@ pub(crate) async fn run(
                     }
                     lines.show(&news, &seen.standing.menu);
                 }
+                said = said(&mut notes, &mut last) => lines.show(&said, &seen.standing.menu),
                 typed = lines.typed() => break typed,
             }
         };
@@ -75,6 +78,25 @@ pub(crate) async fn run(
 enum Left {
     Now(Exit),
     No,
+}
+
+/// What the owner has said since `last`; waits until they do.
+async fn said(notes: &mut watch::Receiver<Notes>, last: &mut Timestamp) -> String {
+    loop {
+        let news: Vec<String> = {
+            let notes = notes.borrow_and_update();
+            let new: Vec<_> = notes.after(*last).collect();
+            *last = new.last().map_or(*last, |note| note.at);
+            let owners = new.into_iter().filter(|note| note.author == Author::Owner);
+            owners.map(notes::as_text).collect()
+        };
+        if !news.is_empty() {
+            return news.join("\n");
+        }
+        if notes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// What changed since `seen`, in words; waits until something has.
@@ -148,6 +170,11 @@ async fn obey(
                 say(&failure.to_string());
             }
         }
+        Ok(Command::Note(text)) => {
+            if let Err(failure) = note(session, &text, stops).await {
+                say(&failure.to_string());
+            }
+        }
         Ok(Command::Call(verb, arguments)) => {
             if let Err(failure) = call(&verb, &arguments, (session, environment), stops).await {
                 say(&failure.to_string());
@@ -174,6 +201,16 @@ async fn ask(
     let waits = |request| say(&request::waiting(request));
     let went = request::conduct(&mut ask, stops, waits).await;
     Report::of_asking(&went).words.iter().for_each(|words| say(words));
+    Ok(())
+}
+
+async fn note(session: &Session, text: &str, stops: &mut Stops) -> Result<(), Failure> {
+    let mut call = note_command::begin(session, text, None)?;
+    let output = Output::start(Style::Plain).map_err(|fault| machine(&fault))?;
+    let notice = |notice: Notice| say(&told(notice, Style::Plain));
+    let went = conduct(&mut call, &mut Source::Nothing, &output, stops, notice).await;
+    let _the_terminal_is_gone = output.finish();
+    Report::of(went).under(session.view().over()).words.iter().for_each(|words| say(words));
     Ok(())
 }
 

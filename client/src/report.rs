@@ -79,7 +79,13 @@ impl Report {
         self
     }
 
-    fn plain(exit: Exit, kind: &'static str, words: String) -> Self {
+    /// The same, told otherwise.
+    #[must_use]
+    pub(crate) fn judged(self, exit: Exit, kind: &'static str, words: Option<String>) -> Self {
+        Self { exit, kind, words, ..self }
+    }
+
+    pub(crate) fn plain(exit: Exit, kind: &'static str, words: String) -> Self {
         Self { exit, kind, words: Some(words), receipt: None }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::access::{Wanted, Why};
-use wire::call::CallId;
+use wire::call::{CallId, Signed};
 use wire::channel::{ClientEndpoint, Connection, ConnectionError, HolderKey, Limits};
 use wire::frame::{Farewell, Frame, Refusal, ShareEnd, Update};
 
@@ -21,6 +21,7 @@ use crate::ask::Ask;
 use crate::call::{Call, CallFault};
 use crate::frames::FrameEnd;
 use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, standing};
+use crate::notes::Notes;
 use crate::relays::Relays;
 use crate::road::Road;
 use crate::seat::Seat;
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) seat: Arc<Seat>,
     pub(crate) signer: SigningKey,
     pub(crate) view: watch::Sender<View>,
+    pub(crate) notes: watch::Sender<Notes>,
 }
 
 /// A seat that is taken. Dropped, it is left without a word; [`Session::close`] says goodbye.
@@ -156,7 +158,12 @@ impl Session {
         endpoint: Option<ClientEndpoint>,
     ) -> (Self, Supervisor) {
         let signer = SigningKey::from_bytes(holder.seed());
-        let shared = Arc::new(Shared { seat, signer, view: watch::Sender::new(view) });
+        let shared = Arc::new(Shared {
+            seat,
+            signer,
+            view: watch::Sender::new(view),
+            notes: watch::Sender::default(),
+        });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let leave_relay = CancellationToken::new();
         let supervisor = Supervisor {
@@ -182,6 +189,12 @@ impl Session {
     #[must_use]
     pub fn views(&self) -> watch::Receiver<View> {
         self.shared.view.subscribe()
+    }
+
+    /// What was said between the owner and whoever holds the seat, as far as this channel has heard.
+    #[must_use]
+    pub fn notes(&self) -> watch::Receiver<Notes> {
+        self.shared.notes.subscribe()
     }
 
     /// The relay over which the seat was first taken, where the channel is our own; a lost leg may have been made again over
@@ -361,6 +374,7 @@ impl Supervisor {
                     return Left::Over(Over::Ended(end));
                 }
                 Ok(Frame::Update(update)) => self.update(*update),
+                Ok(Frame::Noted(note)) => self.noted(&note),
                 Ok(_) => return Left::Over(Over::Gone(Arc::new(JoinFault::Forged(None)))),
                 Err(FrameEnd::Frame(fault)) => {
                     return Left::Over(Over::Gone(Arc::new(FrameEnd::Frame(fault).into())));
@@ -376,6 +390,14 @@ impl Supervisor {
             Ok(standing) => self.show(|view| view.standing = Arc::new(standing)),
             Err(fault) => tracing::warn!(%fault, "an update that is not for this seat was ignored"),
         }
+    }
+
+    fn noted(&self, signed: &Signed) {
+        let read = Notes::read(&self.shared.seat, signed);
+        let Some(note) = read else {
+            return tracing::warn!("a note that is not for this seat was ignored");
+        };
+        self.shared.notes.send_modify(|notes| notes.take(note));
     }
 
     /// Takes the seat again, with the same key, for as long as there is patience.

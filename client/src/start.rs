@@ -5,40 +5,32 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
-use policy::{Input, MenuEntry, VerbName};
+use clap::Parser;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-use wire::call::CallId;
 use wire::channel::HolderKey;
 use wire::fingerprint::Claim;
 use wire::frame::Refusal;
 use wire::handle::RecipientKey;
 
-use crate::arguments::{ArgumentFault, nearest, read, read_unlisted};
-use crate::call::Call;
-use crate::cli::{CallArguments, Cli, Command, Options};
+use crate::cli::{Cli, Command, Options};
 use crate::clock::now;
-use crate::conduct::{Notice, Stops, conduct};
 use crate::confirm::confirm;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::handle_text::{given, open, refused};
+use crate::handle_text::{given, open, refused, takes_stdin};
 use crate::held::{self, Held, Sharing};
 use crate::join::JoinFault;
 use crate::keygen::keygen;
 use crate::keys::{KeyFault, Seats};
 use crate::known_daemons::KnownDaemons;
-use crate::output::{Output, Style};
-use crate::place::Place;
 use crate::relays::RelayFault;
-use crate::report::{self, Report};
 use crate::seat::Seat;
 use crate::session::{Over, Session};
-use crate::source::Source;
 use crate::tty::{Person, Tty};
 use crate::{
-    doctor, forward, inspect, key_list, list, mcp, narrow, prompt, request, setup, status, transfer,
+    doctor, follow, forward, generated, inspect, key_list, list, mcp, narrow, note_command,
+    one_call, prompt, request, setup, status, transfer,
 };
 
 /// A lost channel is made again for so long under a single call.
@@ -81,19 +73,10 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
     match &cli.command {
         Some(Command::Keygen { out }) => keygen(out.as_deref(), environment),
         Some(Command::Completions { shell }) => {
-            let mut command = Cli::command();
-            clap_complete::generate(
-                *shell,
-                &mut command,
-                "openscope-reflect-client",
-                &mut io::stdout(),
-            );
+            generated::completions(*shell);
             Ok(Exit::DONE)
         }
-        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
-            .render(&mut io::stdout())
-            .map(|()| Exit::DONE)
-            .map_err(|fault| Failure::of(Exit::PIPE, "output", &fault)),
+        Some(Command::Man { directory }) => generated::man(directory.as_deref()),
         Some(Command::Hold) => Ok(held::run(environment)),
         Some(Command::Inspect) => inspect_handle(options, environment),
         Some(Command::Narrow(what)) => {
@@ -125,15 +108,24 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
         Some(Command::Keys) => key_list::run(options, environment),
         Some(Command::Doctor) => doctor::run(options, environment),
         Some(Command::Call(what)) => {
-            check_raw(what.raw, options.json, io::stdout().is_terminal())?;
-            let id = what.id.as_deref().map(call_id).transpose()?;
-            with_channel(options, environment, async |session| {
-                call(session, (options, environment), what, id).await
-            })
+            let job = one_call::Job::of(what, options, environment)?;
+            with_channel(options, environment, async |session| job.run(session, environment).await)
+        }
+        Some(Command::Follow(what)) => {
+            let job = follow::Job::of(what, options, environment)?;
+            with_channel(options, environment, async |session| job.run(session).await)
         }
         Some(Command::Request(what)) => {
             with_session(options, environment, CALL_PATIENCE, async |session| {
                 request::run(session, what, options).await
+            })
+        }
+        Some(Command::Note(what)) => with_channel(options, environment, async |session| {
+            note_command::leave(session, what, options).await
+        }),
+        Some(Command::Notes(what)) => {
+            with_session(options, environment, PROMPT_PATIENCE, async |session| {
+                note_command::show(session, what, options).await
             })
         }
         Some(Command::Get(what)) => with_channel(options, environment, async |session| {
@@ -181,10 +173,7 @@ fn start_mcp(
     options: &Options,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    let is_input = |path: &std::ffi::OsStr| path == "-";
-    let by_input = options.passport.as_deref().is_some_and(is_input)
-        || options.secret_file.as_deref().is_some_and(|path| is_input(path.as_os_str()));
-    if by_input {
+    if takes_stdin(options, environment) {
         let what = "standard input is the host's: neither a handle nor a secret can come that way";
         return Err(Failure::new(Exit::USAGE, "usage", what).hint("give `@FILE`"));
     }
@@ -207,26 +196,24 @@ fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Fa
 fn check_persist(cli: &Cli) -> Result<(), Failure> {
     let shares = matches!(
         cli.command,
-        Some(Command::List | Command::Call(_) | Command::Get(_) | Command::Put(_))
+        Some(
+            Command::List
+                | Command::Call(_)
+                | Command::Follow(_)
+                | Command::Note(_)
+                | Command::Get(_)
+                | Command::Put(_)
+        )
     );
     if cli.options.persist.is_none() || shares {
         return Ok(());
     }
-    Err(Failure::new(Exit::USAGE, "usage", "only `list`, `call`, `get` and `put` keep a channel")
-        .hint("leave out `--persist`"))
-}
-
-/// Bytes as they are go to what does not act on them. There is no second thought to be had: a sequence can type an answer.
-fn check_raw(raw: bool, json: bool, to_terminal: bool) -> Result<(), Failure> {
-    let (what, hint) = match (raw, json, to_terminal) {
-        (true, true, _) => ("`--raw` is bytes, and `--json` is not", "leave out one of them"),
-        (true, false, true) => (
-            "`--raw` keeps control sequences, and a terminal would act on them",
-            "send the output to a file or a pipe, or leave out `--raw`",
-        ),
-        (true, false, false) | (false, ..) => return Ok(()),
-    };
-    Err(Failure::new(Exit::USAGE, "usage", what).hint(hint))
+    Err(Failure::new(
+        Exit::USAGE,
+        "usage",
+        "only `list`, `call`, `follow`, `note`, `get` and `put` keep a channel",
+    )
+    .hint("leave out `--persist`"))
 }
 
 /// Takes the seat of the handle, does the work, and says goodbye however the work went.
@@ -430,116 +417,6 @@ fn inspect_handle(options: &Options, environment: &Environment) -> Result<Exit, 
     Ok(Exit::DONE)
 }
 
-async fn call(
-    session: &Session,
-    (options, environment): (&Options, &Environment),
-    what: &CallArguments,
-    id: Option<CallId>,
-) -> Result<Exit, Failure> {
-    let menu = session.view();
-    let (verb, arguments, input) = if what.unlisted {
-        let arguments = read_unlisted(&what.arguments).map_err(|fault| bad_argument(&fault))?;
-        (verb_name(&what.verb)?, arguments, Input::Nothing)
-    } else {
-        let entry = listed(&what.verb, &menu.standing.menu)?;
-        let arguments = read(entry, &what.arguments).map_err(|fault| bad_argument(&fault))?;
-        (entry.verb.clone(), arguments, entry.input)
-    };
-    // A verb that was not listed as taking any is given nothing, whatever the daemon says when it runs.
-    let style = if options.json { Style::Json } else { Style::Plain };
-    let place = Place::of(style);
-    let source = if what.no_stdin { Source::Nothing } else { Source::of(input, place) };
-    let call = match id {
-        Some(id) => session.call_as(id, verb, arguments),
-        None => session.call(verb, arguments),
-    };
-    let mut call = call.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
-    place.told(input, environment).into_iter().for_each(|terminal| call.sits_at(terminal));
-    run_call(call, source, place.style(input, style), session, options).await
-}
-
-async fn run_call(
-    mut call: Call,
-    mut source: Source,
-    style: Style,
-    session: &Session,
-    options: &Options,
-) -> Result<Exit, Failure> {
-    let machine = |fault: io::Error| Failure::of(Exit::NOT_RUN, "machine", &fault);
-    let output = Output::start(style).map_err(machine)?;
-    let mut stops = Stops::listen().map_err(machine)?;
-    if options.verbose > 0 {
-        say(&format!("call {}", call.id()));
-    }
-    let id = call.id();
-    let notice = |notice: Notice| {
-        if let (Notice::Pending(request), true) = (notice, options.json) {
-            print(&report::pending(id, request).to_string());
-        } else if !options.quiet {
-            say(&told(notice, style));
-        }
-    };
-    let went = conduct(&mut call, &mut source, &output, &mut stops, notice).await;
-    let written = output.finish();
-    // Our terminal is ours again before anything is said at it.
-    drop(source);
-    let mut report = Report::of(went).under(session.view().over());
-    if written.is_err() && report.exit == Exit::DONE {
-        report.exit = Exit::PIPE;
-    }
-    if options.json {
-        print(&report.json(&call).to_string());
-    }
-    // Nobody reads any more, as in `call … | head`: no reason for words.
-    if report.exit != Exit::PIPE {
-        report.words.iter().for_each(|words| say(words));
-    }
-    Ok(report.exit)
-}
-
-/// A word while a call lasts. Where a verb has the terminal, a line feed alone does not lead to the next line's beginning.
-pub(crate) fn told(notice: Notice, style: Style) -> String {
-    match style {
-        Style::Screen => format!("{notice}\r"),
-        Style::Plain | Style::Json => notice.to_string(),
-    }
-}
-
-/// The listed verb of this name.
-pub(crate) fn listed<'a>(verb: &str, menu: &'a [MenuEntry]) -> Result<&'a MenuEntry, Failure> {
-    if let Some(entry) = menu.iter().find(|entry| entry.verb.as_str() == verb) {
-        return Ok(entry);
-    }
-    let shown = crate::neutral::one_line(verb, 80);
-    let near = nearest(verb, menu.iter().map(|entry| entry.verb.as_str()));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`list` shows what may be called".to_owned(),
-    };
-    let what = format!("no verb `{shown}` is shared with you");
-    Err(Failure::new(Exit::UNKNOWN_VERB, "unknown_verb", what).hint(hint))
-}
-
-pub(crate) fn bad_argument(fault: &ArgumentFault) -> Failure {
-    Failure::of(Exit::USAGE, "usage", fault)
-}
-
-fn verb_name(text: &str) -> Result<VerbName, Failure> {
-    text.parse().map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))
-}
-
-fn call_id(text: &str) -> Result<CallId, Failure> {
-    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-    number.map(|number| CallId(number.to_be_bytes())).ok_or_else(|| {
-        Failure::new(
-            Exit::USAGE,
-            "usage",
-            "the value of `--id` is not a call id: write 32 hexadecimal digits",
-        )
-    })
-}
-
 /// Keys are in this memory: no core file, and no reading by others of the same user.
 fn forbid_dumps() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -569,46 +446,4 @@ pub(crate) fn print(text: &str) {
 /// Words, on standard error.
 pub(crate) fn say(text: &str) {
     let _unread = writeln!(io::stderr(), "{text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::arguments::tests::entry;
-
-    #[test]
-    fn an_unknown_verb_is_127_with_the_one_that_was_meant() {
-        let failure = listed("log.tial", &[entry()]).unwrap_err();
-        assert_eq!(failure.exit, Exit::UNKNOWN_VERB);
-        assert!(failure.to_string().contains("did you mean `log.tail`?"), "{failure}");
-        assert!(listed("db.drop", &[entry()]).unwrap_err().to_string().contains("`list` shows"));
-        assert!(listed("log.tail", &[entry()]).is_ok());
-    }
-
-    #[test]
-    fn raw_output_is_for_what_does_not_act_on_it() {
-        assert!(check_raw(true, false, false).is_ok());
-        assert!(check_raw(false, false, true).is_ok() && check_raw(false, true, true).is_ok());
-        for (json, to_terminal) in [(false, true), (true, false), (true, true)] {
-            let failure = check_raw(true, json, to_terminal).unwrap_err();
-            assert_eq!(failure.exit, Exit::USAGE);
-        }
-        let failure = check_raw(true, false, true).unwrap_err().to_string();
-        assert!(failure.contains("a terminal would act on them"), "{failure}");
-    }
-
-    #[test]
-    fn a_call_id_is_32_hexadecimal_digits() {
-        assert_eq!(call_id(&"0f".repeat(16)).unwrap(), CallId([15; 16]));
-        for bad in [
-            "",
-            "0f",
-            &"0f".repeat(15),
-            &"0g".repeat(16),
-            &"0f".repeat(17),
-            &format!("+{}", "0".repeat(31)),
-        ] {
-            assert!(call_id(bad).is_err(), "{bad}");
-        }
-    }
 }

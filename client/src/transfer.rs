@@ -17,11 +17,12 @@ use crate::conduct::{Notice, Stops, Went, conduct};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::neutral::one_line;
+use crate::one_call::listed;
 use crate::output::Output;
 use crate::report::{self, Report};
 use crate::session::Session;
 use crate::source::Source;
-use crate::start::{listed, print, say};
+use crate::start::{print, say};
 
 pub(crate) use get::get;
 pub(crate) use put::put;

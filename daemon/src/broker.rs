@@ -249,6 +249,7 @@ impl Broker {
             ToBroker::Joined { channel, joined } => self.seated(channel, joined),
             ToBroker::NotJoined { channel, refusal } => self.refused(channel, refusal),
             ToBroker::Update { channel, update } => self.update(channel, *update),
+            ToBroker::Noted { channel, note } => self.noted(channel, note),
             ToBroker::Rules(rules) => self.learn(&rules),
             ToBroker::Started { call, output_max, redact, input } => {
                 let Some(rules) = lock(&self.rules).chosen(&redact) else {

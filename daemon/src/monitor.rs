@@ -30,6 +30,7 @@ mod reload;
 mod requests;
 pub mod resolver;
 mod resume;
+mod room;
 mod seats;
 mod services;
 mod share;

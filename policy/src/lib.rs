@@ -25,6 +25,7 @@ mod lint;
 mod menu;
 mod name;
 mod nearest;
+mod note;
 mod offer;
 pub mod passport;
 mod path;
@@ -79,6 +80,7 @@ pub use name::{
     AccountName, AgentName, Alias, DaemonName, Mark, NameFault, ParameterName, RedactName,
     RequestId, SeatId, ShareId, TargetName, VerbName,
 };
+pub use note::{MAX_NOTE, NOTE_TEXT};
 pub use offer::{Offer, Offered};
 pub use passport::{Authority, Narrowing, Passport, PassportFault};
 pub use path::Root;

@@ -21,7 +21,7 @@ use crate::scope::{Capability, Scope};
 use crate::surface::subtract;
 use crate::time::Timestamp;
 use crate::value::Value;
-use crate::verb::{Effect, Verb};
+use crate::verb::{Effect, Run, Verb};
 
 /// How many capabilities, two by two, are compared for one verb's entry. It is made for every call that
 /// names a value outside, on the one thread that decides: where passport, share and rules are so long
@@ -49,6 +49,9 @@ pub struct MenuEntry {
     /// How a file is carried by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfers: Option<Transfer>,
+    /// Whether it leaves its owner a note; whoever may do that hears the owner's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub notes: bool,
     /// What it takes as arguments.
     pub parameters: BTreeMap<ParameterName, MenuParameter>,
 }
@@ -186,6 +189,7 @@ fn entry(verb: &Verb, left: &[Capability], approve: Approve) -> Option<MenuEntry
         input: verb.input(),
         reflects: verb.run.reflects(),
         transfers: verb.run.transfers(),
+        notes: matches!(verb.run, Run::Note),
         parameters: parameters.collect(),
     })
 }

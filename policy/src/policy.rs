@@ -65,7 +65,9 @@ impl Policy {
     pub fn sql_targets(&self) -> impl Iterator<Item = &SqlTarget> {
         self.catalog.verbs().filter_map(|verb| match &verb.run {
             Run::Sql(sql) => Some(&*sql.target),
-            Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) => None,
+            Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Note => {
+                None
+            }
         })
     }
 
@@ -135,14 +137,14 @@ impl Policy {
 fn service(verb: &Verb) -> Option<&HttpTarget> {
     match &verb.run {
         Run::Http(http) => Some(&http.target),
-        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => None,
+        Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) | Run::Note => None,
     }
 }
 
 fn routes(verb: &Verb) -> impl Iterator<Item = &Route> {
     let ssh = match &verb.run {
         Run::Ssh(ssh) => Some(ssh),
-        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => None,
+        Run::Exec(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) | Run::Note => None,
     };
     ssh.into_iter().flat_map(Ssh::routes)
 }

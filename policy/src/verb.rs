@@ -200,6 +200,8 @@ pub enum Run {
     File(Box<File>),
     /// By a database.
     Sql(Box<Sql>),
+    /// By nobody: its owner is left a note.
+    Note,
 }
 
 impl Run {
@@ -209,7 +211,7 @@ impl Run {
         match self {
             Self::Exec(exec) => &exec.argv,
             Self::Ssh(ssh) => &ssh.argv,
-            Self::Http(_) | Self::Tcp(_) | Self::File(_) | Self::Sql(_) => &[],
+            Self::Http(_) | Self::Tcp(_) | Self::File(_) | Self::Sql(_) | Self::Note => &[],
         }
     }
 
@@ -219,7 +221,12 @@ impl Run {
         match self {
             Self::Http(http) if http.asks == Asks::Any => Some(Reflects::Http),
             Self::Tcp(_) => Some(Reflects::Tcp),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::File(_) | Self::Sql(_) => None,
+            Self::Exec(_)
+            | Self::Ssh(_)
+            | Self::Http(_)
+            | Self::File(_)
+            | Self::Sql(_)
+            | Self::Note => None,
         }
     }
 
@@ -228,7 +235,12 @@ impl Run {
     pub fn transfers(&self) -> Option<Transfer> {
         match self {
             Self::File(file) => file.transfers(),
-            Self::Exec(_) | Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => None,
+            Self::Exec(_)
+            | Self::Ssh(_)
+            | Self::Http(_)
+            | Self::Tcp(_)
+            | Self::Sql(_)
+            | Self::Note => None,
         }
     }
 
@@ -244,7 +256,7 @@ impl Run {
         match self {
             Self::Exec(exec) => exec.run_as.as_ref(),
             Self::File(file) => file.run_as.as_ref(),
-            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) => None,
+            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::Sql(_) | Self::Note => None,
         }
     }
 
@@ -252,7 +264,12 @@ impl Run {
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&String, &Template)> {
         let exec = match self {
             Self::Exec(exec) => Some(&**exec),
-            Self::Ssh(_) | Self::Http(_) | Self::Tcp(_) | Self::File(_) | Self::Sql(_) => None,
+            Self::Ssh(_)
+            | Self::Http(_)
+            | Self::Tcp(_)
+            | Self::File(_)
+            | Self::Sql(_)
+            | Self::Note => None,
         };
         exec.into_iter().flat_map(|exec| &exec.env)
     }
@@ -265,7 +282,7 @@ impl Run {
             }
             Self::Ssh(ssh) => ssh.parameters().collect(),
             Self::Http(http) => http.parameters().into_iter().collect(),
-            Self::Tcp(_) => BTreeSet::new(),
+            Self::Tcp(_) | Self::Note => BTreeSet::new(),
             Self::File(file) => file.parameter().into_iter().collect(),
             Self::Sql(sql) => sql.parameters().collect(),
         }
@@ -314,6 +331,7 @@ impl Run {
             Self::Tcp(port) => format!("{port:?}"),
             Self::File(file) => format!("{:?}", (file.act, file.ask(arguments), &file.run_as)),
             Self::Sql(sql) => format!("{:?}", (&sql.target, sql.query(arguments))),
+            Self::Note => String::new(),
         }
     }
 }
@@ -346,7 +364,7 @@ impl Verb {
         match &self.run {
             Run::Exec(exec) => exec.input,
             Run::Ssh(ssh) => ssh.input,
-            Run::Sql(_) => Input::Nothing,
+            Run::Sql(_) | Run::Note => Input::Nothing,
             Run::Http(http) => http.input(None),
             Run::Tcp(port) => port.input(),
             Run::File(file) => file.input(),
@@ -358,7 +376,9 @@ impl Verb {
     pub fn input_for(&self, arguments: &Arguments) -> Input {
         match &self.run {
             Run::Http(http) => http.input(Some(arguments)),
-            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => self.input(),
+            Run::Exec(_) | Run::Ssh(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) | Run::Note => {
+                self.input()
+            }
         }
     }
 
@@ -384,6 +404,7 @@ impl Verb {
                 words.into_iter().chain(at).chain(asked).map(Element::Text).collect()
             }
             Run::Sql(sql) => sql.words(arguments).into_iter().map(Element::Text).collect(),
+            Run::Note => vec![Element::Text("note".to_owned())],
         }
     }
 
@@ -401,8 +422,8 @@ impl Verb {
                     .into_iter()
                     .collect();
             }
-            // Theirs are on other hosts.
-            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) => return BTreeSet::new(),
+            // Theirs are on other hosts, or nowhere.
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Note => return BTreeSet::new(),
         };
         let is_written = file.is_some_and(|file| matches!(file.act, FileAct::Put { .. }));
         let fixed = file.and_then(|file| file.at(&self.parameters, &Arguments::default()));
@@ -412,7 +433,9 @@ impl Verb {
         let named = named.chain(fixed).map(|path| (path, is_written));
         let exec = match &self.run {
             Run::Exec(exec) => Some(exec),
-            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) | Run::File(_) => None,
+            Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) | Run::File(_) | Run::Note => {
+                None
+            }
         };
         let own = exec.into_iter().flat_map(|exec| exec.roots());
         named.chain(own).collect()

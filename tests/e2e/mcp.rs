@@ -429,3 +429,51 @@ fn an_agent_that_is_refused_asks_the_owner_and_goes_on_with_what_it_is_given() {
     let listed = world.alice().json(&["requests"]).expect("requests");
     assert_eq!(listed["requests"], json!([]));
 }
+
+#[test]
+fn an_agent_leaves_notes_and_waits_for_the_owners() {
+    let Setup { policy, verbs, .. } = Setup::default();
+    let policy = policy
+        .replacen("verbs = { ", "verbs = { \"room.note\" = {}, ", 1)
+        .replace("[\"log.*\"", "[\"room.*\", \"log.*\"");
+    let verbs = verbs
+        + "[verb.\"room.note\"]\nsummary = \"Leaves the owner a note\"\neffect = \"read\"\nrun = { note = {} }\n";
+    let world = Setup { policy, verbs, ..Setup::default() }.start();
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let (with, without) = (world.alice().open(&["room.note"]), world.alice().open(&["test.true"]));
+    let names = |host: &mut Host| -> Vec<String> {
+        let said = host.ask("tools/list", json!({}));
+        let tools = said["result"]["tools"].as_array().cloned().unwrap_or_default();
+        tools.iter().filter_map(|tool| Some(tool["name"].as_str()?.to_owned())).collect()
+    };
+    let mut host = Host::start(&world, &without, &["mcp"]);
+    assert!(!names(&mut host).contains(&"openscope_notes".to_owned()));
+    let said = host.ask("tools/call", json!({ "name": "openscope_notes", "arguments": {} }));
+    assert_eq!(said["result"]["isError"], true, "{said}");
+
+    let mut host = Host::start(&world, &with, &["mcp"]);
+    let named = names(&mut host);
+    assert!(
+        named.contains(&"openscope_notes".to_owned()) && named.contains(&"room-note".to_owned())
+    );
+    let left = json!({ "name": "room-note", "arguments": { "text": "restarting web" } });
+    let left = host.ask("tools/call", left);
+    assert_eq!(left["result"]["structuredContent"]["exit"], 0, "{left}");
+    let owners = world.alice().run(&["share", "notes", &with.id]).stdout;
+    assert!(owners.contains("restarting web"), "{owners}");
+    let said = host.ask("tools/call", json!({ "name": "openscope_notes", "arguments": {} }));
+    let said = &said["result"]["structuredContent"];
+    assert_eq!(said["notes"][0]["author"], "recipient", "{said}");
+    let next = json!({ "after": said["next"], "wait": true });
+    let waits = host.begin("tools/call", json!({ "name": "openscope_notes", "arguments": next }));
+    assert_eq!(world.alice().run(&["share", "note", &with.id, "do"]).status, 0);
+    let said = host.answer(waits);
+    let notes = &said["result"]["structuredContent"]["notes"];
+    assert_eq!((&notes[0]["text"], &notes[1]), (&json!("do"), &Value::Null), "{said}");
+    let text = said["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("owner: do"), "{text}");
+    for bad in [json!({ "after": "x" }), json!({ "wait": 1 }), json!({ "since": 0 })] {
+        let said = host.ask("tools/call", json!({ "name": "openscope_notes", "arguments": bad }));
+        assert_eq!(said["result"]["isError"], true, "{said}");
+    }
+}

@@ -76,23 +76,6 @@ fn ru6_nothing_in_a_value_is_ever_interpreted() {
     assert!(!std::path::Path::new("/tmp/osptest-pwned").exists());
 }
 
-#[test]
-fn ru4_children_that_hide_die_with_the_call() {
-    let world = World::start();
-    world.script(
-        "hide",
-        "(setsid sh -c 'trap \"\" TERM HUP; sleep 333' >/dev/null 2>&1 &)\necho done\n",
-    );
-    let share = shared(&world, &["test.sh"]);
-    let said = world.vendor().call(&share, &["test.sh", "name=hide"]);
-    assert_eq!((said.status, said.stdout.as_str()), (0, "done\n"), "{said:?}");
-    let output = std::process::Command::new("pgrep")
-        .args(["-u", &world.accounts.alice.name, "-f", "sleep 333"])
-        .output();
-    let found = output.expect("run pgrep").stdout;
-    assert!(found.is_empty(), "left over: {}", String::from_utf8_lossy(&found));
-}
-
 /// A line of a gibibyte, through masking, for somebody who takes its beginning byte by byte.
 #[test]
 fn ru2_a_flood_through_a_slow_reader_is_bounded_and_exact() {

@@ -8,11 +8,12 @@ mod view;
 
 use std::io::{self, Read, Write};
 
-use policy::{AgentName, Alias, Approve, Budget, RequestId, SeatId, ShareId, VerbName};
+use policy::{AgentName, Alias, Approve, Budget, RequestId, SeatId, ShareId, Timestamp, VerbName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cbor::{from_canonical, to_canonical};
+use crate::note::NoteView;
 
 pub use self::needs::{Need, NeedView, VerbNeeds};
 pub use self::view::{
@@ -106,6 +107,22 @@ pub enum Request {
     Needs {
         /// The agent; the caller's own name when absent.
         agent: Option<AgentName>,
+    },
+    /// Leave a recipient of a share a note.
+    Note {
+        /// Of which share.
+        share: ShareId,
+        /// Which; needed where there are several.
+        to: Option<Alias>,
+        /// What it says.
+        text: String,
+    },
+    /// The notes of a share that were left after a moment.
+    Notes {
+        /// Of which share.
+        share: ShareId,
+        /// Of none so far: 0.
+        after: Timestamp,
     },
     /// How the daemon does.
     Status,
@@ -204,6 +221,8 @@ pub enum Reply {
     Capabilities(Box<CapabilitiesView>),
     /// What verbs take to be called.
     Needs(Vec<VerbNeeds>),
+    /// Notes, the oldest first.
+    Notes(Vec<NoteView>),
     /// How the daemon does.
     Status(Box<StatusView>),
     /// It was not done.

@@ -65,6 +65,8 @@ pub enum Frame {
     Pending(RequestId),
     /// Daemon: what was asked for is in the share; last on the stream of a [`Frame::Ask`].
     Granted,
+    /// Daemon: a note was left, a signed [`crate::note::NoteStatement`]; on the control stream.
+    Noted(Signed),
     /// Daemon: it runs.
     Started,
     /// Daemon: it does not run, or the seat is not given.
@@ -142,6 +144,14 @@ pub struct Update {
     pub passport: Option<Vec<u8>>,
     /// What may be called.
     pub menu: Vec<MenuEntry>,
+    /// In a [`Joined`]: how many notes follow that were left before.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub notes: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Why a share is over.
@@ -258,6 +268,7 @@ impl Frame {
             Self::Resize(_) => 0x18,
             Self::Ask(_) => 0x19,
             Self::Granted => 0x1a,
+            Self::Noted(_) => 0x1b,
             Self::Stdout(_) => STDOUT,
             Self::Stderr(_) => STDERR,
             Self::Stdin(_) => STDIN,
@@ -274,7 +285,9 @@ impl Frame {
             Self::Joined(body) => to_canonical(body)?,
             Self::Update(body) => to_canonical(body)?,
             Self::Ended(body) => to_canonical(body)?,
-            Self::Call(body) | Self::Ask(body) | Self::Outcome(body) => to_canonical(body)?,
+            Self::Call(body) | Self::Ask(body) | Self::Outcome(body) | Self::Noted(body) => {
+                to_canonical(body)?
+            }
             Self::Refused(body) => to_canonical(body)?,
             Self::Pending(body) => to_canonical(body)?,
             Self::Taken(body) => to_canonical(body)?,
@@ -306,6 +319,7 @@ impl Frame {
             0x18 => Self::Resize(control(&payload)?),
             0x19 => Self::Ask(control(&payload)?),
             0x1a => nothing(&payload, Self::Granted)?,
+            0x1b => Self::Noted(control(&payload)?),
             STDOUT => Self::Stdout(payload),
             STDERR => Self::Stderr(payload),
             STDIN => Self::Stdin(payload),
@@ -337,7 +351,7 @@ pub const TAKEN: u8 = 0x16;
 fn limit(kind: u8) -> Result<usize, FrameFault> {
     match kind {
         0x05 | 0x11 | 0x15 | 0x1a => Ok(0),
-        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN | 0x17..=0x19 => Ok(MAX_CONTROL),
+        0x01..=0x04 | 0x10 | 0x12..=0x14 | TAKEN | 0x17..=0x19 | 0x1b => Ok(MAX_CONTROL),
         STDOUT | STDERR | STDIN => Ok(MAX_DATA),
         unknown => Err(FrameFault::Kind(unknown)),
     }
@@ -403,12 +417,12 @@ mod tests {
 
     fn samples() -> Vec<Frame> {
         let signed = Signed::new(&statement(), &key(9)).unwrap();
-        let update = Update { deadline: Timestamp(7), passport: None, menu: Vec::new() };
+        let update = Update { deadline: Timestamp(7), passport: None, menu: Vec::new(), notes: 0 };
         let joined = Joined {
             share: ShareId::from_random([2; 8]),
             seat: SeatId(1),
             clock: signed.clone(),
-            standing: update.clone(),
+            standing: Update { notes: 3, ..update.clone() },
         };
         let join = Join {
             version: VERSION,
@@ -430,7 +444,7 @@ mod tests {
             Frame::Started,
             Frame::Refused(Refusal::NoSeat),
             Frame::Refused(Refusal::Busy { limit: "limits.calls_per_share".into() }),
-            Frame::Outcome(signed),
+            Frame::Outcome(signed.clone()),
             Frame::Stdout(Bytes::from_static(b"out\0\xff")),
             Frame::Stderr(Bytes::new()),
             Frame::Stdin(Bytes::from_static(b"in\0\xff")),
@@ -442,6 +456,7 @@ mod tests {
             Frame::Pending(RequestId::from_random([6; 8])),
             Frame::Ask(Signed::new(&crate::access::tests::statement(), &key(9)).unwrap()),
             Frame::Granted,
+            Frame::Noted(signed.clone()),
         ]
     }
 

@@ -8,5 +8,6 @@ pub mod control;
 pub mod fingerprint;
 pub mod frame;
 pub mod handle;
+pub mod note;
 pub mod privsep;
 pub mod terminal;

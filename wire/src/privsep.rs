@@ -73,6 +73,13 @@ pub enum ToBroker {
         /// How it stands.
         update: Box<Update>,
     },
+    /// A note was left for the client of one channel, or by it.
+    Noted {
+        /// The channel.
+        channel: ChannelId,
+        /// A signed [`crate::note::NoteStatement`].
+        note: Signed,
+    },
     /// What else is a secret, for the calls that start from here on; in place of what was said before.
     Rules(Box<RedactRules>),
     /// The call runs; its stdout and stderr ride along, and after them its stdin, if it has one. Of one that has a

@@ -228,7 +228,8 @@ impl Told {
         let passport = standing.wider.clone().filter(|_| !is_the_handles);
         let menu = standing.menu.clone();
         let now: Timestamp = view.now();
-        Self { link, now, standing: Update { deadline: standing.deadline, passport, menu } }
+        let update = Update { deadline: standing.deadline, passport, menu, notes: 0 };
+        Self { link, now, standing: update }
     }
 }
 

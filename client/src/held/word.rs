@@ -214,7 +214,8 @@ mod tests {
     use crate::exit::Exit;
 
     fn told() -> Told {
-        let standing = Update { deadline: Timestamp(9), passport: None, menu: Vec::new() };
+        let standing =
+            Update { deadline: Timestamp(9), passport: None, menu: Vec::new(), notes: 0 };
         Told { link: ToldLink::Up(3), now: Timestamp(7), standing }
     }
 

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use policy::{ParameterProblem, PublicRefusal};
+use policy::{ParameterProblem, PublicRefusal, Timestamp};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Serialize;
+use serde_json::json;
 use wire::frame::Refusal;
+use wire::note::NoteStatement;
 
-use super::asked::Unasked;
 use super::names;
 use super::record::{Came, End, Record, Stage, State};
+use crate::arguments::json::Unasked;
+use crate::clock::told;
 use crate::neutral::{Neutral, one_line};
+use crate::notes::{as_text, author};
 
 /// Bytes of output that come in one answer.
 const PAGE: usize = 24 * 1024;
@@ -76,6 +80,28 @@ pub(super) fn failed(kind: &'static str, message: &str, retryable: bool) -> Call
     let (kind, said) = (Some(kind), Some(message.to_owned()));
     let told = Told { kind, message: said, retryable, is_fault: true, ..Told::new("failed") };
     told.result(message.to_owned())
+}
+
+/// What was said, the oldest first.
+pub(super) fn notes<'n>(
+    notes: impl Iterator<Item = &'n NoteStatement>,
+    after: Timestamp,
+) -> CallToolResult {
+    let notes: Vec<&NoteStatement> = notes.collect();
+    let next = notes.last().map_or(after, |note| note.at);
+    let said: Vec<String> = notes.iter().map(|note| as_text(note)).collect();
+    let told: Vec<_> = (notes.iter())
+        .map(|note| {
+            let text = Neutral::default().text(note.text.as_bytes());
+            json!({ "at": told(note.at), "author": author(note), "text": text })
+        })
+        .collect();
+    let mut text = format!("{} notes; `after` for what comes next: {}", notes.len(), next.0);
+    fence(&mut text, &[("notes", &said.join("\n"))]);
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content =
+        Some(json!({ "schema": "openscope.mcp.notes/1", "notes": told, "next": next.0 }));
+    result
 }
 
 /// What a host is told, as structure.

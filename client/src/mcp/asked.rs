@@ -2,17 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use policy::{
-    Arguments, Content, Input, Kind, MenuEntry, MenuParameter, ParameterName, Value as Given,
-};
+use policy::{Arguments, Content, Input, MenuEntry, Timestamp};
 use rmcp::model::JsonObject;
 use serde_json::Value;
 use wire::access::{Wanted, Why};
 use wire::call::CallId;
 
-use super::schema::{CALL_ID, REASON, STDIN, WANTED};
-use crate::arguments::{accepted, nearest};
-use crate::neutral::one_line;
+use super::schema::{AFTER, CALL_ID, REASON, STDIN, WAITS, WANTED};
+use crate::arguments::json::{self, Unasked, text};
 use crate::request;
 
 /// A call that can be made.
@@ -24,98 +21,21 @@ pub(super) struct Asked {
     pub(super) stdin: Vec<u8>,
 }
 
-/// Why it is none.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) struct Unasked {
-    pub(super) message: String,
-    pub(super) parameter: Option<String>,
-    pub(super) accepted: Option<String>,
-}
-
-impl Unasked {
-    fn of(name: &str, accepted: String, message: &str) -> Self {
-        let name = one_line(name, 64);
-        let message = format!("`{name}` {message}");
-        let accepted = Some(accepted).filter(|text| !text.is_empty());
-        Self { message, parameter: Some(name), accepted }
-    }
-}
-
 /// Reads what a tool was called with.
 pub(super) fn read(entry: &MenuEntry, given: &JsonObject) -> Result<Asked, Unasked> {
     let mut asked = Asked { arguments: Arguments::default(), id: None, stdin: Vec::new() };
     if entry.input.stdin().is_some() && given.get(STDIN).is_none_or(Value::is_null) {
         return Err(Unasked::of(STDIN, String::new(), "is required: say \"\" for none"));
     }
-    for (name, value) in given {
-        match name.as_str() {
-            CALL_ID => asked.id = Some(call_id(value).ok_or_else(|| not_an_id(CALL_ID))?),
-            STDIN => asked.stdin = stdin(entry.input, value)?,
-            name => {
-                let (name, one) = declared(entry, name)?;
-                // A host that has nothing to say of an optional parameter may say `null`.
-                if !value.is_null() {
-                    asked.arguments.0.insert(name.clone(), argument(&name, one, value)?);
-                }
-            }
-        }
+    if let Some(id) = given.get(CALL_ID) {
+        asked.id = Some(call_id(id).ok_or_else(|| not_an_id(CALL_ID))?);
     }
-    for (name, one) in &entry.parameters {
-        if one.required && asked.arguments.value(name).is_none() {
-            return Err(Unasked::of(name.as_str(), accepted(one), "is required"));
-        }
+    if let Some(value) = given.get(STDIN) {
+        asked.stdin = stdin(entry.input, value)?;
     }
+    let others = given.iter().filter(|(name, _)| ![CALL_ID, STDIN].contains(&name.as_str()));
+    asked.arguments = json::read(entry, others)?;
     Ok(asked)
-}
-
-fn declared<'e>(
-    entry: &'e MenuEntry,
-    name: &str,
-) -> Result<(ParameterName, &'e MenuParameter), Unasked> {
-    let known = name.parse::<ParameterName>().ok();
-    let found = known.and_then(|name| Some((name.clone(), entry.parameters.get(&name)?)));
-    found.ok_or_else(|| {
-        let names = entry.parameters.keys().map(ParameterName::as_str);
-        let near = nearest(name, names).map(|near| format!("; did you mean `{near}`?"));
-        let message = format!("is not a parameter of this verb{}", near.unwrap_or_default());
-        Unasked::of(name, String::new(), &message)
-    })
-}
-
-fn argument(name: &ParameterName, one: &MenuParameter, value: &Value) -> Result<Given, Unasked> {
-    let given = match (one.kind, value) {
-        (Kind::Bool, Value::Bool(truth)) => Some(Given::Bool(*truth)),
-        (kind, Value::Array(items)) => of_items(kind, items),
-        (kind, value) => text(value).and_then(|text| Given::parse(kind, &text).ok()),
-    };
-    given.ok_or_else(|| {
-        Unasked::of(name.as_str(), accepted(one), &format!("must be {}", accepted(one)))
-    })
-}
-
-fn of_items(kind: Kind, items: &[Value]) -> Option<Given> {
-    let item = match kind {
-        Kind::Texts => Kind::Text,
-        Kind::Ints => Kind::Int,
-        Kind::Paths => Kind::Path,
-        Kind::Addresses => Kind::Address,
-        Kind::Urls => Kind::Url,
-        Kind::Text | Kind::Int | Kind::Bool | Kind::Path | Kind::Address | Kind::Url => {
-            return None;
-        }
-    };
-    let items = items.iter().map(|one| Given::parse(item, &text(one)?).ok());
-    Given::list(items.collect::<Option<Vec<_>>>()?).ok()
-}
-
-/// As a person would type it.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 fn stdin(input: Input, value: &Value) -> Result<Vec<u8>, Unasked> {
@@ -128,6 +48,23 @@ fn stdin(input: Input, value: &Value) -> Result<Vec<u8>, Unasked> {
     };
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= stdin.max);
     if fits { Ok(bytes) } else { Err(unasked(&format!("is more than it takes: {stdin}"))) }
+}
+
+/// Reads after which note, and whether one is waited for.
+pub(super) fn read_notes(given: &JsonObject) -> Result<(Timestamp, bool), Unasked> {
+    let unasked = |name: &str, message: &str| Unasked::of(name, String::new(), message);
+    if let Some(name) = given.keys().find(|name| ![AFTER, WAITS].contains(&name.as_str())) {
+        return Err(unasked(name, "is nothing that this takes"));
+    }
+    let after = match given.get(AFTER).filter(|value| !value.is_null()) {
+        None => 0,
+        Some(value) => value.as_u64().ok_or_else(|| unasked(AFTER, "must be a number"))?,
+    };
+    let waits = match given.get(WAITS).filter(|value| !value.is_null()) {
+        None => false,
+        Some(value) => value.as_bool().ok_or_else(|| unasked(WAITS, "must be true or false"))?,
+    };
+    Ok((Timestamp(after), waits))
 }
 
 /// Reads what is asked of the owner: which verbs, and why.
@@ -160,6 +97,7 @@ pub(super) fn not_an_id(name: &str) -> Unasked {
 
 #[cfg(test)]
 mod tests {
+    use policy::Value as Given;
     use serde_json::json;
 
     use super::*;

@@ -9,11 +9,12 @@ pub(super) const STATUS: &str = "openscope_status";
 pub(super) const WAIT: &str = "openscope_wait";
 pub(super) const READ: &str = "openscope_read";
 pub(super) const CANCEL: &str = "openscope_cancel";
+pub(super) const NOTES: &str = "openscope_notes";
 pub(super) const REQUEST: &str = "openscope_request_access";
 
 /// All of them.
 #[cfg(test)]
-pub(crate) const OWN: [&str; 5] = [STATUS, WAIT, READ, CANCEL, REQUEST];
+pub(crate) const OWN: [&str; 6] = [STATUS, WAIT, READ, CANCEL, REQUEST, NOTES];
 
 /// Each verb's tool: `log.tail` is `log-tail`. No verb has a `-`, and none of our own tools has, so that a name means one
 /// verb whatever else is shared.

@@ -156,6 +156,24 @@ pub(super) fn of_call(more: Value) -> JsonObject {
     object(&properties, &[json!("call")])
 }
 
+/// The properties of what tells notes.
+pub(super) const AFTER: &str = "after";
+pub(super) const WAITS: &str = "wait";
+
+/// Of the tool that tells notes.
+pub(super) fn notes() -> JsonObject {
+    let mut properties = Map::new();
+    properties.insert(
+        AFTER.to_owned(),
+        json!({ "type": "integer", "minimum": 0, "description": "Only what is newer: `next` of the last answer" }),
+    );
+    properties.insert(
+        WAITS.to_owned(),
+        json!({ "type": "boolean", "default": false, "description": "Where there is nothing newer, wait for it a while" }),
+    );
+    object(&properties, &[])
+}
+
 /// Of the tool that asks for more.
 pub(super) fn access() -> JsonObject {
     let mut properties = Map::new();

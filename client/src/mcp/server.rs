@@ -25,6 +25,7 @@ use super::record::{Calls, RUNNING, Record, Stage};
 use super::tools;
 use crate::clock::told;
 use crate::neutral::{Neutral, one_line};
+use crate::notes::Notes;
 use crate::seat::Seat;
 use crate::session::{Session, View};
 
@@ -53,6 +54,7 @@ do not call again.";
 pub(super) struct Server {
     seat: Arc<Seat>,
     views: watch::Receiver<View>,
+    notes: watch::Receiver<Notes>,
     calls: Calls,
     patience: Duration,
 }
@@ -60,7 +62,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(session: &Session, patience: Duration) -> Self {
         let calls = Calls::new(session.caller());
-        Self { seat: session.shared_seat(), views: session.views(), calls, patience }
+        let (views, notes) = (session.views(), session.notes());
+        Self { seat: session.shared_seat(), views, notes, calls, patience }
     }
 
     pub(super) fn calls(&self) -> Calls {
@@ -117,6 +120,32 @@ impl Server {
             Ok(record) => self.attend(&record, Cursor::default(), context).await,
             Err(fault) => answer::failed("not_sent", &crate::failure::chain(&fault), false),
         }
+    }
+
+    /// Tells what was said; where nothing is new, perhaps later.
+    async fn said(
+        &self,
+        given: &JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        if !self.menu().iter().any(|entry| entry.notes) {
+            return answer::failed("refused", "refused: not permitted", false);
+        }
+        let (after, waits) = match asked::read_notes(given) {
+            Ok(read) => read,
+            Err(why) => return answer::unasked(&why),
+        };
+        let mut notes = self.notes.clone();
+        if waits {
+            let is_new = |notes: &Notes| notes.after(after).next().is_some();
+            tokio::select! {
+                biased;
+                () = context.ct.cancelled() => {}
+                _come = timeout(self.patience, notes.wait_for(is_new)) => {}
+            }
+        }
+        let notes = notes.borrow();
+        answer::notes(notes.after(after), after)
     }
 
     /// Asks the owner for more of the share.
@@ -302,6 +331,7 @@ impl ServerHandler for Server {
                 result.structured_content = Some(status);
                 result
             }
+            names::NOTES => self.said(&given, &context).await,
             names::REQUEST => self.request(&given, &context).await,
             name @ (names::WAIT | names::READ | names::CANCEL) => {
                 self.ask(name, &given, &context).await

@@ -7,7 +7,7 @@ use policy::{Approve, Effect, Input, MenuEntry, VerbName};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::json;
 
-use super::names::{self, CANCEL, READ, REQUEST, STATUS, WAIT};
+use super::names::{self, CANCEL, NOTES, READ, REQUEST, STATUS, WAIT};
 use super::schema;
 use crate::neutral::one_line;
 
@@ -29,7 +29,8 @@ pub(super) fn list(menu: &[MenuEntry]) -> Vec<Tool> {
     let entry = |verb: &VerbName| menu.iter().find(|entry| entry.verb == *verb);
     let verbs = by_name(menu);
     let verbs = verbs.iter().filter_map(|(name, verb)| Some(tool(name, entry(verb)?)));
-    own().into_iter().chain(verbs).collect()
+    let notes = menu.iter().any(|entry| entry.notes).then(notes);
+    own().into_iter().chain(notes).chain(verbs).collect()
 }
 
 /// What stands in the menu and no host can call.
@@ -118,6 +119,17 @@ fn own() -> [Tool; 5] {
             cursor,
         ),
     ]
+}
+
+/// Where the share has notes: what leaves one is a verb like any other.
+fn notes() -> Tool {
+    let annotations = ToolAnnotations::with_title("What was said");
+    Tool::new(
+        NOTES,
+        "What you and the owner have said to each other by notes, the oldest first; or, to wait for a word of theirs, what is new.",
+        Arc::new(schema::notes()),
+    )
+    .with_annotations(annotations.read_only(true).idempotent(true).open_world(false))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ list                shows what may be called
 help VERB           shows what a verb takes
 status              shows how long the share lasts
 request VERB[:PINS] … --reason TEXT   asks the owner for more, and waits
+note TEXT           leaves the owner a note, where the share has notes
 quit                leaves; the share stays as it is
 Ctrl+C ends a running call, with all that it started there.";
 
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Status,
     /// These verbs, for this reason.
     Request(Vec<String>, String),
+    /// A word to the owner.
+    Note(String),
     Call(String, Vec<String>),
 }
 
@@ -36,10 +39,11 @@ impl Command {
             ("request", [verbs @ .., flag, reason]) if flag == "--reason" && !verbs.is_empty() => {
                 Self::Request(verbs.to_vec(), reason.clone())
             }
+            ("note", [_, ..]) => Self::Note(rest.join(" ")),
             ("call", [verb, arguments @ ..]) => Self::Call(verb.clone(), arguments.to_vec()),
             (
                 word @ ("quit" | "exit" | "help" | "?" | "list" | "verbs" | "status" | "request"
-                | "call"),
+                | "note" | "call"),
                 _,
             ) => {
                 return Err(format!("`{word}` is not used so: `help` shows how"));

@@ -18,10 +18,11 @@ use crate::cli::{GetArguments, Options};
 use crate::conduct::Went;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::one_call::bad_argument;
 use crate::output::{Output, Piece, write_all};
 use crate::session::Session;
 use crate::source::Source;
-use crate::start::{bad_argument, print, say};
+use crate::start::{print, say};
 
 /// The parameter by which a file is gone on with.
 const OFFSET: &str = "offset";

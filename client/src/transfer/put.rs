@@ -17,10 +17,11 @@ use crate::arguments::read;
 use crate::cli::{Options, PutArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::one_call::bad_argument;
 use crate::output::{Output, Piece};
 use crate::session::Session;
 use crate::source::Source;
-use crate::start::{bad_argument, print, say};
+use crate::start::{print, say};
 
 /// The parameter that says what the file has to be.
 const SHA256: &str = "sha256";

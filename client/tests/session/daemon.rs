@@ -111,6 +111,7 @@ fn menu() -> Vec<MenuEntry> {
         },
         reflects: None,
         transfers: None,
+        notes: false,
         parameters: BTreeMap::from([("text".parse().unwrap(), text.clone())]),
     };
     VERBS.iter().map(entry).collect()
@@ -289,7 +290,8 @@ async fn control(
         }
     }
     let clock = ClockStatement { nonce: join.nonce, now: now() };
-    let standing = Update { deadline: Timestamp(now().0 + 600_000), passport: None, menu: menu() };
+    let standing =
+        Update { deadline: Timestamp(now().0 + 600_000), passport: None, menu: menu(), notes: 0 };
     let joined = Joined {
         share: ShareId::from_random([7; 8]),
         seat: SeatId(0),

@@ -201,6 +201,7 @@ async fn read_first(receive: &mut RecvStream) -> Result<First, PeerFault> {
             Frame::Call(_)
             | Frame::Ask(_)
             | Frame::Granted
+            | Frame::Noted(_)
             | Frame::Terminal(_)
             | Frame::Resize(_)
             | Frame::Join(_)

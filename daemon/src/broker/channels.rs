@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use wire::call::Signed;
 use wire::channel::{Connection, Route, route_of};
 use wire::frame::{Farewell, Joined, Refusal, Update};
 use wire::privsep::{ChannelId, FromBroker};
@@ -134,6 +135,13 @@ impl Broker {
     pub(super) fn update(&self, id: ChannelId, update: Update) {
         if let Some(channel) = lock(&self.channels).joined.get(&id) {
             channel.news.update(update);
+        }
+    }
+
+    /// Tells a channel of a note.
+    pub(super) fn noted(&self, id: ChannelId, note: Signed) {
+        if let Some(channel) = lock(&self.channels).joined.get(&id) {
+            channel.news.note(note);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 mod extend;
 mod kick;
 mod list;
+mod note;
 mod open;
 pub(super) mod plan;
 mod revoke;
@@ -36,6 +37,12 @@ pub(super) enum Share {
     /// End one recipient's seat, and whatever they handed on; the others stay
     #[command(help_template = HELP, before_help = kick::EXAMPLES)]
     Kick(kick::Kick),
+    /// Leave a recipient a note, where the share has notes
+    #[command(help_template = HELP, before_help = note::NOTE_EXAMPLES)]
+    Note(note::Note),
+    /// What you and the recipients of a share have said to each other
+    #[command(help_template = HELP, before_help = note::NOTES_EXAMPLES)]
+    Notes(note::Notes),
     /// End shares, and every process of theirs
     #[command(help_template = HELP, before_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
@@ -57,6 +64,8 @@ impl Share {
             Self::Show(one) => show::run(one.id, daemon, out),
             Self::Extend(extend) => extend.run(daemon, out),
             Self::Kick(kick) => kick.run(daemon, out),
+            Self::Note(note) => note.run(daemon, out),
+            Self::Notes(notes) => notes.run(daemon, out),
             Self::Revoke(revoke) => revoke.run(daemon, out),
         }
     }

@@ -188,7 +188,7 @@ impl Reading {
             let program = match &verb.run {
                 Run::Exec(exec) => exec.program(),
                 Run::Ssh(_) => SSH,
-                Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => continue,
+                Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) | Run::Note => continue,
             };
             match self.judge.program(Path::new(program)) {
                 Err(fault) if fault.is_missing() => warnings.push(format!(
@@ -311,7 +311,7 @@ fn without_landlock(policy: &Policy) -> Vec<String> {
 pub(super) fn without_network(policy: &Policy) -> Vec<String> {
     let wants = |verb: &&Arc<Verb>| match &verb.run {
         Run::Exec(exec) => exec.confinement.network == NetworkAccess::None,
-        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) => false,
+        Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Sql(_) | Run::Note => false,
     };
     let warning = |verb: &Arc<Verb>| {
         format!(

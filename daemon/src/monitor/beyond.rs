@@ -42,7 +42,7 @@ pub(super) fn beyond(verb: &Verb, call: &Call, limit: Duration, now: Duration) -
             Some(until(&sql.target.name, sql.target.statement_timeout))
         }
         // Who asks in these ways says nothing of how long somebody else is at it.
-        How::Exec(_) | How::File(_) | How::Http(_) | How::Tcp(_) | How::Sql(_) => None,
+        How::Exec(_) | How::File(_) | How::Http(_) | How::Tcp(_) | How::Sql(_) | How::Note => None,
     }
 }
 

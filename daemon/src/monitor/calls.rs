@@ -255,6 +255,7 @@ impl Monitor {
         let running = self.calls.active.len().saturating_add(batch.starts.len());
         self.check_bounds(&asked, running, now)?;
         self.check_connections(&asked, batch, now)?;
+        self.check_note(&asked, now)?;
         let (permit, output_max) = match self.permit(&asked, &consents, now)? {
             Verdict::Start { permit, output_max } => (permit, output_max),
             Verdict::Ask(question) => {

@@ -277,6 +277,7 @@ pub(crate) fn overrule(lease: &mut Lease, record: &Record) {
         | Event::CallStarted { .. }
         | Event::CallRefused { .. }
         | Event::CallEnded { .. }
+        | Event::NoteLeft { .. }
         | Event::ConsentRequested { .. }
         | Event::AccessRequested { .. }
         | Event::AccessRefused { .. }

@@ -49,7 +49,7 @@ impl Monitor {
                 vec![self.reach(), port(tcp.target.host.as_str(), tcp.target.port)]
             }
             Run::Sql(sql) => self.database(&sql.target),
-            Run::File(_) => Vec::new(),
+            Run::File(_) | Run::Note => Vec::new(),
         };
         if let Some(account) = verb.run.run_as() {
             // What another account may execute, only that account can try.

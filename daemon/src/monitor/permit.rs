@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use policy::{
-    Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason, Recipient, Run,
-    ShareId, TcpTarget, Timestamp, Verb,
+    Arguments, Basis, Call, Consent, Decision, Groups, Passport, Permit, Question, Reason,
+    Recipient, Run, ShareId, TcpTarget, Timestamp, Verb,
 };
 use wire::call::{CallStatement, HolderStatement as _, Signed};
 use wire::frame::Refusal;
@@ -15,6 +15,7 @@ use super::Monitor;
 use super::audit::{Event, Hex, Recorded, Said, Who};
 use super::beyond::beyond;
 use super::calls::{At, Batch};
+use super::room::is_note;
 use super::share::Share;
 use super::speaker::{Footing, Spoken};
 use crate::clock::Instants;
@@ -71,7 +72,7 @@ impl Monitor {
                     statement: Hex(at.content),
                     passport: Hex(passport.digest()),
                     verb: permit.call().verb.clone(),
-                    arguments: Recorded::of(&permit.call().arguments),
+                    arguments: self.recorded(permit.call()),
                     basis: Said::new(&basis(permit.basis(), given)),
                     output_max,
                     beyond: self.would_go_on(&permit, at.share, now),
@@ -94,6 +95,14 @@ impl Monitor {
                 self.refused(*at, call, &refusal.reason.to_string(), now);
                 Err(Refusal::Denied(refusal.public))
             }
+        }
+    }
+
+    /// A call's arguments for the record; of a note their hash, since what is said is between two.
+    fn recorded(&self, call: &Call) -> Recorded<Arguments> {
+        match self.policy.catalog().verb(&call.verb) {
+            Some(verb) if is_note(verb) => Recorded::hashed(&call.arguments),
+            Some(_) | None => Recorded::of(&call.arguments),
         }
     }
 
@@ -279,7 +288,7 @@ impl Monitor {
             call: Hex(at.id.0),
             statement: Hex(at.content),
             verb: call.verb.clone(),
-            arguments: Recorded::of(&call.arguments),
+            arguments: self.recorded(call),
             reason: Said::new(reason),
         };
         if let Err(fault) = self.audit.record(event, now) {

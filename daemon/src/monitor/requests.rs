@@ -83,6 +83,8 @@ impl Monitor {
             | Request::ContactRemove { .. }
             | Request::Capabilities { .. }
             | Request::Needs { .. }
+            | Request::Note { .. }
+            | Request::Notes { .. }
             | Request::Status
             | Request::Reload => None,
         };
@@ -190,6 +192,12 @@ impl Monitor {
             }
             Request::Capabilities { agent } => {
                 self.capabilities(person, agent.as_ref(), now).map(Answer::Now)
+            }
+            Request::Note { share, to, text } => {
+                self.note_for(person, (share, to.as_ref(), &text), now).map(Answer::Now)
+            }
+            Request::Notes { share, after } => {
+                self.notes(person, (share, after), now).map(Answer::Now)
             }
             Request::Needs { agent } => self.needs(person, agent.as_ref(), now).map(Answer::Now),
             Request::Status => Ok(Answer::Now(Reply::Status(Box::new(self.status())))),

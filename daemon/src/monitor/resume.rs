@@ -167,6 +167,7 @@ impl Earlier {
             Event::CallRefused { .. } | Event::AccessRefused { .. } => {
                 self.share.refused = self.share.refused.saturating_add(1);
             }
+            Event::NoteLeft { seat, at, .. } => self.share.said_last(*seat, *at),
             Event::ShareRevoked { .. } | Event::ShareExpired { .. } => self.end_on_record = true,
             Event::DaemonStarted { .. }
             | Event::DaemonStopped { .. }

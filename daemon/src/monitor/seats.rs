@@ -34,9 +34,14 @@ impl Monitor {
     ) {
         let channel = visitor.channel;
         match self.join(visitor, join, now) {
-            Ok(joined) => {
+            Ok(mut joined) => {
+                let said = self.said_before(visitor.share, visitor.seat, &joined.standing);
+                joined.standing.notes = u32::try_from(said.len()).unwrap_or(u32::MAX);
                 let joined = Box::new(joined);
                 batch.answer(ToBroker::Joined { channel, joined });
+                for note in said {
+                    batch.answer(ToBroker::Noted { channel, note });
+                }
             }
             Err(refusal) => batch.answer(ToBroker::NotJoined { channel, refusal }),
         }
@@ -118,7 +123,7 @@ impl Monitor {
         let menu = self.policy.menu(&standing, passport, share.clock.clone().read(now));
         // Whoever holds less of it has less time as well.
         let deadline = share.lease.deadline.min(share.lease.hard_stop).min(passport.not_after());
-        Ok(Update { deadline, passport: bytes, menu })
+        Ok(Update { deadline, passport: bytes, menu, notes: 0 })
     }
 }
 

@@ -57,7 +57,7 @@ impl Service {
             How::Http(http) => Some(Self::Http(Arc::clone(&http.target))),
             How::Tcp(port) => Some(Self::Port(Arc::clone(&port.target))),
             How::Sql(sql) => Some(Self::Sql(Arc::clone(&sql.target))),
-            How::Exec(_) | How::Ssh(_) | How::File(_) => None,
+            How::Exec(_) | How::Ssh(_) | How::File(_) | How::Note => None,
         }
     }
 
@@ -98,7 +98,9 @@ impl Monitor {
                 Asked::Request { request, head, is_masked: !verb.redact.is_empty() }
             }
             How::Sql(sql) => Asked::Query(sql.query(&call.arguments)),
-            How::Tcp(_) | How::Exec(_) | How::Ssh(_) | How::File(_) => Asked::Connection,
+            How::Tcp(_) | How::Exec(_) | How::Ssh(_) | How::File(_) | How::Note => {
+                Asked::Connection
+            }
         };
         let order = ToReach::Do { errand: run.number(), what: Box::new(what) };
         self.tell_asking(helper, &order, pipes)?;

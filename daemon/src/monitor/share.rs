@@ -17,6 +17,7 @@ use super::beyond::Beyond;
 use super::calls::{At, Run};
 use super::leases::{Lease, Seat};
 use super::meter::Meter;
+use super::room::Room;
 use crate::clock::{Instants, ShareClock};
 use crate::config::Limits;
 
@@ -69,6 +70,8 @@ pub(super) struct Share {
     reserved: BTreeMap<Run, u64>,
     passports: BTreeMap<[u8; 32], (Place, Arc<Passport>)>,
     widened: BTreeMap<SeatId, VecDeque<[u8; 32]>>,
+    /// What its owner and whoever holds a seat have said to each other.
+    pub(super) rooms: BTreeMap<SeatId, Room>,
     meters: BTreeMap<SeatId, Meter>,
     askings: BTreeMap<SeatId, Meter>,
 }
@@ -155,6 +158,7 @@ impl Share {
             reserved: BTreeMap::new(),
             passports: BTreeMap::new(),
             widened: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             meters: BTreeMap::new(),
             askings: BTreeMap::new(),
             lease,

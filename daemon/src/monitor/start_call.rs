@@ -18,6 +18,7 @@ use super::beyond::beyond;
 use super::calls::{Active, At, Run};
 use super::ends::Closed;
 use super::leases::Owner;
+use super::room::is_note;
 use super::services::Service;
 use super::spawn::{Ended, Pool, Running};
 use super::ssh::{Ready, Remote, ToSsh};
@@ -92,6 +93,9 @@ impl Monitor {
         }
         let timeout = admitted.verb.timeout.unwrap_or(self.config.limits.verb_timeout);
         let deadline = now.boot.saturating_add(timeout);
+        if is_note(&admitted.verb) {
+            return self.take_note((at, to), &admitted.call, asked_at, now);
+        }
         let owner = share.lease.owner.clone();
         let goes_with = (head, terminal.unwrap_or_default(), output_max);
         let account = self.runs_as(&owner, &admitted.verb);
@@ -162,6 +166,7 @@ impl Monitor {
                 let (work, ends) = self.ask((at, run), &account, (verb, call), head)?;
                 Ok((work, None, ends))
             }
+            How::Note => Err(io::Error::other("a note takes no process")),
             How::Ssh(ssh) => self.start_ssh((at, run), &account, (verb, ssh, call), &terminal),
         }
     }
@@ -269,6 +274,18 @@ impl Monitor {
             }
             (Some(_), Mode::Rootless) => Err(io::Error::other(NO_OTHERS)),
         }
+    }
+
+    /// Does what no process has to: the call is over at once.
+    fn take_note(
+        &mut self,
+        (at, to): (At, CallRef),
+        call: &Call,
+        started: Timestamp,
+        now: Instants,
+    ) {
+        let ending = self.leave_note(at, call, now);
+        self.never_started(at, to, started, ending, now);
     }
 
     fn never_started(

@@ -120,6 +120,8 @@ fn otherwise(old: &Run, new: &Run) -> Vec<&'static str> {
         (_, Run::Tcp(_)) => vec![(true, "opens a port")],
         (_, Run::File(_)) => vec![(true, "is about a file")],
         (_, Run::Sql(_)) => vec![(true, "asks a database")],
+        (Run::Note, Run::Note) => Vec::new(),
+        (_, Run::Note) => vec![(true, "leaves its owner a note")],
     };
     told.into_iter().filter_map(|(differs, words)| differs.then_some(words)).collect()
 }

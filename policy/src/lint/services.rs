@@ -21,7 +21,7 @@ fn of_verb(verb: &Verb, site: &RuleSite) -> Vec<Finding> {
         }
         Run::Tcp(_) => vec![unread(verb, site)],
         Run::Sql(sql) => super::sql::of_verb(verb, sql, site),
-        Run::Exec(_) | Run::Ssh(_) | Run::File(_) => Vec::new(),
+        Run::Exec(_) | Run::Ssh(_) | Run::File(_) | Run::Note => Vec::new(),
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) fn check_unmasked(
             ),
             "say `output = { redact = [] }`",
         ),
-        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::File(_) | Run::Sql(_) => return Ok(()),
+        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::File(_) | Run::Sql(_) | Run::Note => {
+            return Ok(());
+        }
     };
     Err(verb.need("run")?.place.hinted(message, Some(hint.to_owned())))
 }

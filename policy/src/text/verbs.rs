@@ -15,13 +15,14 @@ use crate::constraint::Constraint;
 use crate::kind::Kind;
 use crate::name::{AccountName, ParameterName, VerbName, shown};
 use crate::nearest::nearest;
+use crate::note;
 use crate::redact::RedactSet;
 use crate::rule::RuleSite;
 use crate::template::Template;
 use crate::verb::{Effect, Exec, Parameter, Run, Verb};
 
 /// The ways in which a verb can be done.
-const EXECUTORS: [&str; 6] = ["exec", "ssh", "http", "sql", "forward", "file"];
+const EXECUTORS: [&str; 7] = ["exec", "ssh", "http", "sql", "forward", "file", "note"];
 
 /// The key that names an account.
 pub(super) const RUN_AS: &str = "run_as";
@@ -111,6 +112,7 @@ fn verb(
     let parameters = match &run {
         Run::File(file) => declared.into_iter().chain(file.act.parameters()).collect(),
         other if other.reflects().is_some() => requests::parameters(other),
+        Run::Note => note::parameters(),
         Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::Sql(_) => declared,
     };
     Ok(Verb {
@@ -144,7 +146,15 @@ fn effect(node: Node<'_>) -> Result<Effect, TextFault> {
 
 fn effect_of(node: Node<'_>, run: &Run) -> Result<Effect, TextFault> {
     let effect = effect(node)?;
-    if let Run::Sql(_) = run { sql::check_effect(node, effect) } else { Ok(effect) }
+    match run {
+        Run::Sql(_) => sql::check_effect(node, effect),
+        Run::Note if effect == Effect::Write => {
+            Err(node.place.fault("a note changes nothing here: say `effect = \"read\"`"))
+        }
+        Run::Exec(_) | Run::Ssh(_) | Run::Http(_) | Run::Tcp(_) | Run::File(_) | Run::Note => {
+            Ok(effect)
+        }
+    }
 }
 
 pub(super) fn one_word(node: Node<'_>, what: &str, given: &str, known: &[&str]) -> TextFault {
@@ -236,6 +246,7 @@ fn run(
             .map(Box::new)
             .map(Run::File),
         "sql" => sql::read(node.table()?, targets).map(Box::new).map(Run::Sql),
+        "note" => node.table()?.only(&[]).map(|()| Run::Note),
         "forward" => requests::reflected(node.table()?, parameters, targets),
         _ => exec(node.table()?, verb).map(Box::new).map(Run::Exec),
     }

@@ -29,6 +29,8 @@ mod laws;
 #[cfg(test)]
 mod lint;
 #[cfg(test)]
+mod notes;
+#[cfg(test)]
 mod passport;
 #[cfg(test)]
 mod random;

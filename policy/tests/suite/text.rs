@@ -46,7 +46,7 @@ fn lo7_an_unknown_field_is_named_with_the_nearest_known_one() {
     );
     only(
         &verb_faults(&verb("run = { shell = { argv = [] } }")),
-        "verbs.d/x.toml:4:9: `shell` is not an executor: known here: exec, ssh, http, sql, forward, file",
+        "verbs.d/x.toml:4:9: `shell` is not an executor: known here: exec, ssh, http, sql, forward, file, note",
     );
     only(
         &verb_faults(&verb("run = { exec = { argv = [\"/bin/true\"], drr = \"/\" } }")),

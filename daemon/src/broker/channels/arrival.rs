@@ -159,6 +159,7 @@ async fn read_join(connection: &Connection) -> Result<(Control, Join), PeerFault
         | Frame::Call(_)
         | Frame::Ask(_)
         | Frame::Granted
+        | Frame::Noted(_)
         | Frame::Pending(_)
         | Frame::Started
         | Frame::Refused(_)

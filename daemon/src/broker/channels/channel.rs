@@ -1,5 +1,6 @@
 //! One joined channel, as the rest of the broker sees it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -7,8 +8,10 @@ use policy::SeatId;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::call::Signed;
 use wire::channel::Connection;
 use wire::frame::{Frame, ShareEnd, Update};
+use wire::note::NOTES_KEPT;
 use wire::privsep::ChannelId;
 
 use super::super::lock::lock;
@@ -71,7 +74,8 @@ impl Channel {
     }
 }
 
-/// What a client is still to be told on its control stream: the latest of each kind, however slowly it reads.
+/// What a client is still to be told on its control stream: the latest of each kind, however slowly it reads; and of
+/// notes as many as are kept anywhere.
 #[derive(Default)]
 pub(in super::super) struct News {
     untold: Mutex<Untold>,
@@ -81,6 +85,7 @@ pub(in super::super) struct News {
 #[derive(Default)]
 struct Untold {
     update: Option<Update>,
+    notes: VecDeque<Signed>,
     end: Option<ShareEnd>,
     end_told: bool,
 }
@@ -92,6 +97,16 @@ impl News {
         let earlier = untold.update.take().and_then(|update| update.passport);
         let passport = update.passport.or(earlier);
         untold.update = Some(Update { passport, ..update });
+        self.more.notify_one();
+    }
+
+    /// A note was left.
+    pub(super) fn note(&self, note: Signed) {
+        let mut untold = lock(&self.untold);
+        if untold.notes.len() >= NOTES_KEPT {
+            untold.notes.pop_front();
+        }
+        untold.notes.push_back(note);
         self.more.notify_one();
     }
 
@@ -123,11 +138,12 @@ impl News {
         }
         if let Some(end) = untold.end.take() {
             // Nothing that stood before matters now.
-            untold.update = None;
+            (untold.update, untold.notes) = (None, VecDeque::new());
             untold.end_told = true;
             return Some(Frame::Ended(end));
         }
-        untold.update.take().map(|update| Frame::Update(Box::new(update)))
+        let update = untold.update.take().map(|update| Frame::Update(Box::new(update)));
+        update.or_else(|| untold.notes.pop_front().map(Frame::Noted))
     }
 }
 
@@ -138,7 +154,7 @@ mod tests {
 
     fn update(deadline: u64, passport: Option<&[u8]>) -> Update {
         let passport = passport.map(<[u8]>::to_vec);
-        Update { deadline: Timestamp(deadline), passport, menu: Vec::new() }
+        Update { deadline: Timestamp(deadline), passport, menu: Vec::new(), notes: 0 }
     }
 
     #[test]

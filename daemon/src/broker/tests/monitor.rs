@@ -206,5 +206,5 @@ pub(super) fn joined() -> Joined {
 }
 
 pub(super) fn update(deadline: u64) -> Update {
-    Update { deadline: Timestamp(deadline), passport: None, menu: Vec::new() }
+    Update { deadline: Timestamp(deadline), passport: None, menu: Vec::new(), notes: 0 }
 }

@@ -417,6 +417,26 @@ pub enum Event {
         #[serde(with = "rfc3339_text")]
         ended: Timestamp,
     },
+    /// A note was left between the owner of a share and whoever holds a seat of it.
+    NoteLeft {
+        /// The share.
+        share: ShareId,
+        /// The seat within it.
+        seat: SeatId,
+        /// The owner, or whoever wrote in their name; none where it is the recipient's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Who>,
+        /// The recipient's call, where it is theirs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<Hex<16>>,
+        /// Its place among the notes of the seat.
+        #[serde(with = "rfc3339_text")]
+        at: Timestamp,
+        /// How long it is.
+        bytes: u64,
+        /// SHA-256 of what it says.
+        sha256: Hex<32>,
+    },
     /// An owner remembers a recipient's key.
     ContactAdded {
         /// Who.
@@ -496,6 +516,7 @@ impl Event {
             | Self::SeatRedeemed { .. }
             | Self::SeatHandedOn { .. }
             | Self::CallStarted { .. }
+            | Self::NoteLeft { .. }
             | Self::ConsentGiven { .. }
             | Self::ContactAdded { .. } => Weight::Start,
             Self::OpenRefused { .. }
@@ -532,6 +553,7 @@ impl Event {
             | Self::ShareExtended { share, .. }
             | Self::ShareRevoked { share, .. }
             | Self::ShareExpired { share, .. }
+            | Self::NoteLeft { share, .. }
             | Self::SeatKicked { share, .. } => Some(*share),
             Self::SeatRedeemed { at, .. }
             | Self::SeatHandedOn { at, .. }

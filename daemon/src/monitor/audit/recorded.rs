@@ -163,8 +163,20 @@ impl<T: Serialize + DeserializeOwned + Clone> Recorded<T> {
         if !json.is_empty() && json.len() <= MAX_WHOLE {
             return Self::Whole(value.clone());
         }
-        let sha256 = Hex(Sha256::digest(&json).into());
-        Self::Hashed(Hashed { sha256, bytes: json.len() })
+        Self::Hashed(Hashed::of(&json))
+    }
+
+    /// What identifies `value`, for what is nobody else's to read.
+    #[must_use]
+    pub fn hashed(value: &T) -> Self {
+        Self::Hashed(Hashed::of(&serde_json::to_vec(value).unwrap_or_default()))
+    }
+}
+
+impl Hashed {
+    fn of(json: &[u8]) -> Self {
+        let sha256 = Hex(Sha256::digest(json).into());
+        Self { sha256, bytes: json.len() }
     }
 }
 
