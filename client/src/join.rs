@@ -62,6 +62,17 @@ pub enum JoinFault {
     Closed,
 }
 
+/// What is waited for while a seat is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// A relay's answer.
+    Relay,
+    /// The daemon's, through it.
+    Daemon,
+    /// The seat.
+    Seat,
+}
+
 /// What a seat can do, as the daemon last said.
 #[derive(Clone, Debug)]
 pub struct Standing {

@@ -59,6 +59,7 @@ mod transfer;
 mod tty;
 mod typed;
 mod upload;
+mod waiting;
 mod way;
 
 pub use ask::{Ask, Asked};

@@ -4,8 +4,11 @@ mod command;
 mod complete;
 mod line;
 
+use std::time::Duration;
+
 use policy::{Input, MenuEntry, Timestamp};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use wire::note::Author;
 
 use crate::arguments::read;
@@ -28,6 +31,9 @@ use crate::start::{print, say};
 use command::{Command, HELP};
 use line::{Lines, Typed};
 
+/// How long before the end a person is told of it.
+const WARNINGS: [Duration; 2] = [Duration::from_mins(5), Duration::from_mins(1)];
+
 /// Serves a person until they leave or the share is over.
 pub(crate) async fn run(
     session: &Session,
@@ -45,8 +51,9 @@ pub(crate) async fn run(
         say("`list` shows what may be called, `help` the rest.");
     }
     loop {
-        lines.ask();
+        lines.ask(prompt(&seen));
         let typed = loop {
+            let now = seen.clone();
             tokio::select! {
                 biased;
                 stop = stops.next() => return Ok(stop),
@@ -56,9 +63,14 @@ pub(crate) async fn run(
                         say(&format!("\n{news}"));
                         return Ok(Exit::GONE);
                     }
-                    lines.show(&news, &seen.standing.menu);
+                    lines.show(&news, &seen.standing.menu, &prompt(&seen));
                 }
-                said = said(&mut notes, &mut last) => lines.show(&said, &seen.standing.menu),
+                said = said(&mut notes, &mut last) => {
+                    lines.show(&said, &seen.standing.menu, &prompt(&seen));
+                }
+                warning = nearly_over(&now) => {
+                    lines.show(&warning, &seen.standing.menu, &prompt(&seen));
+                }
                 typed = lines.typed() => break typed,
             }
         };
@@ -72,6 +84,23 @@ pub(crate) async fn run(
             Typed::End => return Ok(Exit::DONE),
         }
     }
+}
+
+/// What stands before what is typed: how long there still is.
+fn prompt(view: &View) -> String {
+    let left = view.standing.deadline.since(view.now()).as_secs();
+    if left < 60 { format!("openscope {left}s> ") } else { format!("openscope {}m> ", left / 60) }
+}
+
+/// Waits until a person should hear that the time is nearly over, and says so.
+async fn nearly_over(view: &View) -> String {
+    let left = view.standing.deadline.since(view.now());
+    let Some(next) = WARNINGS.into_iter().find(|warning| *warning < left) else {
+        return std::future::pending().await;
+    };
+    sleep(left.saturating_sub(next)).await;
+    let minutes = next.as_secs() / 60;
+    format!("The share ends in {minutes} min; what runs then ends with it.")
 }
 
 /// Whether the person stays.

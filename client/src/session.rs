@@ -20,7 +20,7 @@ use wire::frame::{Farewell, Frame, Refusal, ShareEnd, Update};
 use crate::ask::Ask;
 use crate::call::{Call, CallFault};
 use crate::frames::FrameEnd;
-use crate::join::{Clock, Control, JoinFault, Standing, join, say_end_seen, standing};
+use crate::join::{Clock, Control, JoinFault, Stage, Standing, join, say_end_seen, standing};
 use crate::notes::Notes;
 use crate::relays::Relays;
 use crate::road::Road;
@@ -135,10 +135,23 @@ impl Session {
         holder: HolderKey,
         patience: Duration,
     ) -> Result<Self, JoinFault> {
+        Self::join_telling(seat, holder, patience, |_| {}).await
+    }
+
+    /// The same; `waits` is told what is waited for.
+    pub(crate) async fn join_telling(
+        seat: Arc<Seat>,
+        holder: HolderKey,
+        patience: Duration,
+        waits: impl Fn(Stage),
+    ) -> Result<Self, JoinFault> {
+        waits(Stage::Relay);
         let mut relays = Relays::of(&seat)?;
         let leg = relays.dial().await?;
+        waits(Stage::Daemon);
         let endpoint = ClientEndpoint::new(Arc::new(leg.path.clone()), Limits::client())?;
         let connection = endpoint.connect(&holder, &seat.authority().channel_key).await?;
+        waits(Stage::Seat);
         let (control, standing, clock) = join(&connection, &seat, &holder).await?;
         let link = Link::Up(Road::Channel(connection.clone()), 0);
         let view = View { standing: Arc::new(standing), link, clock };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tokio::sync::watch;
 use wire::channel::HolderKey;
 use wire::fingerprint::Claim;
 use wire::frame::Refusal;
@@ -20,7 +21,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::handle_text::{given, open, refused, takes_stdin};
 use crate::held::{self, Held, Sharing};
-use crate::join::JoinFault;
+use crate::join::{JoinFault, Stage};
 use crate::keygen::keygen;
 use crate::keys::{KeyFault, Seats};
 use crate::known_daemons::KnownDaemons;
@@ -28,6 +29,7 @@ use crate::relays::RelayFault;
 use crate::seat::Seat;
 use crate::session::{Over, Session};
 use crate::tty::{Person, Tty};
+use crate::waiting::Line;
 use crate::{
     doctor, follow, forward, generated, inspect, key_list, list, mcp, narrow, note_command,
     one_call, prompt, request, setup, status, transfer,
@@ -179,7 +181,9 @@ fn start_mcp(
     }
     // The terminal, if there is one, is the host's.
     let (seat, _) = confirmed_seat(options, environment, None)?;
-    at_seat(seat, environment, PROMPT_PATIENCE, async |session| mcp::run(session, patience).await)
+    at_seat(seat, (options, environment), PROMPT_PATIENCE, async |session| {
+        mcp::run(session, patience).await
+    })
 }
 
 fn start_prompt(options: &Options, environment: &Environment) -> Result<Exit, Failure> {
@@ -224,7 +228,7 @@ fn with_session(
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
-    at_seat(seat, environment, patience, work)
+    at_seat(seat, (options, environment), patience, work)
 }
 
 /// The same over the channel that is held for this seat, if there is one or shall be.
@@ -234,7 +238,7 @@ fn with_channel(
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
     let (seat, _) = confirmed_seat(options, environment, Tty::open())?;
-    let taking = Taking::of(&seat, environment)?;
+    let taking = Taking::of(&seat, environment, options.quiet)?;
     runtime()?.block_on(async {
         let sharing = (Sharing::of(options.persist), options.quiet);
         let seat = Arc::new(seat);
@@ -250,11 +254,11 @@ fn with_channel(
 
 fn at_seat(
     seat: Seat,
-    environment: &Environment,
+    (options, environment): (&Options, &Environment),
     patience: Duration,
     work: impl AsyncFnOnce(&Session) -> Result<Exit, Failure>,
 ) -> Result<Exit, Failure> {
-    let taking = Taking::of(&seat, environment)?;
+    let taking = Taking::of(&seat, environment, options.quiet)?;
     runtime()?.block_on(async {
         let session = taking.take(Arc::new(seat), patience).await?;
         let exit = work(&session).await;
@@ -275,13 +279,14 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 pub(crate) struct Taking {
     seats: Seats,
     holder: HolderKey,
+    line: Line,
 }
 
 impl Taking {
     /// With the key that this user holds the seat with, or a new one.
-    pub(crate) fn of(seat: &Seat, environment: &Environment) -> Result<Self, Failure> {
+    pub(crate) fn of(seat: &Seat, environment: &Environment, quiet: bool) -> Result<Self, Failure> {
         let (seats, holder) = holder(seat, environment)?;
-        Ok(Self { seats, holder })
+        Ok(Self { seats, holder, line: Line::of(environment, quiet) })
     }
 
     /// Takes the seat.
@@ -290,7 +295,12 @@ impl Taking {
         seat: Arc<Seat>,
         patience: Duration,
     ) -> Result<Session, Failure> {
-        let joined = Session::join(Arc::clone(&seat), self.key(), patience).await;
+        let (told, stages) = watch::channel(Stage::Relay);
+        let waits = |stage| {
+            told.send_replace(stage);
+        };
+        let joining = Session::join_telling(Arc::clone(&seat), self.key(), patience, waits);
+        let joined = self.line.during(stages, joining).await;
         joined.map_err(|fault| {
             // A seat that is not there, or is another's, is so for good: its key opens nothing.
             // A narrowed handle says nothing of the seat: the key is its holder's, who may well go on.

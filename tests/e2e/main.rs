@@ -21,6 +21,7 @@ mod mcp;
 mod mcp_http;
 mod notes;
 mod paths;
+mod prompt;
 mod reached;
 mod recipient;
 mod record;

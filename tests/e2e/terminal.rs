@@ -263,14 +263,12 @@ fn at_the_prompt_a_verb_has_the_terminal_and_gives_it_back() {
     let (world, share) = open();
     world.script("ask", "read -r name; echo \"name:$name\"\n");
     let mut person = calling(&world, &share, &[]);
-    person.sees("openscope> ");
+    person.sees("m> ");
     person.types("tty.sh name=ask\r");
     person.sees("the verb has this terminal");
     person.types("you\r");
     person.sees("name:you\r\n");
-    until("the prompt is back", || {
-        (person.shown.text().matches("openscope> ").count() >= 2).then_some(())
-    });
+    until("the prompt is back", || (person.shown.text().matches("m> ").count() >= 2).then_some(()));
     person.types("quit\r");
     assert_eq!(person.wait().code(), Some(0));
     assert!(person.is_usual());

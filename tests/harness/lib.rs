@@ -15,6 +15,7 @@ pub mod service;
 pub mod socket;
 pub mod sshd;
 pub mod terminal;
+pub mod tmux;
 pub mod wait;
 pub mod web;
 pub mod world;

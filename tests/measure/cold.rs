@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::figure::Figure;
-use crate::reading::Reading;
+use crate::reading::{Limit, Reading};
 use crate::sample::{Duel, Samples};
 use crate::scene::Scene;
 use tests::sshd::Sshd;
@@ -25,7 +25,15 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     while duel.rounds() < ROUNDS && begun.elapsed() < BUDGET {
         duel.round(Samples::from_iter([ours()]), Samples::from_iter([theirs()]));
     }
-    vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel))]
+    let alone = Reading {
+        figure: "cold_call_ms".to_owned(),
+        value: duel.ours().median(),
+        unit: "ms",
+        against: "start, unseal, connect, redeem, run, exit, on loopback".to_owned(),
+        limit: Limit::AtMost(12.0),
+        spread: format!("p90 {:.1} ms over {}", duel.ours().percentile(90), duel.ours().len()),
+    };
+    vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel)), alone]
 }
 
 /// How long a command takes that has to succeed.

@@ -1,7 +1,10 @@
 //! The figures, and what each has to be.
 
 use crate::reading::{Limit, Reading};
-use crate::{bulk, cold, decision, far, files, idle, rate, redaction, revoke, shared, warm, web};
+use crate::{
+    agent, bulk, cold, decision, far, files, idle, nine, note, rate, redaction, revoke, shared,
+    warm, web,
+};
 
 /// One figure.
 #[derive(Clone, Copy)]
@@ -14,7 +17,7 @@ pub struct Figure {
 }
 
 /// All of them, in the order in which they are measured.
-pub const ALL: [Figure; 23] = [
+pub const ALL: [Figure; 26] = [
     Figure {
         name: "warm_call_vs_spawn",
         unit: "ratio",
@@ -38,6 +41,19 @@ pub const ALL: [Figure; 23] = [
         unit: "ratio",
         limit: Limit::AtMost(3.0),
         measure: shared::measure,
+    },
+    Figure {
+        name: "mcp_call_vs_warm",
+        unit: "ratio",
+        limit: Limit::AtMost(1.3),
+        measure: agent::measure,
+    },
+    Figure { name: "note_ms", unit: "ms", limit: Limit::AtMost(1.0), measure: note::measure },
+    Figure {
+        name: "file_9mib_put_ms",
+        unit: "ms",
+        limit: Limit::AtMost(100.0),
+        measure: nine::measure,
     },
     Figure {
         name: "ssh_verb_vs_controlmaster",

@@ -2,6 +2,7 @@
 //!
 //! Each figure is measured in a process of its own, in a world of its own, so that none of them weighs on the next.
 
+mod agent;
 mod bulk;
 mod clients;
 mod cold;
@@ -11,6 +12,8 @@ mod figure;
 mod files;
 mod idle;
 mod machine;
+mod nine;
+mod note;
 mod overseer;
 mod rate;
 mod reading;

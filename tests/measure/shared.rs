@@ -1,11 +1,14 @@
 //! `call` over a channel that is held, from the start of its process to its end, against a warm call in a process that runs.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tests::sshd::Sshd;
 
 use crate::clients::{join, runtime};
 use crate::cold::timed;
 use crate::figure::Figure;
-use crate::reading::Reading;
+use crate::reading::{Limit, Reading};
 use crate::sample::{Duel, Samples};
 use crate::scene::Scene;
 use crate::warm::calls;
@@ -23,15 +26,34 @@ pub fn measure(figure: &Figure) -> Vec<Reading> {
     let runtime = runtime();
     let session = runtime.block_on(join(&warm.handle, scene.identities()));
     runtime.block_on(calls(&session));
-    let (mut duel, begun) = (Duel::default(), Instant::now());
+    let (sshd, accounts) = (Sshd::start(&scene.world.accounts.alice), &scene.world.accounts);
+    let control = format!("ControlPath={}", scene.world.vendor().home().join("kept").display());
+    let ssh = |options: &[&str]| {
+        sshd.client(&accounts.vendor, &[&["-o", &control], options].concat(), "true")
+    };
+    let mut master = ssh(&["-f", "-o", "ControlMaster=yes", "-o", "ControlPersist=yes"]);
+    assert!(master.stdin(Stdio::null()).status().expect("run ssh").success());
+    timed(ssh(&[]));
+    let (mut duel, mut masters, begun) = (Duel::default(), Vec::new(), Instant::now());
     while duel.rounds() < ROUNDS && begun.elapsed() < BUDGET {
         let theirs = runtime.block_on(calls(&session));
         let ours: Samples = (0..PER_ROUND).map(|_| ours(&["call", "test.true"])).collect();
         duel.round(ours, theirs);
+        masters.extend((0..PER_ROUND).map(|_| timed(ssh(&[]))));
     }
+    assert!(ssh(&["-O", "exit"]).output().expect("run ssh").status.success());
+    let masters = Samples::from_iter(masters);
+    let versus = Reading {
+        figure: "shared_call_vs_controlmaster".to_owned(),
+        value: duel.ours().median() / masters.median(),
+        unit: "ratio",
+        against: format!("ssh with a ControlMaster, true: p50 {:.2} ms", masters.median()),
+        limit: Limit::Below(1.0),
+        spread: format!("p90 {:.2} ms over {}", masters.percentile(90), masters.len()),
+    };
     runtime.block_on(session.close());
     ours(&["--persist", "0s", "call", "test.true"]);
-    vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel))]
+    vec![figure.read(duel.ratio(), spread(&duel, first), against(&duel)), versus]
 }
 
 fn spread(duel: &Duel, first: Duration) -> String {

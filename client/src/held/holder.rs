@@ -54,7 +54,7 @@ struct Holder {
 
 fn begin(environment: &Environment) -> Result<Option<(Holder, tokio::runtime::Runtime)>, String> {
     let order = Order::read().ok_or("its holder was given nothing that it could hold")?;
-    let taking = Taking::of(&order.seat, environment).map_err(|failure| failure.what)?;
+    let taking = Taking::of(&order.seat, environment, true).map_err(|failure| failure.what)?;
     let socket = Socket::of(&order.seat, environment).map_err(|fault| chain(&fault))?;
     let runtime = runtime().map_err(|failure| failure.what)?;
     let Some(listener) = socket.listen().map_err(|fault| chain(&fault))? else { return Ok(None) };

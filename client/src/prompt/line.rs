@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 
 use super::complete::Completions;
 
-const PROMPT: &str = "openscope> ";
 /// Lines that can be called back.
 const HISTORY: usize = 500;
 
@@ -27,7 +26,7 @@ pub(super) enum Typed {
 
 /// The reading thread, seen from the session. Dropped, it leaves the terminal as it was found.
 pub(super) struct Lines {
-    asks: blocking::SyncSender<()>,
+    asks: blocking::SyncSender<String>,
     typed: mpsc::Receiver<Typed>,
     completions: Completions,
     before: Option<Termios>,
@@ -38,11 +37,11 @@ impl Lines {
         let before = tcgetattr(rustix::stdio::stdin()).ok();
         let completions = Completions::of(menu);
         let mut editor = editor(completions.clone()).map_err(io::Error::other)?;
-        let (asks, asked) = blocking::sync_channel::<()>(1);
+        let (asks, asked) = blocking::sync_channel::<String>(1);
         let (answer, typed) = mpsc::channel(1);
         let work = move || {
-            while asked.recv().is_ok() {
-                let line = read(&mut editor);
+            while let Ok(prompt) = asked.recv() {
+                let line = read(&mut editor, &prompt);
                 if answer.blocking_send(line).is_err() {
                     return;
                 }
@@ -53,8 +52,8 @@ impl Lines {
     }
 
     /// Shows the prompt.
-    pub(super) fn ask(&self) {
-        let _ended = self.asks.send(());
+    pub(super) fn ask(&self, prompt: String) {
+        let _ended = self.asks.send(prompt);
     }
 
     /// What is typed. Dropping the future loses nothing.
@@ -66,11 +65,11 @@ impl Lines {
     ///
     /// Not by the editor's own printer, under which a pasted line waits for one more key. What was typed so far is
     /// drawn again with the next key.
-    pub(super) fn show(&mut self, words: &str, menu: &[MenuEntry]) {
+    pub(super) fn show(&mut self, words: &str, menu: &[MenuEntry], prompt: &str) {
         self.completions.replace(menu);
         let mut stdout = io::stdout();
         let _the_terminal_is_gone =
-            write!(stdout, "\r\n{words}\r\n{PROMPT}").and_then(|()| stdout.flush());
+            write!(stdout, "\r\n{words}\r\n{prompt}").and_then(|()| stdout.flush());
     }
 }
 
@@ -95,9 +94,9 @@ fn editor(completions: Completions) -> rustyline::Result<Editor<Completions, Mem
     Ok(editor)
 }
 
-fn read(editor: &mut Editor<Completions, MemHistory>) -> Typed {
+fn read(editor: &mut Editor<Completions, MemHistory>, prompt: &str) -> Typed {
     loop {
-        match editor.readline(PROMPT) {
+        match editor.readline(prompt) {
             Ok(line) => return Typed::Line(line),
             Err(ReadlineError::Interrupted) => return Typed::Interrupted,
             // A Ctrl+C that ended a call, told a second time.
