@@ -5,6 +5,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tests::background::Background;
 use tests::owner::Share;
+use tests::service::Service;
 use tests::wait::until;
 use tests::world::{Setup, World};
 
@@ -476,4 +477,67 @@ fn an_agent_leaves_notes_and_waits_for_the_owners() {
         let said = host.ask("tools/call", json!({ "name": "openscope_notes", "arguments": bad }));
         assert_eq!(said["result"]["isError"], true, "{said}");
     }
+}
+
+/// From the list of its tools to the end of the share, as a script on both sides.
+#[test]
+fn an_agents_story_from_the_first_look_to_the_end() {
+    let world = World::start();
+    let service = Service::start(&world, "web");
+    world.alice().add_contact("vendor-b", &world.vendor());
+    let share = world.alice().open(&["log.tail:service=web"]);
+    let mut host = Host::start(&world, &share, &["mcp"]);
+
+    // It looks, and reads.
+    assert!(host.tools().contains(&"log-tail".to_owned()));
+    let status = host.call("openscope_status", json!({}));
+    assert_eq!(status["structuredContent"]["verbs"], json!(["log.tail"]), "{status}");
+    let read = host.call("log-tail", json!({ "service": "web", "lines": 2 }));
+    assert_eq!(read["structuredContent"]["stdout"], "web line 8\nweb line 9\n", "{read}");
+
+    // It is refused what was not shared: in a value, with what would be accepted, and in a verb, without a word more.
+    let refused = host.call("log-tail", json!({ "service": "db" }));
+    let told = &refused["structuredContent"];
+    assert_eq!(
+        (&refused["isError"], &told["state"], &told["parameter"], &told["retryable"]),
+        (&json!(true), &json!("refused"), &json!("service"), &json!(false)),
+        "{refused}"
+    );
+    assert!(told["accepted"].as_str().is_some_and(|accepted| accepted.contains("web")), "{told}");
+    let refused = host.call("service-restart", json!({ "service": "web" }));
+    assert_eq!(text(&refused), "refused: not permitted");
+
+    // It asks for that, and a person says yes.
+    let wanted = json!({ "wanted": ["service.restart:service=web"], "reason": "it hangs" });
+    let asked = host.call("openscope_request_access", wanted)["structuredContent"].clone();
+    assert_eq!(asked["state"], "pending", "{asked}");
+    let listed = world.alice().json(&["requests"]).expect("requests");
+    let request = listed["requests"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.alice().run(&["approve", &request]).status, 0);
+    let granted = host.call("openscope_wait", json!({ "call": asked["call"] }));
+    assert_eq!(granted["structuredContent"]["kind"], "granted", "{granted}");
+
+    // It restarts once; its host, which believes the answer lost, asks again by the call's id.
+    let before = service.pid().expect("it runs");
+    let done = host.call("service-restart", json!({ "service": "web" }));
+    assert_eq!(done["structuredContent"]["exit"], 0, "{done}");
+    let after = service.pid().expect("it runs");
+    assert_ne!(before, after);
+    let again = json!({ "service": "web", "call-id": done["structuredContent"]["call"] });
+    let again = host.call("service-restart", again);
+    assert_eq!(again["structuredContent"]["exit"], 0, "{again}");
+    assert_eq!(service.pid(), Some(after), "it was restarted twice");
+    let started = world.events("call_started");
+    let restarts = started.iter().filter(|event| event["verb"] == "service.restart").count();
+    assert_eq!(restarts, 1, "{started:?}");
+
+    // The owner ends it, and the agent is told so.
+    let revoked = ["share", "revoke", &share.id, "--reason", "thank you"];
+    assert_eq!(world.alice().run(&revoked).status, 0);
+    until("no verb is left", || (!host.tools().contains(&"log-tail".to_owned())).then_some(()));
+    let over = host.call("log-tail", json!({ "service": "web" }));
+    assert_eq!(over["structuredContent"]["kind"], "over", "{over}");
+    assert!(text(&over).contains("thank you"), "{over}");
+    let status = host.call("openscope_status", json!({}));
+    assert_eq!(status["structuredContent"]["remaining_s"], 0, "{status}");
 }
