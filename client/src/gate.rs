@@ -39,19 +39,20 @@ impl Gate {
             let first = all.next().map(|value| value.to_str().unwrap_or_default());
             (first, all.next().is_some())
         };
+        let foreign = (StatusCode::FORBIDDEN, "a page of another site asks for this");
+        // First: MCP wants just this status for a foreign origin, also where the host is another.
+        match one(ORIGIN) {
+            (None, _) => {}
+            (Some(origin), false)
+                if origin.strip_prefix("http://").is_some_and(|name| self.is_here(name)) => {}
+            (Some(_), _) => return Some(foreign),
+        }
         match one(HOST) {
             (Some(host), false) if self.is_here(host) => {}
             _ => {
                 let told = "the name that was asked for is not this address";
                 return Some((StatusCode::MISDIRECTED_REQUEST, told));
             }
-        }
-        let foreign = (StatusCode::FORBIDDEN, "a page of another site asks for this");
-        match one(ORIGIN) {
-            (None, _) => {}
-            (Some(origin), false)
-                if origin.strip_prefix("http://").is_some_and(|name| self.is_here(name)) => {}
-            (Some(_), _) => return Some(foreign),
         }
         let said = |name| headers.get(name).map(HeaderValue::as_bytes);
         // A link that somebody follows is theirs to follow.
@@ -111,6 +112,8 @@ mod tests {
         {
             assert_eq!(with("origin", origin), Some(403), "{origin}");
         }
+        let rebound = [("host", "evil.example:8080"), ("origin", "http://evil.example:8080")];
+        assert_eq!(refused("/", &rebound), Some(403));
         assert_eq!(with("sec-fetch-site", "same-origin"), None);
         assert_eq!(with("sec-fetch-site", "none"), None);
         assert_eq!(with("sec-fetch-site", "cross-site"), Some(403));

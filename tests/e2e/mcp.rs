@@ -70,6 +70,13 @@ impl Host {
         said["result"].clone()
     }
 
+    /// What is said of a tool that is none.
+    fn unknown(&mut self, tool: &str) -> String {
+        let said = self.ask("tools/call", json!({ "name": tool, "arguments": {} }));
+        assert_eq!(said["error"]["code"], -32602, "{said}");
+        said["error"]["message"].as_str().expect("a text").to_owned()
+    }
+
     fn tools(&mut self) -> Vec<String> {
         let said = self.ask("tools/list", json!({}));
         let tools = said["result"]["tools"].as_array().expect("a list").iter();
@@ -136,8 +143,9 @@ fn an_agent_lists_calls_is_refused_and_sees_the_share_end() {
     assert!(!refused.to_string().contains("vault\", "), "{refused}");
     let unasked = host.call("log-tail", json!({ "lines": "many" }));
     assert_eq!(unasked["structuredContent"]["kind"], "bad_argument", "{unasked}");
-    let unknown = host.call("service-restart", json!({ "service": "web" }));
-    assert_eq!(text(&unknown), "refused: not permitted");
+    for name in ["service-restart", "no-such"] {
+        assert_eq!(host.unknown(name), "refused: not permitted");
+    }
 
     world.script("fail", "echo no >&2; exit 3\n");
     let failed = host.call("test-sh", json!({ "name": "fail" }));
@@ -328,8 +336,6 @@ fn what_a_host_should_not_say_ends_no_session() {
         ("test-echo", json!({ "text": "x".repeat(100_000) })),
         ("test-echo", json!({ "text": { "deep": [1, 2, 3] } })),
         ("test-echo", json!({ "text": "a", "\u{1b}[2J": 1 })),
-        ("\u{202e}", json!({})),
-        ("test.echo", json!({ "text": "a" })),
         ("openscope_read", json!({ "call": 7 })),
         ("openscope_read", json!({})),
     ] {
@@ -337,6 +343,15 @@ fn what_a_host_should_not_say_ends_no_session() {
         assert_eq!(said["isError"], true, "{tool}: {said}");
         assert!(!said.to_string().contains('\u{1b}'), "{said}");
     }
+    for name in ["\u{202e}", "test.echo", ""] {
+        assert_eq!(host.unknown(name), "refused: not permitted");
+    }
+    let nowhere = host.ask("resources/read", json!({ "uri": "openscope://else" }));
+    let error = &nowhere["error"];
+    assert_eq!(
+        (&error["code"], &error["data"]["uri"]),
+        (&json!(-32002), &json!("openscope://else"))
+    );
     let many: Vec<u32> = (0..20)
         .map(|at| {
             let call = json!({ "name": "test-echo", "arguments": { "text": at.to_string() } });
@@ -378,8 +393,7 @@ fn an_agent_that_is_refused_asks_the_owner_and_goes_on_with_what_it_is_given() {
     let share = world.alice().open(&["test.true", "log.tail:service=web"]);
     let mut host = Host::start(&world, &share, &["mcp"]);
     assert!(!host.tools().contains(&"test-append".to_owned()));
-    let refused = host.call("test-append", json!({ "name": "early" }));
-    assert_eq!(text(&refused), "refused: not permitted");
+    assert_eq!(host.unknown("test-append"), "refused: not permitted");
 
     let wanted = json!({ "wanted": ["test.append:name=one"], "reason": "the queue is stuck" });
     let said = host.call("openscope_request_access", wanted.clone());

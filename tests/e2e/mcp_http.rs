@@ -125,6 +125,7 @@ fn who_has_no_token_or_was_led_there_is_answered_nothing() {
         ("/mcp", &[&host, "Authorization: Basic AAAA"], 401),
         ("/mcp", &[&host, &token, &token], 401),
         ("/mcp", &["Host: rebound.example", &token], 421),
+        ("/mcp", &["Host: rebound.example", "Origin: http://rebound.example", &token], 403),
         ("/mcp", &[token.as_str()], 421),
         ("/mcp", &[&host, &token, "Origin: http://evil.example"], 403),
         ("/mcp", &[&host, &token, "Origin: null"], 403),

@@ -7,6 +7,7 @@ pub mod corpus;
 pub mod dump;
 pub mod forge;
 pub mod installed;
+pub mod introduced;
 pub mod owner;
 pub mod postgres;
 pub mod proxy;

@@ -31,6 +31,7 @@ use crate::session::{Session, View};
 
 /// Where a host finds the share as a resource.
 const SHARE: &str = "openscope://share";
+const JSON: &str = "application/json";
 /// How often at most a host is told of progress.
 const PROGRESS: Duration = Duration::from_millis(200);
 /// The most bytes of new output in one word of progress.
@@ -99,27 +100,28 @@ impl Server {
         name: &str,
         given: &JsonObject,
         context: &RequestContext<RoleServer>,
-    ) -> CallToolResult {
+    ) -> Result<CallToolResult, ErrorData> {
         let menu = self.menu();
         let verb = tools::by_name(&menu).remove(name);
         let entry = verb.and_then(|verb| menu.into_iter().find(|entry| entry.verb == verb));
         let Some(entry) = entry else {
             if let Some(over) = self.views.borrow().over() {
-                return answer::failed("over", &crate::report::over_words(over), false);
+                return Ok(answer::failed("over", &crate::report::over_words(over), false));
             }
-            return answer::failed("refused", "refused: not permitted", false);
+            // What is no tool is a fault of the protocol; whether there is such a verb is not said.
+            return Err(ErrorData::invalid_params("refused: not permitted", None));
         };
         let asked = match asked::read(&entry, given) {
             Ok(asked) => asked,
-            Err(why) => return answer::unasked(&why),
+            Err(why) => return Ok(answer::unasked(&why)),
         };
         if self.calls.running() >= RUNNING {
-            return answer::failed("busy", BUSY, true);
+            return Ok(answer::failed("busy", BUSY, true));
         }
-        match self.calls.make(&entry.verb, asked) {
+        Ok(match self.calls.make(&entry.verb, asked) {
             Ok(record) => self.attend(&record, Cursor::default(), context).await,
             Err(fault) => answer::failed("not_sent", &crate::failure::chain(&fault), false),
-        }
+        })
     }
 
     /// Tells what was said; where nothing is new, perhaps later.
@@ -336,7 +338,7 @@ impl ServerHandler for Server {
             name @ (names::WAIT | names::READ | names::CANCEL) => {
                 self.ask(name, &given, &context).await
             }
-            name => self.call_verb(name, &given, &context).await,
+            name => self.call_verb(name, &given, &context).await?,
         };
         Ok(result.into())
     }
@@ -346,7 +348,7 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let share = Resource::new(SHARE, "share");
+        let share = Resource::new(SHARE, "share").with_mime_type(JSON);
         Ok(ListResourcesResult::with_all_items(vec![share]))
     }
 
@@ -356,9 +358,10 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         if request.uri != SHARE {
-            return Err(ErrorData::resource_not_found("there is no such resource", None));
+            let named = json!({ "uri": request.uri });
+            return Err(ErrorData::resource_not_found("there is no such resource", Some(named)));
         }
-        let share = ResourceContents::text(self.status().to_string(), SHARE);
+        let share = ResourceContents::text(self.status().to_string(), SHARE).with_mime_type(JSON);
         Ok(ReadResourceResult::new(vec![share]).into())
     }
 
