@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// The daemon's fingerprint as the owner told it: `SHA256:…` or the eight words
     #[arg(long, global = true, value_name = "SHA256:…|WORDS")]
     pub(crate) fingerprint: Option<String>,
-    /// Your key: an age identity file or an OpenSSH private key [default: the one that `keygen` made, then `~/.ssh/id_ed25519`]
+    /// Your key: an age identity file, which may name a plugin's key in hardware, or an OpenSSH private key [default: the one that `keygen` made, then `~/.ssh/id_ed25519`]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// The second value of a bearer handle, in a file, or `-` for standard input
@@ -138,8 +138,8 @@ Examples:
   openscope-reflect-client --passport @handle status --json";
 
 const KEYS_EXAMPLES: &str = "\
-Shows the keys that open handles, and those of the seats that were taken from here. What is
-secret is not shown.
+Shows the keys that open handles, the plugins that keep those in hardware, and the keys of the
+seats that were taken from here. What is secret is not shown, and no plugin is run.
 
 Examples:
   openscope-reflect-client keys
@@ -411,7 +411,7 @@ pub(crate) struct NarrowArguments {
     /// How long from now, as in `5m` or `90s` [default: as long as the handle]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = humantime::parse_duration)]
     pub(crate) ttl: Option<Duration>,
-    /// Hand it on: to whom, as an `age1…`, `ssh-ed25519 …` or `ssh-rsa …` key, or `@FILE` with one [default: for whoever holds the seat already]
+    /// Hand it on: to whom, as an `age1…` (`age1tag1…` and `age1yubikey1…` too), `ssh-ed25519 …` or `ssh-rsa …` key, or `@FILE` with one [default: for whoever holds the seat already]
     #[arg(long, value_name = "KEY|@FILE")]
     pub(crate) to: Option<String>,
     /// How often it may be handed on further [default: not at all; for yourself: as often as the handle]

@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use wire::handle::{
-    Handle, HandleFault, Identity, IdentityFault, MAX_HANDLE, RecipientKey, Sealed,
+    Handle, HandleFault, Identity, IdentityFault, KeyFile, MAX_HANDLE, PluginFault, RecipientKey,
+    Sealed,
 };
 use zeroize::Zeroizing;
 
@@ -15,6 +16,7 @@ use crate::cli::Options;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain};
+use crate::plugin::{Asking, Asks};
 use crate::tty::Person;
 
 /// A handle in a mail, with quoting and line breaks; and any key file.
@@ -87,8 +89,8 @@ fn unreadable(name: &str, fault: &io::Error) -> Failure {
     Failure::new(Exit::USAGE, "usage", format!("cannot read `{name}`: {fault}"))
 }
 
-/// A handle, and the key that it was sealed to.
-pub(crate) type Opened = (Handle, RecipientKey);
+/// A handle, and the key that it was sealed to, if that is known: a key that a plugin keeps need not say it.
+pub(crate) type Opened = (Handle, Option<RecipientKey>);
 
 /// Opens a handle with the keys that were named, or else with those in their usual places.
 pub(crate) fn open(
@@ -106,7 +108,7 @@ pub(crate) fn open(
         };
         let identities =
             Identity::parse(&text, || None).map_err(|fault| not_a_key(path, &fault))?;
-        return sealed.open_by(&identities).map_err(|fault| refused(&fault));
+        return open_with(&sealed, &identities);
     }
     if options.identity.is_empty() {
         open_with_usual(&sealed, environment, person)
@@ -115,18 +117,55 @@ pub(crate) fn open(
     }
 }
 
+fn open_with(sealed: &Sealed, identities: &[Identity]) -> Result<Opened, Failure> {
+    let opened = sealed.open_by(identities).map_err(|fault| refused(&fault));
+    opened.map(|(handle, key)| (handle, Some(key)))
+}
+
 fn open_with_named(
     sealed: &Sealed,
     paths: &[PathBuf],
     mut person: Option<&mut dyn Person>,
 ) -> Result<Opened, Failure> {
-    let mut identities = Vec::new();
+    let mut all = KeyFile::default();
     for path in paths {
         let text = file(path)?;
-        let parsed = Identity::parse(&text, || passphrase(path, reborrow(&mut person)));
-        identities.extend(parsed.map_err(|fault| not_a_key(path, &fault))?);
+        let parsed = KeyFile::parse(&text, || passphrase(path, reborrow(&mut person)));
+        let parsed = parsed.map_err(|fault| not_a_key(path, &fault))?;
+        all.keys.extend(parsed.keys);
+        all.plugins.extend(parsed.plugins);
     }
-    sealed.open_by(&identities).map_err(|fault| refused(&fault))
+    let mut failed = Vec::new();
+    let opened = open_with_file(sealed, &all, asks(person.is_some()), &mut failed)?;
+    let none = || failed.into_iter().next().unwrap_or_else(|| refused(&HandleFault::NotForYou));
+    opened.ok_or_else(none)
+}
+
+fn asks(is_there: bool) -> Asks {
+    if is_there { Asks::Terminal } else { Asks::Nobody }
+}
+
+/// With the secrets in the file first: a plugin may take a PIN and a touch. What plugins could not do is left in `failed`.
+fn open_with_file(
+    sealed: &Sealed,
+    file: &KeyFile,
+    asks: Asks,
+    failed: &mut Vec<Failure>,
+) -> Result<Option<Opened>, Failure> {
+    match sealed.open_by(&file.keys) {
+        Ok((handle, key)) => return Ok(Some((handle, Some(key)))),
+        Err(HandleFault::NotForYou | HandleFault::NoIdentity) => {}
+        Err(fault) => return Err(refused(&fault)),
+    }
+    for key in &file.plugins {
+        let asking = Asking::of(key, asks);
+        match sealed.open_by_plugin(key, asking.clone()) {
+            Ok(handle) => return Ok(Some((handle, key.recipient().cloned()))),
+            Err(PluginFault::Handle(HandleFault::NotForYou)) if !asking.is_unanswered() => {}
+            Err(fault) => failed.push(asking.failure(&fault)),
+        }
+    }
+    Ok(None)
 }
 
 /// The key files that are there of those that this program looks for, in its order.
@@ -142,19 +181,19 @@ fn open_with_usual(
     environment: &Environment,
     mut person: Option<&mut dyn Person>,
 ) -> Result<Opened, Failure> {
-    let mut tried = Vec::new();
+    let (mut tried, mut failed) = (Vec::new(), Vec::new());
     for path in usual_keys(environment) {
         let text = file(&path)?;
-        match Identity::parse(&text, || passphrase(&path, reborrow(&mut person))) {
-            Ok(identities) => match sealed.open_by(&identities) {
-                Err(HandleFault::NotForYou) => {
-                    tried.push(format!("`{}` does not open it", path.display()));
-                }
-                Err(fault) => return Err(refused(&fault)),
-                Ok(opened) => return Ok(opened),
+        match KeyFile::parse(&text, || passphrase(&path, reborrow(&mut person))) {
+            Ok(file) => match open_with_file(sealed, &file, asks(person.is_some()), &mut failed)? {
+                None => tried.push(format!("`{}` does not open it", path.display())),
+                Some(opened) => return Ok(opened),
             },
             Err(fault) => tried.push(format!("`{}`: {}", path.display(), chain(&fault))),
         }
+    }
+    if let Some(failure) = failed.into_iter().next() {
+        return Err(failure);
     }
     match person {
         Some(person) => open_with_second_value(sealed, person, &tried),
@@ -174,7 +213,7 @@ fn open_with_second_value(
     }
     let identities = Identity::parse(&value, || None)
         .map_err(|fault| Failure::of(Exit::NOT_RUN, "identity", &fault))?;
-    sealed.open_by(&identities).map_err(|fault| refused(&fault))
+    open_with(sealed, &identities)
 }
 
 fn none_opens(tried: &[String]) -> Failure {

@@ -14,7 +14,7 @@ use crate::failure::{Failure, chain};
 use crate::keys::{KeptSeat, Seats};
 use crate::known_daemons::KnownDaemons;
 use crate::neutral::one_line;
-use crate::own_keys::{OwnKey, State, own_keys};
+use crate::own_keys::{Kept, OwnKey, State, own_keys};
 use crate::protection::Protection;
 use crate::start::{no_key, print, say};
 
@@ -65,19 +65,25 @@ fn as_json(own: &[OwnKey], seats: &[KeptSeat], now: Timestamp) -> Value {
 }
 
 fn own_json(key: &OwnKey) -> Value {
-    let (state, public, why) = match &key.state {
-        State::Usable(public) => ("usable", public.as_slice(), None),
-        State::Locked => ("passphrase", [].as_slice(), None),
-        State::Unusable(why) => ("unusable", [].as_slice(), Some(why)),
+    let (state, public, kept, why) = match &key.state {
+        State::Usable { public, kept } => ("usable", public.as_slice(), kept.as_slice(), None),
+        State::Locked => ("passphrase", [].as_slice(), [].as_slice(), None),
+        State::Unusable(why) => ("unusable", [].as_slice(), [].as_slice(), Some(why)),
     };
     json!({
         "file": shown(&key.path),
         "named_by": key.named_by.word(),
         "state": state,
         "public": public,
+        "plugins": kept.iter().map(kept_json).collect::<Vec<_>>(),
         "why": why,
         "protection": key.protection.map(Protection::json),
     })
+}
+
+fn kept_json(kept: &Kept) -> Value {
+    let Kept { program, is_installed, public } = kept;
+    json!({ "program": program, "installed": is_installed, "public": public })
 }
 
 fn seat_json(seat: &KeptSeat, now: Timestamp) -> Value {
@@ -110,9 +116,10 @@ fn as_text(own: &[OwnKey], seats: &[KeptSeat], names: &Names, now: Timestamp) ->
 fn own_lines(key: &OwnKey) -> Vec<String> {
     let mut lines = vec![format!("  {}, {}", shown(&key.path), key.named_by)];
     match &key.state {
-        State::Usable(public) => {
+        State::Usable { public, kept } => {
             lines.extend(public.iter().map(|public| format!("    public      {public}")));
-            lines.push("    passphrase  none".to_owned());
+            lines.extend((!public.is_empty()).then(|| "    passphrase  none".to_owned()));
+            lines.extend(kept.iter().flat_map(kept_lines));
         }
         State::Locked => {
             lines.push("    passphrase  yes: it is asked for when a handle is opened".to_owned());
@@ -121,6 +128,13 @@ fn own_lines(key: &OwnKey) -> Vec<String> {
     }
     lines.extend(protection_line(key.protection));
     lines
+}
+
+fn kept_lines(kept: &Kept) -> Vec<String> {
+    let public = kept.public.iter().map(|public| format!("    public      {public}"));
+    let missing = if kept.is_installed { "" } else { ", which is NOT INSTALLED" };
+    let plugin = format!("    plugin      opens through {}{missing}", kept.program);
+    public.chain([plugin]).collect()
 }
 
 fn seat_lines(seat: &KeptSeat, names: &Names, now: Timestamp) -> Vec<String> {

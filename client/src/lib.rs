@@ -38,6 +38,7 @@ mod one_call;
 mod output;
 mod own_keys;
 mod place;
+mod plugin;
 mod private_file;
 mod prompt;
 mod protection;

@@ -36,7 +36,7 @@ struct Made {
 /// Makes the handle, and says how it is used.
 pub(crate) fn run(
     seat: &Seat,
-    own: &RecipientKey,
+    own: Option<&RecipientKey>,
     what: &NarrowArguments,
     options: &Options,
     (environment, now): (&Environment, Timestamp),
@@ -46,10 +46,16 @@ pub(crate) fn run(
     let seats = Seats::within(environment.state.as_deref().ok_or_else(crate::start::no_state)?);
     let handle = match &to {
         Some(key) => handed_on(seat, &narrowing, &holder(&seats, seat, now)?)?.seal(key),
-        None => narrowed(seat, &narrowing, &seats)?.seal(own),
+        None => narrowed(seat, &narrowing, &seats)?.seal(own.ok_or_else(unnamed)?),
     };
     let made = Made { handle: handle.map_err(|fault| not_sealed(&fault))?, narrowing, to };
     tell(seat, &made, what.output.as_deref(), options, now)
+}
+
+fn unnamed() -> Failure {
+    let what = "the new handle would be sealed to your own key, and the file with the key that a plugin keeps does not name its public one";
+    Failure::new(Exit::USAGE, "recipient", what)
+        .hint("write `# Recipient: age1…` into the line above it, or give `--to KEY`")
 }
 
 fn usage(what: impl Into<String>) -> Failure {

@@ -83,7 +83,7 @@ fn run(cli: &Cli, environment: &Environment) -> Result<Exit, Failure> {
         Some(Command::Inspect) => inspect_handle(options, environment),
         Some(Command::Narrow(what)) => {
             let (seat, own) = confirmed_seat(options, environment, Tty::open())?;
-            narrow::run(&seat, &own, what, options, (environment, now()))
+            narrow::run(&seat, own.as_ref(), what, options, (environment, now()))
         }
         Some(Command::List) => with_channel(options, environment, async |session| {
             let (seat, view) = (session.seat(), session.view());
@@ -336,7 +336,7 @@ fn confirmed_seat(
     options: &Options,
     environment: &Environment,
     mut tty: Option<Tty>,
-) -> Result<(Seat, RecipientKey), Failure> {
+) -> Result<(Seat, Option<RecipientKey>), Failure> {
     let pin = options.fingerprint.as_deref().map(str::parse::<Claim>).transpose();
     let pin = pin.map_err(|fault| Failure::of(Exit::USAGE, "usage", &fault))?;
     let text = given(options, environment, as_person(&mut tty))?;

@@ -23,6 +23,7 @@ mod mcp_http;
 mod notes;
 mod paths;
 mod prompt;
+mod plugins;
 mod reached;
 mod recipient;
 mod record;

@@ -43,19 +43,28 @@ pub fn built() -> PathBuf {
     }
 }
 
+/// A directory that has the tests' own age plugin, for a `PATH`.
+pub fn plugins() -> &'static Path {
+    static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
+    PLUGINS.get_or_init(|| {
+        let directory = base().join("plugins");
+        fs::create_dir_all(&directory).expect("make the directory for plugins");
+        install_one("age-plugin-osptest", &directory);
+        directory
+    })
+}
+
 fn install() -> PathBuf {
     let bin = base().join("bin");
     fs::create_dir_all(&bin).expect("make the directory for the programs");
-    for name in PROGRAMS {
-        let from = built().join(name);
-        assert!(
-            from.exists(),
-            "{} is missing: run `cargo build --workspace --bins`",
-            from.display()
-        );
-        let to = bin.join(name);
-        fs::copy(&from, &to).expect("copy a program");
-        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("make it executable");
-    }
+    PROGRAMS.iter().for_each(|name| install_one(name, &bin));
     bin
+}
+
+fn install_one(name: &str, directory: &Path) {
+    let from = built().join(name);
+    assert!(from.exists(), "{} is missing: run `cargo build --workspace --bins`", from.display());
+    let to = directory.join(name);
+    fs::copy(&from, &to).expect("copy a program");
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("make it executable");
 }

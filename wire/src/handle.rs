@@ -5,15 +5,26 @@
 
 mod contents;
 mod identity;
+mod key_file;
+mod plugin;
 mod recipient;
 mod sealed;
 mod secret;
 mod text;
+mod yubikey;
 
 pub use identity::{Identity, IdentityFault};
+pub use key_file::KeyFile;
+pub use plugin::{PluginFault, PluginKey};
 pub use recipient::{RecipientFault, RecipientKey};
 pub use sealed::Sealed;
 pub use secret::{BearerSecret, Secret};
+pub use yubikey::YubikeyRecipient;
+
+/// Whoever answers what a plugin asks.
+pub use age::Callbacks;
+/// What they answer to a question for a secret.
+pub use age::secrecy::SecretString;
 
 use std::fmt;
 

@@ -11,7 +11,7 @@ use crate::failure::chain;
 use crate::finding::{Finding, Level};
 use crate::key_list::HOW_TO_MAKE_ONE;
 use crate::known_daemons::KnownDaemons;
-use crate::own_keys::{NamedBy, OwnKey, State, own_keys};
+use crate::own_keys::{Kept, NamedBy, OwnKey, State, own_keys};
 use crate::protection::{Protection, as_word};
 
 pub(super) fn look(options: &Options, environment: &Environment) -> Vec<Finding> {
@@ -113,16 +113,33 @@ fn key(key: &OwnKey) -> Finding {
     let exposed = key.protection.and_then(|one| Some((one, one.remedy(&key.path)?)));
     match (&key.state, exposed) {
         (State::Unusable(why), _) => unusable(key, &format!("{what}: {why}")),
-        (State::Usable(_) | State::Locked, Some((protection, remedy))) => {
+        (State::Usable { .. } | State::Locked, Some((protection, remedy))) => {
             let remedy = format!("{remedy}; others may have read it: better make another");
             Finding::new(Level::Warning, format!("{what}: {protection}"), remedy)
         }
-        (State::Usable(_), None) => Finding::ok(format!("{what}: usable, and yours alone")),
+        (State::Usable { kept, .. }, None) => kept_by_programs(key, kept, &what),
         (State::Locked, None) => Finding::new(
             Level::Note,
             format!("{what}: yours alone, and opens with its passphrase only"),
             "run this program at a terminal, which it is asked for at; for scripts and agents, share with a key of their own",
         ),
+    }
+}
+
+/// A key whose file is yours alone: what is missing may be the program that keeps it.
+fn kept_by_programs(key: &OwnKey, kept: &[Kept], what: &str) -> Finding {
+    if let Some(missing) = kept.iter().find(|kept| !kept.is_installed) {
+        let level = match key.named_by {
+            NamedBy::Usual => Level::Warning,
+            NamedBy::Identity | NamedBy::SecretFile => Level::Fails,
+        };
+        let program = &missing.program;
+        let what = format!("{what}: opens through `{program}`, which no directory of PATH has");
+        return Finding::new(level, what, "install it, or name another key with `--identity FILE`");
+    }
+    match kept.first() {
+        None => Finding::ok(format!("{what}: usable, and yours alone")),
+        Some(kept) => Finding::ok(format!("{what}: opens through `{}`", kept.program)),
     }
 }
 

@@ -6,10 +6,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 use age::ssh::UnsupportedKey;
 use zeroize::Zeroizing;
 
-use super::RecipientKey;
-
-/// The largest file that is looked at: an RSA key of 16,384 bits fits.
-const MAX_TEXT: usize = 64 * 1024;
+use super::{KeyFile, RecipientKey};
 
 /// A secret key that opens handles.
 #[derive(Clone)]
@@ -46,11 +43,17 @@ pub enum IdentityFault {
         "this is a public key; the handle opens with the secret one (the same file name without `.pub`)"
     )]
     Public,
-    /// A key of an age plugin.
+    /// A key of an age plugin, where no program is run because of a text.
     #[error(
-        "this key needs an age plugin, which this version does not run; use an age or ssh-ed25519 key"
+        "this is a key that an age plugin keeps: it can only be in a file of your own, named with `--identity`"
     )]
     Plugin,
+    /// A key of an age plugin that is not whole.
+    #[error("line {line} is no whole key of an age plugin (`AGE-PLUGIN-NAME-1…`): copy it again")]
+    DamagedPlugin {
+        /// Which line, from 1.
+        line: usize,
+    },
     /// An age file that has to be decrypted first.
     #[error("this key file is itself encrypted by age; decrypt it first, with `age -d`")]
     AgeEncrypted,
@@ -88,8 +91,7 @@ pub enum IdentityFault {
 }
 
 impl Identity {
-    /// The keys in `text`: an age identity file, which may hold several, or an OpenSSH private key.
-    /// `passphrase` is asked once, and only for an encrypted key.
+    /// The keys in `text`, as of a [`KeyFile`], but for those that a plugin keeps.
     ///
     /// # Errors
     /// Says what the text is instead, or what is wrong with the key.
@@ -97,14 +99,13 @@ impl Identity {
         text: &str,
         passphrase: impl FnOnce() -> Option<Zeroizing<String>>,
     ) -> Result<Vec<Self>, IdentityFault> {
-        let text = text.trim_start_matches('\u{feff}').trim();
-        if text.len() > MAX_TEXT {
-            return Err(IdentityFault::TooLarge);
-        }
-        match text.strip_prefix("-----BEGIN ") {
-            Some(rest) => Ok(vec![pem(text, rest, passphrase)?]),
-            None => age_file(text),
-        }
+        let file = KeyFile::parse(text, passphrase)?;
+        if file.plugins.is_empty() { Ok(file.keys) } else { Err(IdentityFault::Plugin) }
+    }
+
+    /// `AGE-SECRET-KEY-1…`.
+    pub(super) fn of_age(line: &str) -> Option<Self> {
+        line.parse().map(Self::x25519).ok()
     }
 
     /// A new age key.
@@ -156,28 +157,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn age_file(text: &str) -> Result<Vec<Identity>, IdentityFault> {
-    if text.starts_with("age-encryption.org/") {
-        return Err(IdentityFault::AgeEncrypted);
-    }
-    let lines = text.lines().map(str::trim).enumerate();
-    let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let identities: Vec<_> =
-        keys.map(|(place, line)| age_line(place + 1, line)).collect::<Result<_, _>>()?;
-    if identities.is_empty() { Err(IdentityFault::Empty) } else { Ok(identities) }
-}
-
-fn age_line(line: usize, text: &str) -> Result<Identity, IdentityFault> {
-    if text.starts_with("AGE-PLUGIN-") {
-        return Err(IdentityFault::Plugin);
-    }
-    if ["age1", "ssh-"].iter().any(|start| text.starts_with(start)) {
-        return Err(IdentityFault::Public);
-    }
-    text.parse().map(Identity::x25519).map_err(|_| IdentityFault::NotKey { line })
-}
-
-fn pem(
+/// An OpenSSH private key, whose text goes on with `rest` after its first word.
+pub(super) fn pem(
     text: &str,
     rest: &str,
     passphrase: impl FnOnce() -> Option<Zeroizing<String>>,

@@ -8,14 +8,21 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
+use super::YubikeyRecipient;
+
 /// The largest line that is looked at; an RSA key of 16,384 bits has 2,800 characters.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// A recipient's public key, of age or of OpenSSH.
+/// A recipient's public key, of age or of OpenSSH. Sealing to any of them runs no program: who seals may be root, and a
+/// stranger has chosen the key.
 #[derive(Clone)]
 pub enum RecipientKey {
     /// `age1…`, as `age-keygen` and `openscope-reflect-client keygen` make it.
     X25519(age::x25519::Recipient),
+    /// `age1tag1…`: of a key in hardware, as plugins of age print it.
+    Tag(age::tag::Recipient),
+    /// `age1yubikey1…`, as `age-plugin-yubikey` prints it.
+    Yubikey(YubikeyRecipient),
     /// `ssh-ed25519 …` or `ssh-rsa …`, as in `~/.ssh/id_ed25519.pub`.
     Ssh(age::ssh::Recipient),
 }
@@ -39,9 +46,9 @@ pub enum RecipientFault {
         "this is a secret key: it must stay with its owner, who gives the public one (`age1…`, or the `.pub` file)"
     )]
     Secret,
-    /// A recipient of an age plugin.
+    /// A recipient of an age plugin that would have to be run.
     #[error(
-        "`age1{plugin}1…` needs the age plugin `{plugin}`, which this version does not run; ask for an `age1…` or `ssh-ed25519` key"
+        "nothing can be sealed to `age1{plugin}1…` without running `age-plugin-{plugin}`, and nobody's key says what is run here; ask for the same key as `age1tag1…`, which newer plugins print, or for an `age1…` or `ssh-ed25519` key"
     )]
     Plugin {
         /// The plugin's name.
@@ -70,7 +77,7 @@ impl RecipientKey {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = match self {
-            Self::X25519(key) => Sha256::digest(key.to_string()),
+            Self::X25519(_) | Self::Tag(_) | Self::Yubikey(_) => Sha256::digest(self.to_string()),
             Self::Ssh(
                 age::ssh::Recipient::SshEd25519(blob, _) | age::ssh::Recipient::SshRsa(blob, _),
             ) => Sha256::digest(blob),
@@ -81,6 +88,8 @@ impl RecipientKey {
     pub(super) fn as_age(&self) -> &dyn age::Recipient {
         match self {
             Self::X25519(key) => key,
+            Self::Tag(key) => key,
+            Self::Yubikey(key) => key,
             Self::Ssh(key) => key,
         }
     }
@@ -94,7 +103,10 @@ impl FromStr for RecipientKey {
         if text.len() > MAX_TEXT || text.is_empty() {
             return Err(RecipientFault::NotKey);
         }
-        if text.starts_with("-----BEGIN") || text.to_ascii_uppercase().contains("SECRET-KEY-1") {
+        let upper = text.to_ascii_uppercase();
+        if ["-----BEGIN", "AGE-PLUGIN-"].iter().any(|start| upper.starts_with(start))
+            || upper.contains("SECRET-KEY-1")
+        {
             return Err(RecipientFault::Secret);
         }
         if text.starts_with("age1") { age_key(text) } else { ssh_key(text) }
@@ -102,10 +114,17 @@ impl FromStr for RecipientKey {
 }
 
 fn age_key(text: &str) -> Result<RecipientKey, RecipientFault> {
-    match (text.parse(), plugin(text)) {
-        (Ok(key), _) => Ok(RecipientKey::X25519(key)),
-        (Err(_), Some(plugin)) => Err(RecipientFault::Plugin { plugin }),
-        (Err(_), None) => Err(RecipientFault::Damaged { kind: "age1" }),
+    if let Ok(key) = text.parse() {
+        return Ok(RecipientKey::X25519(key));
+    }
+    let damaged = |kind| RecipientFault::Damaged { kind };
+    match plugin(text).as_deref() {
+        Some("tag") => text.parse().map(RecipientKey::Tag).map_err(|_| damaged("age1tag1")),
+        Some("yubikey") => YubikeyRecipient::parse(text)
+            .map(RecipientKey::Yubikey)
+            .ok_or_else(|| damaged("age1yubikey1")),
+        Some(plugin) => Err(RecipientFault::Plugin { plugin: plugin.to_owned() }),
+        None => Err(damaged("age1")),
     }
 }
 
@@ -178,6 +197,8 @@ impl fmt::Display for RecipientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::X25519(key) => fmt::Display::fmt(key, f),
+            Self::Tag(key) => fmt::Display::fmt(key, f),
+            Self::Yubikey(key) => fmt::Display::fmt(key, f),
             Self::Ssh(key) => fmt::Display::fmt(key, f),
         }
     }

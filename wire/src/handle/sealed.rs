@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 
-use age::{DecryptError, Decryptor, EncryptError, Encryptor};
+use age::{Callbacks, DecryptError, Decryptor, EncryptError, Encryptor};
 use zeroize::Zeroizing;
 
-use super::{Handle, HandleFault, Identity, RecipientKey, contents, text};
+use super::{Handle, HandleFault, Identity, PluginFault, PluginKey, RecipientKey, contents, text};
 
 /// A handle as it was given: of the right form, and still closed.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Sealed {
     /// As [`Self::open`].
     pub fn open_by(&self, identities: &[Identity]) -> Result<(Handle, RecipientKey), HandleFault> {
         for identity in identities {
-            match self.open_with(identity) {
+            match self.open_with(identity.as_age(), open_fault) {
                 Err(HandleFault::NotForYou) => {}
                 opened => return opened.map(|handle| (handle, identity.recipient().clone())),
             }
@@ -89,16 +89,30 @@ impl Sealed {
         Err(if none { HandleFault::NoIdentity } else { HandleFault::NotForYou })
     }
 
-    fn open_with(&self, identity: &Identity) -> Result<Handle, HandleFault> {
+    /// Opens it with a key that a plugin keeps: runs that program. `person` answers what it asks.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or what keeps the program from opening it.
+    pub fn open_by_plugin(
+        &self,
+        key: &PluginKey,
+        person: impl Callbacks,
+    ) -> Result<Handle, PluginFault> {
+        self.open_with(&key.with(person)?, |fault| key.told(fault))
+    }
+
+    fn open_with<F: From<HandleFault>>(
+        &self,
+        key: &dyn age::Identity,
+        told: impl Fn(&DecryptError) -> F,
+    ) -> Result<Handle, F> {
         let decryptor =
             Decryptor::new_buffered(self.0.as_slice()).map_err(|fault| header_fault(&fault))?;
-        let mut stream = decryptor
-            .decrypt(std::iter::once(identity.as_age()))
-            .map_err(|fault| open_fault(&fault))?;
+        let mut stream = decryptor.decrypt(std::iter::once(key)).map_err(|fault| told(&fault))?;
         // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
         let mut plain = Zeroizing::new(Vec::with_capacity(self.0.len()));
         stream.read_to_end(&mut plain).map_err(|_| HandleFault::Damaged)?;
-        contents::read(&plain)
+        Ok(contents::read(&plain)?)
     }
 }
 
@@ -106,7 +120,7 @@ fn header_fault(fault: &DecryptError) -> HandleFault {
     if matches!(fault, DecryptError::Io(_)) { HandleFault::CutShort } else { HandleFault::Damaged }
 }
 
-fn open_fault(fault: &DecryptError) -> HandleFault {
+pub(super) fn open_fault(fault: &DecryptError) -> HandleFault {
     match fault {
         DecryptError::NoMatchingKeys => HandleFault::NotForYou,
         DecryptError::ExcessiveWork { .. } => HandleFault::Passphrase,
@@ -115,6 +129,8 @@ fn open_fault(fault: &DecryptError) -> HandleFault {
         | DecryptError::InvalidMac
         | DecryptError::Io(_)
         | DecryptError::KeyDecryptionFailed
+        | DecryptError::Plugin(_)
+        | DecryptError::PluginResolve(_)
         | DecryptError::UnknownFormat
         | _ => HandleFault::Damaged,
     }

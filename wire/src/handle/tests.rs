@@ -20,6 +20,13 @@ const ECDSA_PUB: &str = include_str!("tests/ecdsa.pub");
 const PKCS8: &str = include_str!("tests/pkcs8");
 const GOLDEN: &str = include_str!("tests/golden");
 const GOLDEN_IDENTITY: &str = include_str!("tests/golden_identity");
+/// Of one secret, 01 02 … 20.
+const TAG: &str = "age1tag1qfg4c0twh83edwgy60lv5l65lhxses0fj7lnwhw229ddpfkrksp4783a6c8";
+const YUBIKEY: &str = "age1yubikey1qfg4c0twh83edwgy60lv5l65lhxses0fj7lnwhw229ddpfkrksp47dnz2m5";
+/// Whole, and no point of the curve.
+const NO_POINT: &str = "age1tag1qgqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqw8dyupc";
+/// Of a plugin that nobody has.
+const PLUGIN_IDENTITY: &str = "AGE-PLUGIN-OPENSCOPENONE-1DVMSER";
 const NOT_AFTER: Timestamp = Timestamp(1_000_000);
 
 fn daemon() -> SigningKey {
@@ -308,8 +315,16 @@ fn text_that_is_no_recipient_is_named() {
     }
     assert_eq!(fault(ED25519), RecipientFault::Secret);
     assert_eq!(fault(RSA_1024_PUB), RecipientFault::Weak);
-    let plugin = fault("age1yubikey1q2w7u3vpya839jxxuq8g0sedh3d740d4xvn639sqhr95ejj8vu3hyfumptt");
-    assert_eq!(plugin, RecipientFault::Plugin { plugin: "yubikey".to_owned() });
+    let plugin = fault("age1se1qfg4c0twh83edwgy60lv5l65lhxses0fj7lnwhw229ddpfkrksp47tkte6j");
+    assert_eq!(plugin, RecipientFault::Plugin { plugin: "se".to_owned() });
+    let told = plugin.to_string();
+    assert!(told.contains("`age-plugin-se`") && told.contains("`age1tag1…`"), "{told}");
+    assert_eq!(fault(PLUGIN_IDENTITY), RecipientFault::Secret);
+    for (key, kind) in [(TAG, "age1tag1"), (YUBIKEY, "age1yubikey1")] {
+        let damaged = key.replace('4', "5");
+        assert_eq!(fault(&damaged), RecipientFault::Damaged { kind });
+    }
+    assert_eq!(fault(NO_POINT), RecipientFault::Damaged { kind: "age1tag1" });
     let RecipientFault::SshKind { kind } = fault(ECDSA_PUB) else { panic!("ecdsa") };
     assert_eq!(kind, "ecdsa-sha2-nistp256");
 }
@@ -342,7 +357,8 @@ fn text_that_is_no_identity_is_named() {
     assert_eq!(fault("# only a comment"), IdentityFault::Empty);
     assert_eq!(fault("# a key\nhello"), IdentityFault::NotKey { line: 2 });
     assert_eq!(fault(ED25519_PUB), IdentityFault::Public);
-    assert_eq!(fault("AGE-PLUGIN-YUBIKEY-1QQQ"), IdentityFault::Plugin);
+    assert_eq!(fault("# a key\nAGE-PLUGIN-YUBIKEY-1QQQ"), IdentityFault::DamagedPlugin { line: 2 });
+    assert_eq!(fault(PLUGIN_IDENTITY), IdentityFault::Plugin);
     assert_eq!(fault("-----BEGIN AGE ENCRYPTED FILE-----\n"), IdentityFault::AgeEncrypted);
     assert_eq!(fault("age-encryption.org/v1\n"), IdentityFault::AgeEncrypted);
     assert_eq!(fault(PKCS8), IdentityFault::OtherForm);
@@ -350,6 +366,46 @@ fn text_that_is_no_identity_is_named() {
     assert_eq!(fault(&"#".repeat(64 * 1024 + 1)), IdentityFault::TooLarge);
     let IdentityFault::SshKind { kind } = fault(ECDSA) else { panic!("ecdsa") };
     assert_eq!(kind, "ecdsa-sha2-nistp256");
+}
+
+#[test]
+fn a_handle_can_be_sealed_to_a_key_in_hardware_and_no_program_is_run_for_it() {
+    for (text, form) in [(TAG, "-> p256tag "), (YUBIKEY, "-> piv-p256 ")] {
+        let key: RecipientKey = text.parse().unwrap();
+        assert_eq!(key.to_string(), text);
+        let sealed = handle().seal(&key).unwrap();
+        let file = BASE64_URL_SAFE_NO_PAD.decode(sealed.strip_prefix("osp1_").unwrap()).unwrap();
+        assert!(String::from_utf8_lossy(&file).contains(form), "{form}");
+        let other = opened(&sealed, &Identity::generate());
+        assert!(matches!(other, Err(HandleFault::NotForYou)));
+    }
+    let fingerprint = |text: &str| text.parse::<RecipientKey>().unwrap().fingerprint();
+    assert_ne!(fingerprint(TAG), fingerprint(YUBIKEY));
+}
+
+#[test]
+fn a_file_of_a_plugins_names_the_program_and_its_public_key() {
+    let own = Identity::generate();
+    let text = format!(
+        "# Created: today\n#    Recipient: {TAG}\n{PLUGIN_IDENTITY}\n\n{PLUGIN_IDENTITY}\n{}",
+        *own.to_file().unwrap()
+    );
+    let file = KeyFile::parse(&text, no_passphrase).unwrap();
+    assert_eq!(file.keys.len(), 1);
+    let [named, unnamed] = file.plugins.as_slice() else { panic!("{file:?}") };
+    assert_eq!(named.program(), "age-plugin-openscopenone");
+    assert_eq!(named.recipient().map(ToString::to_string).as_deref(), Some(TAG));
+    assert!(unnamed.recipient().is_none() && !unnamed.is_installed());
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_named() {
+    let file = KeyFile::parse(PLUGIN_IDENTITY, no_passphrase).unwrap();
+    let sealed = Sealed::parse(&handle().seal(&TAG.parse().unwrap()).unwrap()).unwrap();
+    let fault = sealed.open_by_plugin(&file.plugins[0], age::NoCallbacks).unwrap_err();
+    assert!(
+        matches!(&fault, PluginFault::Missing { program } if program == "age-plugin-openscopenone")
+    );
 }
 
 proptest! {
