@@ -130,9 +130,6 @@ impl Server {
         given: &JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        if !self.menu().iter().any(|entry| entry.notes) {
-            return answer::failed("refused", "refused: not permitted", false);
-        }
         let (after, waits) = match asked::read_notes(given) {
             Ok(read) => read,
             Err(why) => return answer::unasked(&why),
@@ -333,7 +330,9 @@ impl ServerHandler for Server {
                 result.structured_content = Some(status);
                 result
             }
-            names::NOTES => self.said(&given, &context).await,
+            names::NOTES if self.menu().iter().any(|entry| entry.notes) => {
+                self.said(&given, &context).await
+            }
             names::REQUEST => self.request(&given, &context).await,
             name @ (names::WAIT | names::READ | names::CANCEL) => {
                 self.ask(name, &given, &context).await
